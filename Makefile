@@ -1,0 +1,77 @@
+# `make help` lists the targets. Everything is installed into .venv and infrastructure/cdk-cli/node_modules; nothing else is touched.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+INSTALLED := $(VENV)/.installed
+CDK_CLI := infrastructure/cdk-cli
+CDK_INSTALLED := $(CDK_CLI)/node_modules/.package-lock.json
+
+export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/$(CDK_CLI)/node_modules/.bin:$(PATH)
+export PYTHONPATH := $(CURDIR)/lambda:$(CURDIR)
+export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
+
+SOURCES := app.py lambda infrastructure localcloud tests bench
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(INSTALLED): requirements.txt lambda/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.13 ..." >&2; exit 1; }
+	@echo "Installing Python packages into $(VENV) (once) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --no-warn-script-location -r requirements.txt
+	@touch $@
+
+$(CDK_INSTALLED): $(CDK_CLI)/package-lock.json $(INSTALLED)
+	@echo "Installing the AWS CDK command line into $(CDK_CLI) (once) ..."
+	@cd $(CDK_CLI) && npm ci --silent --no-audit --no-fund --no-update-notifier
+	@touch $@
+
+.PHONY: install
+install: $(INSTALLED) $(CDK_INSTALLED) ## install all that the project needs into its own folders
+
+.PHONY: demo
+demo: $(INSTALLED) ## a bad deployment is rolled back on this machine: no AWS account, no Docker
+	@python -m localcloud.demo
+
+.PHONY: cloud
+cloud: install ## start the local cloud and leave it up, to try aws and cdk by hand
+	@python -m localcloud.cloud
+
+.PHONY: test
+test: install lint ## lint, then every test
+	@python -m pytest
+
+.PHONY: lint
+lint: $(INSTALLED) ## format, lint, types, walls, shell
+	@ruff format --check --quiet $(SOURCES) || { echo "Not formatted: run make format" >&2; exit 1; }
+	@ruff check --quiet $(SOURCES)
+	@mypy $(SOURCES)
+	@lint-imports --no-cache
+	@shellcheck rollback.sh .ci/run
+
+.PHONY: format
+format: $(INSTALLED) ## rewrite the sources as the linter wants them
+	@ruff check --quiet --fix $(SOURCES) || true
+	@ruff format --quiet $(SOURCES)
+
+.PHONY: check
+check: lint test ## the whole gate
+
+.PHONY: synth
+synth: install ## write the CloudFormation template to cdk.out (no credentials needed)
+	@cdk synth --quiet && echo "Written to cdk.out/"
+
+.PHONY: deploy
+deploy: install ## deploy into the account of the current AWS credentials
+	@cdk deploy
+
+.PHONY: clean
+clean: ## remove everything that make made
+	@rm -rf $(VENV) $(CDK_CLI)/node_modules cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .localcloud
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""Rolls an Amazon ECS service back when the newest deployment is to blame for an alarm."""

@@ -1,0 +1,119 @@
+"""The names that the stack creates and the function reads: said once, shared by both."""
+
+import re
+from dataclasses import dataclass
+
+BASE = "auto-rollback"
+SIGNALS = ("5xx-rate", "latency", "unhealthy-targets")
+OWN_SIGNAL_PREFIX = "own-"
+
+ALARM_NAME_LIMIT = 255
+"""Characters; PutMetricAlarm's AlarmName (botocore cloudwatch/2010-08-01, shape AlarmName)."""
+
+_COPY = re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?")
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceKey:
+    """One ECS service of this account and region: by the names of its cluster and itself."""
+
+    cluster: str
+    service: str
+
+    def __str__(self) -> str:
+        return f"{self.cluster}/{self.service}"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmKey:
+    """What the name of an alarm of this controller says: whose it is, and which signal it watches."""
+
+    service: ServiceKey
+    signal: str
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """All names of one copy of the controller; `copy` is empty for the first in an account and region."""
+
+    copy: str = ""
+
+    def __post_init__(self) -> None:
+        if self.copy and not _COPY.fullmatch(self.copy):
+            raise ValueError(
+                f"context key name: {self.copy!r} given; allowed: 1 to 20 lowercase letters, digits and hyphens, "
+                "neither first nor last a hyphen"
+            )
+
+    @classmethod
+    def of_prefix(cls, prefix: str) -> "Names":
+        """The names behind a prefix such as `auto-rollback-blue`; ValueError where it is none of ours."""
+        if prefix == BASE:
+            return cls()
+        if prefix.startswith(f"{BASE}-"):
+            return cls(prefix.removeprefix(f"{BASE}-"))
+        raise ValueError(f"{prefix!r} given; allowed: {BASE} or {BASE}-<name>")
+
+    @property
+    def prefix(self) -> str:
+        """The name of the function and the topic, the source of the events, the first part of all other names."""
+        return f"{BASE}-{self.copy}" if self.copy else BASE
+
+    @property
+    def stack(self) -> str:
+        """The CloudFormation stack."""
+        return f"AutoRollback-{self.copy}" if self.copy else "AutoRollback"
+
+    @property
+    def metric_namespace(self) -> str:
+        """The CloudWatch namespace of the controller's own metrics."""
+        return self.stack
+
+    @property
+    def alarm_prefix(self) -> str:
+        """What the names of all its alarms start with."""
+        return f"{self.prefix}/"
+
+    @property
+    def parameter_prefix(self) -> str:
+        """What the names of all its policy parameters start with."""
+        return f"/{self.prefix}/"
+
+    @property
+    def sweep_rule(self) -> str:
+        """The EventBridge rule that fires every 5 minutes."""
+        return f"{self.prefix}-sweep"
+
+    @property
+    def readiness_rule(self) -> str:
+        """The EventBridge rule that fires daily."""
+        return f"{self.prefix}-readiness"
+
+    def alarms_of(self, key: ServiceKey) -> str:
+        """What the names of all alarms of one service start with."""
+        return f"{self.alarm_prefix}{key.cluster}/{key.service}/"
+
+    def alarm(self, key: ServiceKey, signal: str) -> str:
+        """The alarm of one service and signal; the signal is one of SIGNALS or `own-<alarm name>`."""
+        return f"{self.alarms_of(key)}{signal}"
+
+    def parse_alarm(self, alarm_name: str) -> AlarmKey | None:
+        """Whose alarm it is; None where the name is not of this controller's form. The signal may hold slashes."""
+        if not alarm_name.startswith(self.alarm_prefix):
+            return None
+        parts = alarm_name.removeprefix(self.alarm_prefix).split("/", 2)
+        if len(parts) != 3 or not all(parts):
+            return None
+        cluster, service, signal = parts
+        return AlarmKey(ServiceKey(cluster, service), signal)
+
+    def policy_parameter(self, key: ServiceKey) -> str:
+        """The SSM parameter that holds the policy of one service."""
+        return f"{self.parameter_prefix}{key.cluster}/{key.service}"
+
+    def parse_policy_parameter(self, parameter: str) -> ServiceKey | None:
+        """Whose policy it is; None where the name is not of this controller's form."""
+        if not parameter.startswith(self.parameter_prefix):
+            return None
+        parts = parameter.removeprefix(self.parameter_prefix).split("/")
+        return ServiceKey(*parts) if len(parts) == 2 and all(parts) else None
