@@ -1,0 +1,208 @@
+"""A cloud on this machine: moto's server in this process, extended by the modules of this package, on one simulated clock."""
+
+import importlib
+import importlib.util
+import io
+import logging
+import threading
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, ClassVar
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from moto.core.exceptions import ServiceException
+from moto.core.request import Request
+from moto.moto_api._internal import moto_api_backend
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+from werkzeug.wrappers import Response
+
+from localcloud.clock import Clock
+from localcloud.errors import CRASHED, NotModelled, Refusal, error_response
+from localcloud.recorder import UNKNOWN, Call, Recorder, call_of
+
+EXTENSIONS = (
+    "localcloud.errors",
+    "localcloud.locks",
+    "localcloud.ecs",
+    "localcloud.elb",
+    "localcloud.traffic",
+    "localcloud.alarms",
+    "localcloud.events",
+    "localcloud.functions",
+    "localcloud.cloudformation",
+    "localcloud.cdk",
+)
+
+_MISSING = object()
+
+
+@dataclass
+class Cloud:
+    """One running cloud. `emit` delivers a whole AWS event to the rules of the default bus, and does nothing until rules exist."""
+
+    account: ClassVar[str] = "123456789012"
+    region: ClassVar[str] = "eu-west-1"
+
+    clock: Clock
+    endpoint: str
+    recorder: Recorder = field(default_factory=Recorder)
+    emit: Callable[[dict[str, Any]], None] = lambda _event: None
+    _undo: ExitStack = field(default_factory=ExitStack)
+
+    def environment(self, access_key: str = "local") -> dict[str, str]:
+        """What makes any AWS tool or SDK talk to this cloud; the access key tells callers apart in the record."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_ENDPOINT_URL_S3": self.endpoint,
+            "AWS_ACCESS_KEY_ID": access_key,
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "NO_PROXY": "localhost",
+        }
+
+    def session(self, access_key: str = "local") -> boto3.Session:
+        """A session whose clients talk to this cloud, whatever the environment and the files of the user say."""
+        core = _LocalSession()
+        core.endpoint = self.endpoint
+        core.set_config_variable("config_file", "/dev/null")
+        core.set_config_variable("credentials_file", "/dev/null")
+        core.set_default_client_config(Config(proxies={}, s3={"addressing_style": "path"}))
+        return boto3.Session(
+            aws_access_key_id=access_key, aws_secret_access_key="local", region_name=self.region, botocore_session=core
+        )
+
+    def replace(self, owner: object, name: str, value: object) -> None:
+        """Put something of ours in the place of something of moto's, for as long as this cloud runs."""
+        before = vars(owner).get(name, _MISSING)
+        setattr(owner, name, value)
+        self._undo.callback(*((delattr, owner, name) if before is _MISSING else (setattr, owner, name, before)))
+
+    def close(self, release: Callable[[], None]) -> None:
+        """Have something released when this cloud stops."""
+        self._undo.callback(release)
+
+
+@contextmanager
+def running(at: datetime | None = None, port: int = 0) -> Iterator[Cloud]:
+    """An empty cloud, beginning at `at` (now, where it is None), gone without a trace afterwards; one at a time in a process."""
+    with ExitStack() as stack:
+        clock = Clock()
+        clock.start(at)
+        stack.callback(clock.stop)
+        moto_api_backend.reset()
+        stack.callback(moto_api_backend.reset)
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        door = _Door(clock)
+        server = make_server("127.0.0.1", port, door, threaded=True, request_handler=_SilentHandler)
+        stack.callback(server.server_close)
+        cloud = Cloud(
+            clock, f"http://localhost:{server.server_port}", door.recorder, _undo=stack.enter_context(ExitStack())
+        )
+        for name in EXTENSIONS:
+            if importlib.util.find_spec(name) is not None:
+                importlib.import_module(name).install(cloud)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        stack.callback(thread.join)
+        stack.callback(server.shutdown)
+        yield cloud
+
+
+class _LocalSession(botocore.session.Session):
+    """Clients of this session need not be told the endpoint."""
+
+    endpoint = ""
+
+    def create_client(self, *args: Any, **kwargs: Any) -> Any:
+        """The endpoint of the cloud, unless another is asked for."""
+        return super().create_client(*args, **kwargs | {"endpoint_url": kwargs.get("endpoint_url") or self.endpoint})
+
+
+class _SilentHandler(MotoRequestHandler):
+    """The recorder keeps the record; a terminal is for people."""
+
+    def log_request(self, *_args: object, **_kwargs: object) -> None:
+        """Say nothing."""
+
+
+class _Dispatcher(DomainDispatcherApplication):
+    """A service that moto lacks is an operation that it lacks, not a crash."""
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """Moto prints a hint for its own developers, and goes on to fail with None."""
+        if (
+            host
+            and "amazonaws.com" in host
+            and not any(p.match(f"http://{host}") for _, p in self.backend_url_patterns)
+        ):
+            raise NotImplementedError(host)
+        return super().get_backend_for_host(host)
+
+
+class _Door:
+    """The WSGI application around moto's: records each call, lets tests interfere, and gives every failure a name."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.recorder = Recorder()
+        self._clock = clock
+        self._moto = _Dispatcher(create_backend_app)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) if _has_length(environ) else None
+        if body is not None:
+            environ["wsgi.input"] = io.BytesIO(body)
+        request = Request(environ | ({"wsgi.input": io.BytesIO(body)} if body is not None else {}))
+        call = (
+            call_of(request, self._clock.now())
+            if body is not None
+            else Call(UNKNOWN, UNKNOWN, {}, UNKNOWN, UNKNOWN, self._clock.now())
+        )
+        response = self._answer(environ, request, call)
+        self.recorder.add(replace(call, status=response.status_code))
+        return response(environ, start_response)
+
+    def _answer(self, environ: dict[str, Any], request: Request, call: Call) -> Response:
+        try:
+            self.recorder.interfere(call)
+            response = Response.from_app(self._moto, environ, buffered=True)
+        except ServiceException as refused:
+            return error_response(request, call.service, call.operation, refused)
+        except NotImplementedError:
+            return _not_modelled(request, call)
+        except Exception as crash:  # noqa: BLE001 - the outermost frame: a crash must reach the caller named, not as a 500 that clients retry
+            traceback.print_exc()
+            return _crashed(request, call, crash)
+        return _not_modelled(request, call) if _is_unrouted(response, request) else response
+
+
+def _has_length(environ: dict[str, Any]) -> bool:
+    return "chunked" not in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+
+
+def _is_unrouted(response: Response, request: Request) -> bool:
+    """Flask's own 404 page, or moto's empty one for an operation that it cannot even name."""
+    if response.status_code != 404 or request.method == "HEAD":
+        return False
+    return not response.get_data().strip() or response.get_data().lstrip().lower().startswith(b"<!doctype html")
+
+
+def _not_modelled(request: Request, call: Call) -> Response:
+    missing = NotModelled(f"{call.service} {call.operation} ({request.method} {request.path})")
+    if call.service == UNKNOWN:
+        return Response(str(missing), status=400)
+    return error_response(request, call.service, call.operation, missing)
+
+
+def _crashed(request: Request, call: Call, crash: Exception) -> Response:
+    error = Refusal(CRASHED, f"{call.service} {call.operation} crashed the local cloud: {crash!r}")
+    if call.service == UNKNOWN:
+        return Response(str(error), status=400)
+    return error_response(request, call.service, call.operation, error)
