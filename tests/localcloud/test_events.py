@@ -1,0 +1,96 @@
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from localcloud import server
+
+START = datetime(2026, 11, 2, 11, 58, 30, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[server.Cloud]:
+    with server.running(at=START) as running:
+        yield running
+
+
+def queue_target(cloud: server.Cloud, name: str, **rule: Any) -> str:
+    """A rule of this name whose target is a queue of this name; the queue's URL."""
+    sqs, events = cloud.session().client("sqs"), cloud.session().client("events")
+    url = sqs.create_queue(QueueName=name)["QueueUrl"]
+    events.put_rule(Name=name, **rule)
+    events.put_targets(
+        Rule=name, Targets=[{"Id": "queue", "Arn": f"arn:aws:sqs:{cloud.region}:{cloud.account}:{name}"}]
+    )
+    return url
+
+
+def received(cloud: server.Cloud, url: str) -> list[Any]:
+    answer = cloud.session().client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+    return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+
+def test_events_of_aws_and_of_put_events_reach_the_targets_of_matching_rules(cloud: server.Cloud) -> None:
+    pattern = {"source": ["test"], "detail": {"name": [{"prefix": "auto-"}]}}
+    url = queue_target(cloud, "matching", EventPattern=json.dumps(pattern))
+    cloud.emit({"source": "test", "detail-type": "Aws", "detail": {"name": "auto-1"}})
+    cloud.emit({"source": "test", "detail-type": "Aws", "detail": {"name": "manual"}})
+    cloud.session().client("events").put_events(
+        Entries=[{"Source": "test", "DetailType": "Own", "Detail": json.dumps({"name": "auto-2"})}]
+    )
+    events = received(cloud, url)
+    assert [(event["detail-type"], event["detail"]["name"]) for event in events] == [
+        ("Aws", "auto-1"),
+        ("Own", "auto-2"),
+    ]
+    assert all(datetime.fromisoformat(event["time"]) - START < timedelta(minutes=2) for event in events)
+    assert {event["account"] for event in events} == {cloud.account}
+
+
+def test_a_disabled_rule_fires_nothing(cloud: server.Cloud) -> None:
+    url = queue_target(cloud, "disabled", EventPattern='{"source": ["off"]}', State="DISABLED")
+    cloud.emit({"source": "off", "detail-type": "x", "detail": {}})
+    assert received(cloud, url) == []
+    cloud.session().client("events").enable_rule(Name="disabled")
+    cloud.emit({"source": "off", "detail-type": "x", "detail": {}})
+    assert len(received(cloud, url)) == 1
+
+
+def test_schedules_fire_on_simulated_time(cloud: server.Cloud) -> None:
+    rate = queue_target(cloud, "rate", ScheduleExpression="rate(5 minutes)")
+    daily = queue_target(cloud, "daily", ScheduleExpression="cron(0 12 * * ? *)")
+    cloud.clock.advance(timedelta(minutes=11))
+    assert len(received(cloud, rate)) == 2
+    (event,) = received(cloud, daily)
+    assert event["time"] == "2026-11-02T12:00:00Z"
+    assert (event["source"], event["detail-type"], event["detail"]) == ("aws.events", "Scheduled Event", {})
+    assert event["resources"] == [f"arn:aws:events:{cloud.region}:{cloud.account}:rule/daily"]
+
+
+def test_an_event_for_a_function_that_is_gone_goes_to_the_dead_letter_queue(cloud: server.Cloud) -> None:
+    sqs, events = cloud.session().client("sqs"), cloud.session().client("events")
+    url = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    target = f"arn:aws:lambda:{cloud.region}:{cloud.account}:function:gone"
+    queue = f"arn:aws:sqs:{cloud.region}:{cloud.account}:dead"
+    events.put_rule(Name="orphan", EventPattern='{"source": ["orphan"]}')
+    events.put_targets(Rule="orphan", Targets=[{"Id": "f", "Arn": target, "DeadLetterConfig": {"Arn": queue}}])
+    cloud.emit({"source": "orphan", "detail-type": "x", "detail": {"n": 1}})
+    (message,) = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
+    assert json.loads(message["Body"])["detail"] == {"n": 1}
+    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "RESOURCE_NOT_FOUND"
+    assert message["MessageAttributes"]["TARGET_ARN"]["StringValue"] == target
+
+
+@pytest.mark.parametrize(
+    ("rule", "named"),
+    [
+        pytest.param({"ScheduleExpression": "cron(0 12 L * ? *)"}, "'L'", id="the last day of a month"),
+        pytest.param({"EventPattern": '{"source": [{"regex": "x"}]}'}, "regex", id="a filter that does not exist"),
+    ],
+)
+def test_what_is_not_modelled_is_an_error_that_names_it(cloud: server.Cloud, rule: dict[str, Any], named: str) -> None:
+    with pytest.raises(ClientError, match=named):
+        cloud.session().client("events").put_rule(Name="unknown", **rule)
