@@ -1,0 +1,361 @@
+"""The construct: everything that rolls back, and `protect` for each service it should look after."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import aws_cdk as cdk
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_elasticloadbalancingv2 as elbv2
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_lambda_destinations as destinations
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sns_subscriptions as subscriptions
+from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_ssm as ssm
+from constructs import Construct
+
+from autorollback.naming import Names, ServiceKey
+from autorollback.policy import PolicyError, ServicePolicy, build_policy, parse_tunables
+from infrastructure.bundling import write_zip
+from infrastructure.permissions import ServicePermissions, grant_reads
+from infrastructure.service_alarms import ServiceAlarms
+
+# Lambda and EventBridge try for 6 hours (the longest that Lambda's queue keeps an event); the function judges a late
+# event by when the trouble began, and what is older than that is for people.
+EVENT_AGE = cdk.Duration.hours(6)
+STANDARD_PARAMETER_LIMIT = 4096
+"""Characters; the value of an SSM parameter of the standard tier, which costs nothing."""
+
+
+class AutoRollback(Construct):
+    """Rolls the services that it protects back when their newest deployment is to blame for an alarm.
+
+    Attributes:
+        function: the Lambda function, to invoke by hand or to grant the right to.
+        topic: where people are told.
+        ledger: the record of every rollback; it outlives the stack.
+        dead_letters: events that could not be processed.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, name: str = "", emails: Sequence[str] = ()) -> None:
+        super().__init__(scope, construct_id)
+        self.names = Names(name)
+        self.ledger = self._build_ledger()
+        self.dead_letters = self._build_dead_letters()
+        self.topic = self._build_topic(emails)
+        self.function = self._build_function()
+        self._grant()
+        self._permissions = ServicePermissions(self, "Permissions", role=self._role)
+        self._send_events()
+        self._watch_itself()
+
+    def protect(
+        self,
+        service: ecs.IBaseService,
+        *,
+        target_group: elbv2.IApplicationTargetGroup | str | Sequence[elbv2.IApplicationTargetGroup | str] = (),
+        load_balancer: elbv2.IApplicationLoadBalancer | str | None = None,
+        alarms: Sequence[cloudwatch.IAlarm | str] = (),
+        **policy: Any,
+    ) -> None:
+        """Protects a service of this CDK app; `policy` takes the keys that may stand under `defaults` in `services.yaml`.
+
+        Load balancer and target groups are constructs, or the values of their CloudWatch dimensions.
+
+        Raises:
+            PolicyError: naming the key that is missing, unknown or wrong.
+        """
+        groups = (
+            target_group if isinstance(target_group, Sequence) and not isinstance(target_group, str) else [target_group]
+        )
+        if bool(groups) != (load_balancer is not None) or len(groups) > 2:
+            raise PolicyError("target_group", len(groups), "one or two beside a load_balancer, none without")
+        protected = ServicePolicy(
+            ServiceKey(service.cluster.cluster_name, service.service_name),
+            build_policy(parse_tunables(policy)),
+            None if load_balancer is None else _full_name(load_balancer, "load_balancer_full_name"),
+            tuple(_full_name(group, "target_group_full_name") for group in groups),
+            tuple(alarm if isinstance(alarm, str) else alarm.alarm_name for alarm in alarms),
+        )
+        self._watch(service, "AutoRollback", protected)
+        self._permissions.allow([protected])
+
+    def protect_named(self, services: Sequence[ServicePolicy], *, scopes: Sequence[Construct] | None = None) -> None:
+        """Protects services that exist already, by their names; `scopes` are the stacks that take their alarms, one a service."""
+        for number, protected in enumerate(services):
+            scope = self if scopes is None else scopes[number]
+            self._watch(scope, f"{protected.key.cluster}--{protected.key.service}", protected)
+        self._permissions.allow(services)
+
+    def _watch(self, scope: Construct, construct_id: str, protected: ServicePolicy) -> None:
+        watched = ServiceAlarms(scope, construct_id, names=self.names, protected=protected)
+        document = protected.to_document()
+        ssm.CfnParameter(
+            watched,
+            "Policy",
+            name=self.names.policy_parameter(protected.key),
+            type="String",
+            tier="Standard" if len(json.dumps(document)) <= STANDARD_PARAMETER_LIMIT else "Advanced",
+            description=f"How {self.names.prefix} judges {protected.key}",
+            value=cdk.Stack.of(watched).to_json_string(document),
+        )
+
+    def _build_ledger(self) -> dynamodb.TableV2:
+        def text(name: str) -> dynamodb.Attribute:
+            return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
+
+        # without a name of its own: the table stays when the stack goes, and must not be in the way of the next one
+        return dynamodb.TableV2(
+            self,
+            "Ledger",
+            partition_key=text("pk"),
+            sort_key=text("sk"),
+            billing=dynamodb.Billing.on_demand(),
+            time_to_live_attribute="expires_at",
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            removal_policy=cdk.RemovalPolicy.RETAIN,
+            global_secondary_indexes=[
+                dynamodb.GlobalSecondaryIndexPropsV2(
+                    index_name="unfinished", partition_key=text("unfinished"), sort_key=text("due_at")
+                ),
+                dynamodb.GlobalSecondaryIndexPropsV2(
+                    index_name="timeline", partition_key=text("timeline"), sort_key=text("at")
+                ),
+            ],
+        )
+
+    def _build_dead_letters(self) -> sqs.Queue:
+        return sqs.Queue(
+            self,
+            "DeadLetters",
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+            enforce_ssl=True,
+            retention_period=cdk.Duration.days(14),
+        )
+
+    def _build_topic(self, emails: Sequence[str]) -> sns.Topic:
+        # CloudWatch cannot publish to a topic that is encrypted with the key that AWS manages: its policy is not ours
+        # (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html).
+        self._key = kms.Key(
+            self,
+            "Key",
+            description=f"Encrypts the notifications of {self.names.prefix}",
+            enable_key_rotation=True,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        topic = sns.Topic(self, "Topic", topic_name=self.names.prefix, master_key=self._key, enforce_ssl=True)
+        for service in ("cloudwatch", "events"):
+            publisher = iam.ServicePrincipal(
+                f"{service}.amazonaws.com",
+                conditions={"StringEquals": {"aws:SourceAccount": cdk.Stack.of(self).account}},
+            )
+            self._key.grant(publisher, "kms:Decrypt", "kms:GenerateDataKey*")
+            topic.grant_publish(publisher)
+        for email in emails:
+            topic.add_subscription(subscriptions.EmailSubscription(email))
+        return topic
+
+    def _build_function(self) -> lambda_.Function:
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/aws/lambda/{self.names.prefix}",
+            retention=logs.RetentionDays.SIX_MONTHS,
+            removal_policy=cdk.RemovalPolicy.DESTROY,
+        )
+        # a role without AWSLambdaBasicExecutionRole, which may write to every log group
+        self._role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
+        log_group.grant_write(self._role)
+        with TemporaryDirectory() as folder:
+            return lambda_.Function(
+                self,
+                "Function",
+                function_name=self.names.prefix,
+                description="Rolls an ECS service back when its newest deployment is to blame for an alarm",
+                runtime=lambda_.Runtime.PYTHON_3_13,
+                architecture=lambda_.Architecture.ARM_64,
+                handler="autorollback.handler.handle",
+                code=lambda_.Code.from_asset(str(write_zip(Path(folder) / "auto-rollback.zip"))),
+                role=self._role,
+                log_group=log_group,
+                # an alarm storm waits for AWS's rate limits, with back-off; a usual rollback needs a second or two
+                timeout=cdk.Duration.seconds(120),
+                # CPU grows with memory, and importing the SDK is what a cold start waits for; the function itself
+                # would do with a quarter of it
+                memory_size=512,
+                environment={
+                    "AUTO_ROLLBACK_NAME": self.names.prefix,
+                    "LEDGER_TABLE": self.ledger.table_name,
+                    "TOPIC_ARN": self.topic.topic_arn,
+                    "POWERTOOLS_SERVICE_NAME": self.names.prefix,
+                    "POWERTOOLS_METRICS_NAMESPACE": self.names.metric_namespace,
+                    "POWERTOOLS_LOG_LEVEL": "INFO",
+                },
+                retry_attempts=2,
+                max_event_age=EVENT_AGE,
+                on_failure=destinations.SqsDestination(self.dead_letters),
+            )
+
+    def _grant(self) -> None:
+        stack = cdk.Stack.of(self)
+        grant_reads(self._role, stack)
+        self.ledger.grant(
+            self._role,
+            "dynamodb:ConditionCheckItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:UpdateItem",
+        )
+        self.topic.grant_publish(self._role)
+        self._key.grant(self._role, "kms:Decrypt", "kms:GenerateDataKey*")
+        self._role.add_to_principal_policy(
+            iam.PolicyStatement(
+                sid="ReadPolicies",
+                actions=["ssm:GetParameter", "ssm:GetParametersByPath"],
+                resources=[
+                    stack.format_arn(service="ssm", resource="parameter", resource_name=name)
+                    # GetParametersByPath is asked of the path itself
+                    for name in (self.names.prefix, f"{self.names.prefix}/*")
+                ],
+            )
+        )
+        self._role.add_to_principal_policy(
+            iam.PolicyStatement(
+                sid="TellOthers",
+                actions=["events:PutEvents"],
+                resources=[stack.format_arn(service="events", resource="event-bus", resource_name="default")],
+                conditions={"StringEquals": {"events:source": self.names.prefix}},
+            )
+        )
+
+    def _send_events(self) -> None:
+        prefix = self.names.prefix
+        self._rule(
+            f"{prefix}-alarms",
+            pattern=events.EventPattern(
+                source=["aws.cloudwatch"],
+                detail_type=["CloudWatch Alarm State Change"],
+                detail={
+                    "alarmName": [{"prefix": self.names.alarm_prefix}],
+                    "state": {"value": ["ALARM", "OK"]},
+                },
+            ),
+        )
+        self._rule(
+            f"{prefix}-tasks",
+            pattern=events.EventPattern(
+                source=["aws.ecs"],
+                detail_type=["ECS Service Action"],
+                detail={"eventName": ["SERVICE_TASK_START_IMPAIRED"]},
+            ),
+        )
+        self._rule(
+            f"{prefix}-deployments",
+            pattern=events.EventPattern(
+                source=["aws.ecs"],
+                detail_type=["ECS Deployment State Change"],
+                detail={"eventName": ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]},
+            ),
+        )
+        self._rule(self.names.sweep_rule, schedule=events.Schedule.rate(cdk.Duration.minutes(5)))
+        self._rule(self.names.readiness_rule, schedule=events.Schedule.rate(cdk.Duration.days(1)))
+
+    def _rule(
+        self, name: str, *, pattern: events.EventPattern | None = None, schedule: events.Schedule | None = None
+    ) -> None:
+        events.Rule(
+            self,
+            f"Rule{name.removeprefix(self.names.prefix)}",
+            rule_name=name,
+            event_pattern=pattern,
+            schedule=schedule,
+            targets=[
+                targets.LambdaFunction(
+                    self.function, dead_letter_queue=self.dead_letters, max_event_age=EVENT_AGE, retry_attempts=185
+                )
+            ],
+        )
+
+    def _watch_itself(self) -> None:
+        """Alarms on the controller, to the same people. Their names lie outside `<prefix>/`, or it would judge them."""
+        minutes = cdk.Duration.minutes
+        waiting = self.dead_letters.metric_approximate_number_of_messages_visible
+        age = self.dead_letters.metric_approximate_age_of_oldest_message
+        self._alarm("dead-letters", "events could not be processed", waiting(period=minutes(1), statistic="Maximum"), 1)
+        self._alarm(
+            "dead-letters-age",
+            "unprocessed events are lost in four days",
+            age(period=minutes(5), statistic="Maximum"),
+            cdk.Duration.days(10).to_seconds(),
+        )
+        self._alarm("errors", "the function fails", self.function.metric_errors(period=minutes(5)), 1)
+        self._alarm("throttles", "the function is throttled", self.function.metric_throttles(period=minutes(5)), 1)
+        self._alarm(
+            "rejected",
+            "somebody or something sends what cannot be understood; the log says what",
+            cloudwatch.Metric(
+                namespace=self.names.metric_namespace,
+                metric_name="Rejected",
+                dimensions_map={"service": self.names.prefix},
+                period=minutes(5),
+                statistic="Sum",
+            ),
+            1,
+        )
+        self._alarm(
+            "no-sweep",
+            "the function has not run for 20 minutes, though a rule starts it every 5",
+            self.function.metric_invocations(period=minutes(5)),
+            1,
+            operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
+            periods=4,
+            missing=cloudwatch.TreatMissingData.BREACHING,
+        )
+
+    def _alarm(
+        self,
+        name: str,
+        description: str,
+        metric: cloudwatch.IMetric,
+        threshold: float,
+        *,
+        operator: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+        periods: int = 1,
+        missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
+    ) -> None:
+        cloudwatch.Alarm(
+            self,
+            f"Alarm-{name}",
+            alarm_name=f"{self.names.prefix}-{name}",
+            alarm_description=f"{self.names.prefix}: {description}.",
+            metric=metric,
+            threshold=threshold,
+            comparison_operator=operator,
+            evaluation_periods=periods,
+            treat_missing_data=missing,
+        ).add_alarm_action(cloudwatch_actions.SnsAction(self.topic))
+
+
+def _full_name(resource: Any, attribute: str) -> str:
+    """The CloudWatch dimension value of a load balancer or target group: a text, or what the construct says."""
+    if isinstance(resource, str):
+        return resource
+    name = getattr(resource, attribute, None)
+    if not isinstance(name, str):
+        raise PolicyError(attribute, str(resource), "a construct that knows its full name, or that name as text")
+    return name

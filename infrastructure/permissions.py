@@ -1,0 +1,199 @@
+"""What the function may do. Reads are as wide as AWS makes them; writes reach only what the configuration names.
+
+Which resource types and condition keys an action takes: the Service Authorization Reference,
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html and its
+sisters for CloudWatch, ECR, Secrets Manager, Systems Manager, CodeDeploy and Elastic Load Balancing.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import aws_cdk as cdk
+from aws_cdk import aws_iam as iam
+from constructs import Construct
+
+from autorollback.naming import ServiceKey
+from autorollback.policy import ServicePolicy
+
+# A managed policy holds 6,144 characters and a role ten of them, as AWS sets its quotas
+# (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
+POLICY_LIMIT = 6144
+POLICIES_PER_ROLE = 10
+_LONGEST_ARN_START = len("arn:aws-us-gov:ecs:ap-southeast-99:123456789012:")
+_STATEMENT_OVERHEAD = 330  # braces, effect, actions and condition of the longest statement below
+_DOCUMENT_OVERHEAD = 50
+
+
+# These want the service's ARN beside the deployment's or the revision's.
+_ON_DEPLOYMENTS = ("ecs:DescribeServiceDeployments", "ecs:StopServiceDeployment")
+_ON_REVISIONS = ("ecs:DescribeServiceRevisions",)
+_ON_SERVICES = (
+    "ecs:DescribeServices",
+    "ecs:ListServiceDeployments",
+    "ecs:UpdateService",
+    *_ON_DEPLOYMENTS,
+    *_ON_REVISIONS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    actions: tuple[str, ...]
+    resources: Sequence[str]
+    conditions: Mapping[str, Mapping[str, str]] | None = None
+
+    def statement(self, resources: Sequence[str]) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            actions=list(self.actions), resources=list(resources), conditions=dict(self.conditions or {})
+        )
+
+
+class TooManyServicesError(ValueError):
+    """The services' rights do not fit into the policies that a role can have."""
+
+
+class ServicePermissions(Construct):
+    """The rights to act on the protected services, in as many customer-managed policies as they need."""
+
+    def __init__(self, scope: Construct, construct_id: str, *, role: iam.IRole) -> None:
+        super().__init__(scope, construct_id)
+        self._role = role
+        self._policies: list[iam.ManagedPolicy] = []
+        self._room = 0
+
+    def allow(self, services: Sequence[ServicePolicy]) -> None:
+        """Lets the role act on these services, their families and their roles, and on nothing else.
+
+        Every ARN is exact while that fits into half of what a role can hold. Beyond it the same services are named
+        in fewer characters: the cluster once, as a condition.
+
+        Raises:
+            TooManyServicesError: not even that fits.
+        """
+        exact = list(self._families_and_roles(services)) + list(self._services_exactly(services))
+        if _policies_for(exact) <= POLICIES_PER_ROLE // 2:
+            self._attach(exact)
+            return
+        short = list(self._families_and_roles(services)) + list(self._services_by_cluster(services))
+        if len(self._policies) + _policies_for(short) > POLICIES_PER_ROLE:
+            raise TooManyServicesError(
+                f"the rights on {len(services)} services, with their families and task_roles, do not fit into the "
+                f"{POLICIES_PER_ROLE} policies that a role can have; let services share families and task_roles "
+                "(wildcards are allowed), or deploy a second copy with -c name=<name> -c services=<another file>"
+            )
+        self._attach(short)
+
+    def _families_and_roles(self, services: Sequence[ServicePolicy]) -> Iterator[_Grant]:
+        stack = cdk.Stack.of(self)
+        families = sorted({family for service in services for family in service.policy.families})
+        roles = sorted({role for service in services for role in service.policy.task_roles})
+        definitions = [_arn(stack, "ecs", f"task-definition/{family}:*") for family in families]
+        role_arns = [_arn(stack, "iam", f"role/{role}", region="") for role in roles]
+        yield _Grant(("ecs:RegisterTaskDefinition",), definitions)
+        yield _Grant(
+            ("ecs:TagResource",), definitions, {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}}
+        )
+        yield _Grant(("iam:PassRole",), role_arns, {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}})
+        yield _Grant(("iam:GetRole",), role_arns)
+
+    def _services_exactly(self, services: Sequence[ServicePolicy]) -> Iterator[_Grant]:
+        stack = cdk.Stack.of(self)
+
+        def arns(kind: str, suffix: str = "") -> list[str]:
+            return [_arn(stack, "ecs", f"{kind}/{s.key.cluster}/{s.key.service}{suffix}") for s in services]
+
+        yield _Grant(_ON_SERVICES, arns("service"))
+        yield _Grant(_ON_DEPLOYMENTS, arns("service-deployment", "/*"))
+        yield _Grant(_ON_REVISIONS, arns("service-revision", "/*"))
+
+    def _services_by_cluster(self, services: Sequence[ServicePolicy]) -> Iterator[_Grant]:
+        # An action on a deployment or revision needs its service's ARN allowed as well ("service*" beside
+        # "service-deployment*" in the reference), so the lists of services bound these too.
+        stack = cdk.Stack.of(self)
+        clusters: dict[str, list[ServiceKey]] = {}
+        for service in services:
+            clusters.setdefault(service.key.cluster, []).append(service.key)
+        for cluster, keys in clusters.items():
+            yield _Grant(
+                _ON_SERVICES,
+                [f"arn:{cdk.Aws.PARTITION}:ecs:*:*:service/*/{key.service}" for key in keys],
+                {"ArnEquals": {"ecs:cluster": _arn(stack, "ecs", f"cluster/{cluster}")}},
+            )
+            yield _Grant(_ON_DEPLOYMENTS, [_arn(stack, "ecs", f"service-deployment/{cluster}/*")])
+            yield _Grant(_ON_REVISIONS, [_arn(stack, "ecs", f"service-revision/{cluster}/*")])
+
+    def _attach(self, grants: Iterable[_Grant]) -> None:
+        for grant in grants:
+            rest = grant.resources
+            while rest:
+                if self._room < _STATEMENT_OVERHEAD + _length(rest[0]):
+                    self._policies.append(iam.ManagedPolicy(self, f"Policy{len(self._policies)}", roles=[self._role]))
+                    self._room = POLICY_LIMIT - _DOCUMENT_OVERHEAD
+                taken = _fitting(rest, self._room - _STATEMENT_OVERHEAD)
+                self._policies[-1].add_statements(grant.statement(rest[:taken]))
+                self._room -= _STATEMENT_OVERHEAD + sum(map(_length, rest[:taken]))
+                rest = rest[taken:]
+
+
+def grant_reads(role: iam.IRole, stack: cdk.Stack) -> None:
+    """Reads that AWS does not bind to single resources, or whose resources only the task definitions name.
+
+    Secrets and parameters are looked for, their values never read.
+    """
+    role.add_to_principal_policy(
+        iam.PolicyStatement(
+            sid="ReadWhatHasNoResource",
+            actions=[
+                # composite alarms need Resource "*" (DescribeAlarms, botocore cloudwatch/2010-08-01)
+                "cloudwatch:DescribeAlarms",
+                "cloudwatch:DescribeAlarmHistory",
+                "cloudwatch:GetMetricData",
+                "ecs:DescribeTaskDefinition",
+                "ecs:ListTaskDefinitions",
+                "elasticloadbalancing:DescribeTargetGroups",
+                "elasticloadbalancing:DescribeTargetHealth",
+                "ssm:DescribeParameters",
+            ],
+            resources=["*"],
+        )
+    )
+    role.add_to_principal_policy(
+        iam.PolicyStatement(
+            sid="ReadImages",
+            actions=["ecr:BatchGetImage", "ecr:DescribeImages"],
+            resources=[f"arn:{cdk.Aws.PARTITION}:ecr:*:{stack.account}:repository/*"],
+        )
+    )
+    role.add_to_principal_policy(
+        iam.PolicyStatement(
+            sid="SeeThatSecretsExist",
+            actions=["secretsmanager:DescribeSecret"],
+            resources=[f"arn:{cdk.Aws.PARTITION}:secretsmanager:*:{stack.account}:secret:*"],
+        )
+    )
+
+
+def _arn(stack: cdk.Stack, service: str, resource: str, *, region: str | None = None) -> str:
+    return f"arn:{stack.partition}:{service}:{stack.region if region is None else region}:{stack.account}:{resource}"
+
+
+def _length(arn: str) -> int:
+    """Characters in the deployed policy, at most: with the longest names of partition and region for what is not known yet."""
+    parts = arn.split(":", 5)
+    return len(parts[-1]) + _LONGEST_ARN_START + len('"",')
+
+
+def _policies_for(grants: Iterable[_Grant]) -> int:
+    characters = sum(_STATEMENT_OVERHEAD + sum(map(_length, grant.resources)) for grant in grants)
+    # a policy is never filled to its last character: the next ARN or statement does not fit any more
+    return -(-characters // (POLICY_LIMIT - _DOCUMENT_OVERHEAD - _STATEMENT_OVERHEAD))
+
+
+def _fitting(arns: Sequence[str], room: int) -> int:
+    taken = 0
+    for arn in arns:
+        room -= _length(arn)
+        if room < 0:
+            break
+        taken += 1
+    return taken
