@@ -285,3 +285,24 @@ def test_an_alarm_that_could_not_be_judged_is_refused(cloud: server.Cloud) -> No
             ComparisonOperator="GreaterThanThreshold",
             EvaluationPeriods=1,
         )
+
+
+def test_a_message_in_a_queue_turns_its_alarm_red(cloud: server.Cloud) -> None:
+    cloud.session().client("cloudwatch").put_metric_alarm(
+        AlarmName="dead letters",
+        Namespace="AWS/SQS",
+        MetricName="ApproximateNumberOfMessagesVisible",
+        Dimensions=[{"Name": "QueueName", "Value": "dead"}],
+        Statistic="Maximum",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0,
+        ComparisonOperator="GreaterThanThreshold",
+    )
+    sqs = cloud.session().client("sqs")
+    url = sqs.create_queue(QueueName="dead")["QueueUrl"]
+    cloud.clock.advance(MINUTE)
+    assert alarm(cloud, "dead letters")["StateValue"] == "OK"
+    sqs.send_message(QueueUrl=url, MessageBody="x")
+    cloud.clock.advance(MINUTE)
+    assert alarm(cloud, "dead letters")["StateValue"] == "ALARM"
