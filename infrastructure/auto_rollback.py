@@ -88,7 +88,7 @@ class AutoRollback(Construct):
             tuple(_full_name(group, "target_group_full_name") for group in groups),
             tuple(alarm if isinstance(alarm, str) else alarm.alarm_name for alarm in alarms),
         )
-        self._watch(service, "AutoRollback", protected)
+        self._watch(cdk.Stack.of(service), f"AutoRollback-{cdk.Names.node_unique_id(service.node)}", protected)
         self._permissions.allow([protected])
 
     def protect_named(self, services: Sequence[ServicePolicy], *, scopes: Sequence[Construct] | None = None) -> None:
@@ -111,31 +111,26 @@ class AutoRollback(Construct):
             value=cdk.Stack.of(watched).to_json_string(document),
         )
 
-    def _build_ledger(self) -> dynamodb.TableV2:
+    def _build_ledger(self) -> dynamodb.Table:
         def text(name: str) -> dynamodb.Attribute:
             return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
 
         # without a name of its own: the table stays when the stack goes, and must not be in the way of the next one
-        return dynamodb.TableV2(
+        table = dynamodb.Table(
             self,
             "Ledger",
             partition_key=text("pk"),
             sort_key=text("sk"),
-            billing=dynamodb.Billing.on_demand(),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             time_to_live_attribute="expires_at",
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
             removal_policy=cdk.RemovalPolicy.RETAIN,
-            global_secondary_indexes=[
-                dynamodb.GlobalSecondaryIndexPropsV2(
-                    index_name="unfinished", partition_key=text("unfinished"), sort_key=text("due_at")
-                ),
-                dynamodb.GlobalSecondaryIndexPropsV2(
-                    index_name="timeline", partition_key=text("timeline"), sort_key=text("at")
-                ),
-            ],
         )
+        for name, key, order in (("unfinished", "unfinished", "due_at"), ("timeline", "timeline", "at")):
+            table.add_global_secondary_index(index_name=name, partition_key=text(key), sort_key=text(order))
+        return table
 
     def _build_dead_letters(self) -> sqs.Queue:
         return sqs.Queue(

@@ -162,7 +162,7 @@ class ServiceAlarms(Construct):
         )
 
     def _description(self, what: str) -> str:
-        return f"Auto-rollback judges the newest deployment of {self._protected.key} when this fires: {what}."[:1024]
+        return f"Auto-rollback judges the newest deployment of {self._protected.key} when this fires: {what}."
 
 
 def _sum_of(queries: Sequence[Query]) -> str:
