@@ -30,7 +30,7 @@ AWS_SERVICES = frozenset(
         "sts",
     }
 )
-# What Powertools' Logger and Metrics import; its Logger needs jmespath_utils.
+# What Powertools' Logger and Metrics import: the package's own start needs the Tracer, the Logger jmespath_utils.
 POWERTOOLS = (
     "exceptions",
     "logging",
@@ -38,6 +38,7 @@ POWERTOOLS = (
     "middleware_factory",
     "package_logger.py",
     "shared",
+    "tracing",
     "utilities/__init__.py",
     "utilities/jmespath_utils",
     "utilities/typing",

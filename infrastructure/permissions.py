@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonel
 sisters for CloudWatch, ECR, Secrets Manager, Systems Manager, CodeDeploy and Elastic Load Balancing.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,8 @@ from autorollback.policy import ServicePolicy
 # (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html).
 POLICY_LIMIT = 6144
 POLICIES_PER_ROLE = 10
-_LONGEST_ARN_START = len("arn:aws-us-gov:ecs:ap-southeast-99:123456789012:")
+_UNKNOWN = re.compile(r"\$\{Token\[([A-Za-z.]+)[^]]*\]\}")
+_LONGEST = {"AWS.Partition.": "aws-us-gov", "AWS.Region.": "ap-southeast-99", "AWS.AccountId.": "123456789012"}
 _STATEMENT_OVERHEAD = 330  # braces, effect, actions and condition of the longest statement below
 _DOCUMENT_OVERHEAD = 50
 
@@ -109,6 +111,7 @@ class ServicePermissions(Construct):
     def _services_by_cluster(self, services: Sequence[ServicePolicy]) -> Iterator[_Grant]:
         # An action on a deployment or revision needs its service's ARN allowed as well ("service*" beside
         # "service-deployment*" in the reference), so the lists of services bound these too.
+        # None of these actions takes anything else that ends in the service's name.
         stack = cdk.Stack.of(self)
         clusters: dict[str, list[ServiceKey]] = {}
         for service in services:
@@ -116,7 +119,7 @@ class ServicePermissions(Construct):
         for cluster, keys in clusters.items():
             yield _Grant(
                 _ON_SERVICES,
-                [f"arn:{cdk.Aws.PARTITION}:ecs:*:*:service/*/{key.service}" for key in keys],
+                [f"arn:{cdk.Aws.PARTITION}:ecs:*:*:*/{key.service}" for key in keys],
                 {"ArnEquals": {"ecs:cluster": _arn(stack, "ecs", f"cluster/{cluster}")}},
             )
             yield _Grant(_ON_DEPLOYMENTS, [_arn(stack, "ecs", f"service-deployment/{cluster}/*")])
@@ -178,9 +181,8 @@ def _arn(stack: cdk.Stack, service: str, resource: str, *, region: str | None = 
 
 
 def _length(arn: str) -> int:
-    """Characters in the deployed policy, at most: with the longest names of partition and region for what is not known yet."""
-    parts = arn.split(":", 5)
-    return len(parts[-1]) + _LONGEST_ARN_START + len('"",')
+    """Characters in the deployed policy, at most: partition, region and account are not known yet."""
+    return len(_UNKNOWN.sub(lambda found: _LONGEST.get(found[1], "?" * 64), arn)) + len('"",')
 
 
 def _policies_for(grants: Iterable[_Grant]) -> int:

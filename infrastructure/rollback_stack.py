@@ -13,6 +13,9 @@ from infrastructure.services import Configuration
 RESOURCES_PER_STACK = 500
 """CloudFormation's limit (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html)."""
 
+MANY_SERVICES = 50
+"""Beyond it nobody reads the template, and its indentation would come near the 1 MB that CloudFormation takes."""
+
 _RESERVED_FOR_THE_CONTROLLER = 100  # it has some 50, and each address and each policy of its role is one more
 
 
@@ -25,6 +28,7 @@ class RollbackStack(cdk.Stack):
             names.stack,
             stack_name=names.stack,
             description="Rolls ECS services back when their newest deployment is to blame for an alarm",
+            suppress_template_indentation=len(configuration.services) > MANY_SERVICES,
         )
         controller = AutoRollback(self, "Controller", name=names.copy, emails=configuration.emails)
         further = self._further_stacks(scope, names)
@@ -45,10 +49,14 @@ class RollbackStack(cdk.Stack):
             number += 1
             name = f"{names.stack}-services-{number}"
             stack = cdk.Stack(
-                scope, name, stack_name=name, description=f"Alarms and policies of services that {names.stack} protects"
+                scope,
+                name,
+                stack_name=name,
+                description=f"Alarms and policies of services that {names.stack} protects",
+                suppress_template_indentation=True,
             )
             # a service is watched only once there is someone to act
-            stack.add_dependency(self)
+            stack.add_stack_dependency(self)
             yield stack
 
 
