@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import boto3
 import botocore.session
@@ -25,6 +25,10 @@ from werkzeug.wrappers import Response
 from localcloud.clock import Clock
 from localcloud.errors import CRASHED, NotModelled, Refusal, error_response
 from localcloud.recorder import UNKNOWN, Call, Recorder, call_of
+
+if TYPE_CHECKING:
+    from localcloud.ecs.operations import Ecs
+    from localcloud.traffic import Traffic
 
 EXTENSIONS = (
     "localcloud.errors",
@@ -53,6 +57,8 @@ class Cloud:
     endpoint: str
     recorder: Recorder = field(default_factory=Recorder)
     emit: Callable[[dict[str, Any]], None] = lambda _event: None
+    ecs: "Ecs" = field(init=False)
+    traffic: "Traffic" = field(init=False)
     _undo: ExitStack = field(default_factory=ExitStack)
 
     def environment(self, access_key: str = "local") -> dict[str, str]:

@@ -1,7 +1,29 @@
 """ECS as AWS has it and moto does not: service deployments and revisions that progress with the clock."""
 
-from localcloud.server import Cloud
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from moto.cloudwatch.models import cloudwatch_backends
+
+from localcloud.ecs.operations import Ecs
+from localcloud.ecs.scheduler import TICK, Scheduler
+
+if TYPE_CHECKING:
+    from localcloud.server import Cloud
 
 
-def install(cloud: Cloud) -> None:
-    """Teach moto's ECS."""
+def install(cloud: "Cloud") -> None:
+    """Teach moto's ECS, and let its deployments go on at each tick of the clock."""
+
+    def red(names: Iterable[str]) -> tuple[str, ...]:
+        alarms = cloudwatch_backends[cloud.account][cloud.region].alarms
+        return tuple(name for name in names if name in alarms and alarms[name].state_value == "ALARM")
+
+    scheduler = Scheduler(
+        fitness=lambda revision: cloud.traffic.fitness(revision),
+        alarms_in_alarm=red,
+        emit=lambda event: cloud.emit(event),
+    )
+    cloud.ecs = Ecs(cloud, scheduler)
+    cloud.ecs.install()
+    cloud.clock.every(TICK, scheduler.tick)
