@@ -1,0 +1,118 @@
+"""boto3 clients, made when first asked for, and reads that go out together."""
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_ecr import ECRClient
+    from mypy_boto3_ecs import ECSClient
+    from mypy_boto3_elbv2 import ElasticLoadBalancingv2Client
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_sns import SNSClient
+    from mypy_boto3_ssm import SSMClient
+
+AT_ONCE = 10
+
+# Bounded, with jitter, and far below the function's timeout: a call that hangs is retried, not waited for.
+# `standard` retries throttling with exponential backoff and jitter (boto3 guide "Retries").
+CONFIG = Config(
+    connect_timeout=3,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 6},
+    max_pool_connections=AT_ONCE,
+    user_agent_extra="auto-rollback",
+)
+
+
+class Clients:
+    """The clients of one invocation environment. Safe to share between threads: making a client is not, using one is."""
+
+    def __init__(self, session: boto3.Session | None = None) -> None:
+        self._session = session
+        self._made: dict[str, Any] = {}
+        self._lock = threading.Lock()
+
+    def _client(self, service: str) -> Any:
+        with self._lock:
+            if service not in self._made:
+                self._session = self._session or boto3.Session()
+                self._made[service] = self._session.client(service, config=CONFIG)  # type: ignore[call-overload]  # the name is a variable
+            return self._made[service]
+
+    @property
+    def cloudwatch(self) -> "CloudWatchClient":
+        """Alarms and metrics."""
+        client: CloudWatchClient = self._client("cloudwatch")
+        return client
+
+    @property
+    def dynamodb(self) -> "DynamoDBClient":
+        """The ledger."""
+        client: DynamoDBClient = self._client("dynamodb")
+        return client
+
+    @property
+    def ecr(self) -> "ECRClient":
+        """Images."""
+        client: ECRClient = self._client("ecr")
+        return client
+
+    @property
+    def ecs(self) -> "ECSClient":
+        """Services, their deployments and task definitions."""
+        client: ECSClient = self._client("ecs")
+        return client
+
+    @property
+    def elbv2(self) -> "ElasticLoadBalancingv2Client":
+        """Target health."""
+        client: ElasticLoadBalancingv2Client = self._client("elbv2")
+        return client
+
+    @property
+    def events(self) -> "EventBridgeClient":
+        """The controller's own events."""
+        client: EventBridgeClient = self._client("events")
+        return client
+
+    @property
+    def iam(self) -> "IAMClient":
+        """Roles of task definitions."""
+        client: IAMClient = self._client("iam")
+        return client
+
+    @property
+    def secretsmanager(self) -> "SecretsManagerClient":
+        """Whether secrets exist; their values are never read."""
+        client: SecretsManagerClient = self._client("secretsmanager")
+        return client
+
+    @property
+    def sns(self) -> "SNSClient":
+        """Messages to people."""
+        client: SNSClient = self._client("sns")
+        return client
+
+    @property
+    def ssm(self) -> "SSMClient":
+        """Policies, and whether parameters exist."""
+        client: SSMClient = self._client("ssm")
+        return client
+
+
+def together(reads: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+    """Run independent reads at once and wait for all; the first error among them is raised."""
+    if not reads:
+        return {}
+    with ThreadPoolExecutor(max_workers=min(len(reads), AT_ONCE)) as pool:
+        running = {name: pool.submit(read) for name, read in reads.items()}
+        return {name: future.result() for name, future in running.items()}

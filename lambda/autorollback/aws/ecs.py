@@ -1,0 +1,164 @@
+"""ECS services, their deployments and revisions, as facts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from autorollback.aws.definitions import is_irreversible, short_name, tags_of
+from autorollback.decision.model import Controller, Deployment, Revision, Service, Status
+from autorollback.naming import ServiceKey
+
+if TYPE_CHECKING:
+    from autorollback.aws.clients import Clients
+
+BATCH = 20
+"""ARNs that DescribeServiceDeployments and DescribeServiceRevisions take at once (botocore ecs/2014-11-13)."""
+
+_SETTINGS = (
+    "networkConfiguration",
+    "loadBalancers",
+    "serviceRegistries",
+    "platformVersion",
+    "launchType",
+    "capacityProviderStrategy",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentPage:
+    """ARNs of service deployments, newest first, with those of the service revisions they bring; and how to go on."""
+
+    arns: tuple[str, ...]
+    targets: tuple[str, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ecs:
+    """Reads ECS. Throttling is retried by the client; what still fails is raised, never taken for "nothing there"."""
+
+    clients: "Clients"
+
+    def service(self, key: ServiceKey) -> Service | None:
+        """The service as it is now; None where ECS knows none of that name in that cluster, or no such cluster."""
+        ecs = self.clients.ecs
+        try:
+            answer = ecs.describe_services(cluster=key.cluster, services=[key.service], include=["TAGS"])
+        except ecs.exceptions.ClusterNotFoundException:
+            return None
+        return _service(answer["services"][0]) if answer["services"] else None
+
+    def deployments_page(self, key: ServiceKey, after: str | None = None) -> DeploymentPage:
+        """Up to 20 service deployments, newest first. AWS keeps 90 days, and none from before 2024-10-25."""
+        ecs = self.clients.ecs
+        more: dict[str, Any] = {"nextToken": after} if after else {}
+        try:
+            answer = ecs.list_service_deployments(cluster=key.cluster, service=key.service, maxResults=BATCH, **more)
+        except (ecs.exceptions.ServiceNotFoundException, ecs.exceptions.ClusterNotFoundException):
+            return DeploymentPage((), (), None)
+        briefs = sorted(answer["serviceDeployments"], key=lambda b: b.get("createdAt") or _LONG_AGO, reverse=True)
+        targets = dict.fromkeys(b["targetServiceRevisionArn"] for b in briefs if b.get("targetServiceRevisionArn"))
+        return DeploymentPage(tuple(b["serviceDeploymentArn"] for b in briefs), tuple(targets), answer.get("nextToken"))
+
+    def deployments(self, arns: Sequence[str]) -> tuple[Deployment, ...]:
+        """Service deployments in full, newest first. The briefs of ListServiceDeployments lack sources and rollback."""
+        found = [
+            _deployment(described)
+            for batch in _batches(arns)
+            for described in self.clients.ecs.describe_service_deployments(serviceDeploymentArns=batch)[
+                "serviceDeployments"
+            ]
+        ]
+        return tuple(sorted(found, key=lambda d: (d.created_at, d.arn), reverse=True))
+
+    def revisions(self, arns: Sequence[str]) -> dict[str, Revision]:
+        """Service revisions by ARN, without identity. One that AWS no longer has is not there."""
+        return {
+            revision.arn: revision
+            for batch in _batches(arns)
+            for described in self.clients.ecs.describe_service_revisions(serviceRevisionArns=batch)["serviceRevisions"]
+            for revision in [_revision(described)]
+        }
+
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def _batches(arns: Sequence[str]) -> Iterable[list[str]]:
+    return (list(arns[start : start + BATCH]) for start in range(0, len(arns), BATCH))
+
+
+def _service(described: Mapping[str, Any]) -> Service:
+    configuration = described.get("deploymentConfiguration") or {}
+    breaker, alarms = configuration.get("deploymentCircuitBreaker") or {}, configuration.get("alarms") or {}
+    current = described.get("currentServiceDeployment")
+    return Service(
+        arn=described["serviceArn"],
+        active=described.get("status") == "ACTIVE",
+        status=str(described.get("status")),
+        desired=int(described.get("desiredCount", 0)),
+        running=int(described.get("runningCount", 0)),
+        controller=Controller((described.get("deploymentController") or {}).get("type", "ECS")),
+        task_definition=str(described.get("taskDefinition", "")),
+        newest_deployment=str(current) if current else None,
+        target_groups=_target_groups(described.get("loadBalancers") or []),
+        rolls_back_by_itself=bool(
+            (breaker.get("enable") and breaker.get("rollback")) or (alarms.get("enable") and alarms.get("rollback"))
+        ),
+        irreversible=is_irreversible(tags_of(described.get("tags"))),
+        bake=timedelta(minutes=configuration.get("bakeTimeInMinutes") or 0),
+    )
+
+
+def _target_groups(load_balancers: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    groups = [
+        group
+        for balancer in load_balancers
+        for group in (
+            balancer.get("targetGroupArn"),
+            (balancer.get("advancedConfiguration") or {}).get("alternateTargetGroupArn"),
+        )
+        if group
+    ]
+    return tuple(dict.fromkeys(groups))
+
+
+def _deployment(described: Mapping[str, Any]) -> Deployment:
+    rollback = described.get("rollback") or {}
+    return Deployment(
+        arn=described["serviceDeploymentArn"],
+        status=Status(described["status"]),
+        created_at=_utc(described["createdAt"]),
+        started_at=_utc(described["startedAt"]) if described.get("startedAt") else None,
+        finished_at=_finished(described),
+        target=str((described.get("targetServiceRevision") or {}).get("arn", "")),
+        sources=tuple(source["arn"] for source in described.get("sourceServiceRevisions") or []),
+        rollback_revision=rollback.get("serviceRevisionArn"),
+    )
+
+
+def _finished(described: Mapping[str, Any]) -> datetime | None:
+    if Status(described["status"]).in_progress:
+        return None
+    moment = described.get("finishedAt") or described.get("stoppedAt") or described.get("updatedAt")
+    return _utc(moment) if moment else None
+
+
+def _revision(described: Mapping[str, Any]) -> Revision:
+    return Revision(
+        arn=described["serviceRevisionArn"],
+        task_definition=short_name(described["taskDefinition"]),
+        task_definition_arn=described["taskDefinition"],
+        created_at=_utc(described["createdAt"]),
+        images={
+            c["containerName"]: c.get("imageDigest")
+            for c in described.get("containerImages") or []
+            if c.get("containerName")
+        },
+        settings={name: str(described[name]) for name in _SETTINGS if described.get(name)},
+    )
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)

@@ -1,0 +1,366 @@
+"""Gathers the facts of a judgement in as few round trips as can be: what can be asked at once, is.
+
+First look: policy, ledger, service and the newest deployments. Then those in full, their revisions and the alarms.
+Then only as much of the past as the question needs: task definitions, alarm histories and requests of the newest
+stretches of service, going back until a stable revision is found or nothing is left to read.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from autorollback.aws.alarms import Alarms, RedAlarm
+from autorollback.aws.clients import Clients, together
+from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition
+from autorollback.aws.ecs import DeploymentPage, Ecs
+from autorollback.aws.ledger import Ledger, Recollection
+from autorollback.aws.policies import Policies
+from autorollback.aws.traffic import Requests, Traffic
+from autorollback.decision import blame, stability
+from autorollback.decision.model import Alarm, Deployment, Facts, Neighbour, Revision, Service, Trigger, TriggerKind
+from autorollback.naming import Names, ServiceKey
+from autorollback.policy import ServicePolicy
+from autorollback.requests import AlarmChanged
+
+NEIGHBOURS = 10
+PAGES = 5
+"""Pages of 20 service deployments that are read before the search for a stable revision is given up."""
+
+STRETCHES_AT_ONCE = 2
+FLAPPING_LOOKS_BACK = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLook:
+    """What a judgement starts from. `policy` is None for a service that is not protected."""
+
+    policy: ServicePolicy | None
+    recollection: Recollection
+    service: Service | None
+    page: DeploymentPage
+
+
+@dataclass(slots=True)
+class _Draft:
+    """The facts while they grow; `facts` gives them as they stand."""
+
+    service: Service | None
+    deployments: tuple[Deployment, ...]
+    revisions: dict[str, Revision]
+    alarms: tuple[Alarm, ...]
+    next_page: str | None
+    requests: dict[tuple[str, datetime], Requests] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Reads everything that a verdict rests on; a read that fails is raised, never taken for "nothing there"."""
+
+    clients: Clients
+    names: Names
+    ledger: Ledger
+    protected_services: int
+
+    @property
+    def policies(self) -> Policies:
+        """The policies of the protected services."""
+        return Policies(self.clients, self.names)
+
+    def first_look(self, key: ServiceKey, now: datetime) -> FirstLook:
+        """Policy, ledger, service and newest deployments, in one round trip."""
+        ecs = Ecs(self.clients)
+        seen = together(
+            {
+                "policy": lambda: self.policies.of(key),
+                "recollection": lambda: self.ledger.recall(key, now),
+                "pause": self.ledger.pause_of_all,
+                "service": lambda: ecs.service(key),
+                "page": lambda: ecs.deployments_page(key),
+            }
+        )
+        recollection: Recollection = seen["recollection"]
+        pauses = [p for p in (seen["pause"], recollection.memory.paused_until) if p and p > now]
+        memory = replace(recollection.memory, paused_until=max(pauses, default=None))
+        return FirstLook(seen["policy"], replace(recollection, memory=memory), seen["service"], seen["page"])
+
+    def facts(self, look: FirstLook, trigger: Trigger, now: datetime, event: AlarmChanged | None = None) -> Facts:
+        """All that the judgement of a protected service rests on."""
+        if look.policy is None:
+            raise ValueError("facts are gathered for protected services only")
+        policy = look.policy
+        draft, red = self._second_look(look, policy, trigger, event)
+        definitions = Definitions(self.clients)
+        neighbours = self._neighbours(red, draft, policy, trigger)
+        for _ in range(PAGES):
+            exhausted = self._look_back(draft, policy, trigger, look, definitions, now)
+            if not exhausted or draft.next_page is None:
+                break
+            self._read_page(draft, policy.key)
+        else:
+            draft.unread.append(f"service deployments older than the newest {len(draft.deployments)}")
+        return self._as_facts(draft, look, trigger, now, neighbours)
+
+    def present(self, look: FirstLook, trigger: Trigger, now: datetime) -> Facts:
+        """How the service is now: its newest deployments, its alarms, its healthy targets. Nothing of its past."""
+        if look.policy is None:
+            raise ValueError("facts are gathered for protected services only")
+        policy, ecs, groups = look.policy, Ecs(self.clients), look.service.target_groups if look.service else ()
+        reads: dict[str, Callable[[], Any]] = {
+            "deployments": lambda: ecs.deployments(look.page.arns),
+            "revisions": lambda: ecs.revisions(look.page.targets),
+            "alarms": lambda: Alarms(self.clients, self.names).of(policy),
+        }
+        if groups:
+            reads["healthy"] = partial(Traffic(self.clients).healthy_targets, groups)
+        seen = together(reads)
+        service = replace(look.service, healthy=seen.get("healthy")) if look.service else None
+        draft = _Draft(service, seen["deployments"], dict(seen["revisions"]), seen["alarms"], None)
+        return self._as_facts(draft, look, trigger, now, ())
+
+    def _second_look(
+        self, look: FirstLook, policy: ServicePolicy, trigger: Trigger, event: AlarmChanged | None
+    ) -> tuple[_Draft, tuple[RedAlarm, ...]]:
+        ecs, alarms = Ecs(self.clients), Alarms(self.clients, self.names)
+        reads: dict[str, Callable[[], Any]] = {
+            "deployments": lambda: ecs.deployments(look.page.arns),
+            "revisions": lambda: ecs.revisions(look.page.targets),
+            "alarms": lambda: alarms.of(policy, event),
+            "red": alarms.red,
+        }
+        asks_for_health = trigger.kind is TriggerKind.TASKS_CANNOT_START or (
+            event is not None and event.signal == blame.UNHEALTHY_TARGETS
+        )
+        if look.service and look.service.behind_load_balancer and asks_for_health:
+            reads["healthy"] = partial(Traffic(self.clients).healthy_targets, look.service.target_groups)
+        seen = together(reads)
+        service = replace(look.service, healthy=seen["healthy"]) if look.service and "healthy" in seen else look.service
+        draft = _Draft(service, seen["deployments"], dict(seen["revisions"]), seen["alarms"], look.page.next)
+        self._read_missing_sources(draft)
+        return draft, seen["red"]
+
+    def _read_missing_sources(self, draft: _Draft) -> None:
+        """Revisions that were running when the oldest deployment on record came, and those that a rollback went back to."""
+        missing = {
+            arn
+            for deployment in draft.deployments
+            for arn in (*deployment.sources, deployment.rollback_revision)
+            if arn and arn not in draft.revisions
+        }
+        if missing:
+            draft.revisions |= Ecs(self.clients).revisions(sorted(missing))
+
+    def _read_page(self, draft: _Draft, key: ServiceKey) -> None:
+        ecs = Ecs(self.clients)
+        page = ecs.deployments_page(key, draft.next_page)
+        seen = together(
+            {
+                "deployments": lambda: ecs.deployments(page.arns),
+                "revisions": lambda: ecs.revisions([arn for arn in page.targets if arn not in draft.revisions]),
+            }
+        )
+        draft.deployments = (*draft.deployments, *seen["deployments"])
+        draft.revisions |= seen["revisions"]
+        draft.next_page = page.next
+        self._read_missing_sources(draft)
+
+    def _look_back(
+        self,
+        draft: _Draft,
+        policy: ServicePolicy,
+        trigger: Trigger,
+        look: FirstLook,
+        definitions: Definitions,
+        now: datetime,
+    ) -> bool:
+        """Read on, stretch by stretch, until one is stable; True where all that is on record has been read without one."""
+        asked = 0
+        while True:
+            facts = self._as_facts(draft, look, trigger, now, ())
+            stretches = [
+                s
+                for s in stability.stretches(facts)
+                if s.until is not None and s.until - s.since >= policy.policy.stable_after
+            ]
+            wanted = stretches[: asked + STRETCHES_AT_ONCE]
+            self._read_past(draft, policy, facts, wanted, definitions, now)
+            facts = self._as_facts(draft, look, trigger, now, ())
+            if _has_target(facts, policy, now) or facts.memory.known_good:
+                return False
+            if len(wanted) == len(stretches):
+                return True
+            asked = len(wanted)
+
+    def _read_past(
+        self,
+        draft: _Draft,
+        policy: ServicePolicy,
+        facts: Facts,
+        stretches: Sequence[stability.Stretch],
+        definitions: Definitions,
+        now: datetime,
+    ) -> None:
+        oldest = min((s.since for s in stretches), default=now)
+        to_describe = {
+            draft.revisions[arn].task_definition_arn
+            for arn in _revisions_since(facts, min((s.until or now for s in stretches), default=now), stretches)
+            if arn in draft.revisions and draft.revisions[arn].identity is None
+        }
+        reads: dict[str, Callable[[], Any]] = {
+            f"definition {arn}": partial(_definition, definitions, arn) for arn in sorted(to_describe)
+        }
+        since = _history_from(facts, oldest, now)
+        alarms = Alarms(self.clients, self.names)
+        for alarm in draft.alarms:
+            if not _history_read(alarm, since):
+                reads[f"history {alarm.name}"] = partial(alarms.with_history, alarm, since)
+        if policy.load_balancer:
+            for stretch in stretches:
+                spot = (stretch.revision, stretch.since)
+                if spot not in draft.requests:
+                    reads[f"requests {spot}"] = partial(
+                        Traffic(self.clients).requests, policy, stretch.since, stretch.end(now), now
+                    )
+        seen = together(reads)
+        draft.alarms = tuple(seen.get(f"history {a.name}", a) for a in draft.alarms)
+        for stretch in stretches:
+            spot = (stretch.revision, stretch.since)
+            if f"requests {spot}" in seen:
+                draft.requests[spot] = seen[f"requests {spot}"]
+        for arn, revision in draft.revisions.items():
+            name = f"definition {revision.task_definition_arn}"
+            if name in seen and revision.identity is None:
+                draft.revisions[arn] = described_as(revision, seen[name])
+                if seen[name] is None:
+                    draft.unread.append(f"task definition {revision.task_definition}")
+
+    def _as_facts(
+        self, draft: _Draft, look: FirstLook, trigger: Trigger, now: datetime, neighbours: Sequence[Neighbour]
+    ) -> Facts:
+        facts = Facts(
+            service=draft.service,
+            trigger=trigger,
+            deployments=draft.deployments,
+            revisions=draft.revisions,
+            alarms=draft.alarms,
+            neighbours=tuple(neighbours),
+            protected_services=self.protected_services,
+            memory=look.recollection.memory,
+            unread=tuple(dict.fromkeys(draft.unread)),
+        )
+        if look.policy is None:
+            return facts
+        return replace(facts, requests=_requests(facts, draft.requests, look.policy, now))
+
+    def _neighbours(
+        self, red: Sequence[RedAlarm], draft: _Draft, policy: ServicePolicy, trigger: Trigger
+    ) -> tuple[Neighbour, ...]:
+        """Other services in trouble around this onset; whether they were deployed is asked only where enough of them are."""
+        own = next((a.onset for a in draft.alarms if a.name == trigger.alarm and a.onset), trigger.at)
+        earliest: dict[ServiceKey, datetime] = {}
+        for alarm in red:
+            key = alarm.key.service
+            if key != policy.key and abs(alarm.onset - own) <= blame.SHARED_CAUSE_SPAN:
+                earliest[key] = min(alarm.onset, earliest.get(key, alarm.onset))
+        nearest = sorted(earliest, key=lambda k: (abs(earliest[k] - own), str(k)))[:NEIGHBOURS]
+        if len(nearest) < blame.services_for_shared_cause(self.protected_services, policy.policy):
+            return tuple(Neighbour(key, earliest[key]) for key in nearest)
+        changed = together({str(key): partial(self._was_deployed, key, earliest[key]) for key in nearest})
+        return tuple(Neighbour(key, earliest[key], changed[str(key)]) for key in nearest)
+
+    def _was_deployed(self, key: ServiceKey, onset: datetime) -> bool:
+        """Whether a service's newest deployment is in progress or finished within its own window before its onset."""
+        ecs = Ecs(self.clients)
+        seen = together({"policy": partial(self.policies.of, key), "page": partial(ecs.deployments_page, key)})
+        newest = ecs.deployments(seen["page"].arns[:1])
+        if not newest or seen["policy"] is None:
+            return False
+        finished = newest[0].finished_at
+        return finished is None or (newest[0].start <= onset and onset - finished <= seen["policy"].policy.window)
+
+
+def described_as(revision: Revision, definition: Definition | None) -> Revision:
+    """The revision with the identity that its task definition gives; unchanged where there is none any more."""
+    if definition is None:
+        return revision
+    images = {name: revision.images.get(name) or _pinned(image) for name, image in definition.images.items()}
+    return replace(revision, images=images, identity=definition.identity(images), irreversible=definition.irreversible)
+
+
+def _pinned(image: str) -> str | None:
+    """The digest that an image reference names, where it does."""
+    digest = image.partition("@")[2]
+    return digest if digest.startswith("sha256:") else None
+
+
+def _definition(definitions: Definitions, arn: str) -> Definition | None:
+    try:
+        return definitions.describe(arn)
+    except UnknownDefinition:
+        return None
+
+
+def _revisions_since(facts: Facts, moment: datetime, stretches: Sequence[stability.Stretch]) -> list[str]:
+    """The revisions whose content the question needs: of every deployment since a moment, and of the newest that looks like
+    a change; of the stretches; and those that ran the same images as these."""
+    arns: dict[str, None] = {}
+    looked_changed = False
+    for index, deployment in enumerate(facts.deployments):
+        if looked_changed and deployment.start < moment:
+            break
+        arns |= dict.fromkeys(
+            arn for arn in (deployment.target, *deployment.sources, deployment.rollback_revision) if arn
+        )
+        target, source = facts.revision(deployment.target), blame.running_before(facts, index)
+        looked_changed = looked_changed or _appearance(target) != _appearance(source)
+    arns |= dict.fromkeys(s.revision for s in stretches)
+    known = {_appearance(r)[1] for arn in arns if (r := facts.revision(arn)) and r.images}
+    arns |= {r.arn: None for r in facts.revisions.values() if r.images and _appearance(r)[1] in known}
+    return list(arns)
+
+
+def _appearance(revision: Revision | None) -> tuple[str, tuple[tuple[str, str | None], ...]]:
+    return (revision.task_definition_arn, tuple(sorted(revision.images.items()))) if revision else ("", ())
+
+
+def _history_from(facts: Facts, oldest: datetime, now: datetime) -> datetime:
+    flapping = facts.deployments[0].start - FLAPPING_LOOKS_BACK if facts.deployments else now
+    return max(min(oldest, flapping), now - stability.HISTORY_KEPT)
+
+
+def _history_read(alarm: Alarm, since: datetime) -> bool:
+    """Whether nothing is left to learn of an alarm since a moment: its history was read that far, or it has been calm since."""
+    if alarm.spells is not None:
+        return alarm.history_from is not None and alarm.history_from <= since
+    return not alarm.in_alarm and alarm.since is not None and alarm.since <= since
+
+
+def _has_target(facts: Facts, policy: ServicePolicy, now: datetime) -> bool:
+    suspect = next((i for i, d in enumerate(facts.deployments) if _changed(facts, i, d)), None)
+    if suspect is None:
+        return False
+    blamed = facts.deployments[suspect]
+    found = stability.candidates(facts, policy.policy, now, blamed, facts.revision(blamed.target))
+    return any(candidate.verdict == "stable" for candidate in found)
+
+
+def _changed(facts: Facts, index: int, deployment: Deployment) -> bool:
+    target, source = facts.revision(deployment.target), blame.running_before(facts, index)
+    return target is not None and (source is None or source.identity != target.identity)
+
+
+def _requests(
+    facts: Facts, read: Mapping[tuple[str, datetime], Requests], policy: ServicePolicy, now: datetime
+) -> dict[str, int | None]:
+    """The requests in the calm part of each stretch that they were read for; the most of a revision's stretches."""
+    counted: dict[str, int | None] = {}
+    for stretch in stability.stretches(facts):
+        requests = read.get((stretch.revision, stretch.since))
+        if requests is None:
+            continue
+        appraisal = stability.appraise(stretch, facts, policy.policy, now)
+        number = requests.between(appraisal.calm_since, appraisal.calm_until) if appraisal.stable else 0
+        counted[stretch.revision] = max(number, counted.get(stretch.revision) or 0)
+    return counted

@@ -1,0 +1,391 @@
+"""The nouns of the judgement: facts with times that go in, verdicts with reasons that come out.
+
+All times are aware UTC. All facts are immutable, and none holds an environment value or a secret.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from autorollback.naming import ServiceKey
+
+
+class Controller(StrEnum):
+    """Who deploys the service (`deploymentController.type`)."""
+
+    ECS = "ECS"
+    CODE_DEPLOY = "CODE_DEPLOY"
+    EXTERNAL = "EXTERNAL"
+
+
+class Status(StrEnum):
+    """`status` of a service deployment (botocore ecs/2014-11-13, ServiceDeploymentStatus; the API reference adds one)."""
+
+    PENDING = "PENDING"
+    IN_PROGRESS = "IN_PROGRESS"
+    SUCCESSFUL = "SUCCESSFUL"
+    STOP_REQUESTED = "STOP_REQUESTED"
+    STOP_IN_PROGRESS = "STOP_IN_PROGRESS"
+    STOPPED = "STOPPED"
+    ROLLBACK_REQUESTED = "ROLLBACK_REQUESTED"
+    ROLLBACK_IN_PROGRESS = "ROLLBACK_IN_PROGRESS"
+    ROLLBACK_SUCCESSFUL = "ROLLBACK_SUCCESSFUL"
+    ROLLBACK_FAILED = "ROLLBACK_FAILED"
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether ECS is still working on it."""
+        return self not in _FINISHED
+
+    @property
+    def is_rollback(self) -> bool:
+        """Whether ECS is rolling it back or has. After ROLLBACK_FAILED nobody is in charge any more."""
+        return self in _ROLLED_BACK
+
+
+_FINISHED = {Status.SUCCESSFUL, Status.STOPPED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED}
+_ROLLED_BACK = {Status.ROLLBACK_REQUESTED, Status.ROLLBACK_IN_PROGRESS, Status.ROLLBACK_SUCCESSFUL}
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The service as it is now.
+
+    Attributes:
+        running: tasks that run; behind a load balancer `healthy` counts those that it finds healthy, where that was read.
+        target_groups: ARNs of the target groups that it registers its tasks in; none without a load balancer.
+        rolls_back_by_itself: its circuit breaker or its deployment alarms are set to roll back.
+        irreversible: it has the tag `auto-rollback:irreversible` with another value than `false`.
+    """
+
+    arn: str
+    active: bool
+    status: str
+    desired: int
+    running: int
+    controller: Controller
+    task_definition: str
+    newest_deployment: str | None = None
+    target_groups: tuple[str, ...] = ()
+    healthy: int | None = None
+    rolls_back_by_itself: bool = False
+    irreversible: bool = False
+    bake: timedelta = timedelta()
+
+    @property
+    def behind_load_balancer(self) -> bool:
+        """Whether requests reach it through a load balancer."""
+        return bool(self.target_groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A service revision: what ran, by the content of its task definition and the digests of its images.
+
+    Attributes:
+        task_definition: `family:revision`.
+        images: container name to digest; None where AWS recorded none, and the image's name stands in.
+        identity: digest of the definition's content with each image replaced by what ran; None where the definition
+            could not be described.
+        settings: the service settings it ran under (network, load balancer, platform), by name.
+        irreversible: its definition has the tag `auto-rollback:irreversible` with another value than `false`.
+    """
+
+    arn: str
+    task_definition: str
+    task_definition_arn: str
+    created_at: datetime
+    images: Mapping[str, str | None] = field(default_factory=dict)
+    identity: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    irreversible: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A service deployment. `target` and `sources` are ARNs of service revisions."""
+
+    arn: str
+    status: Status
+    created_at: datetime
+    target: str
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    sources: tuple[str, ...] = ()
+    rollback_revision: str | None = None
+
+    @property
+    def start(self) -> datetime:
+        """When it began to change what runs."""
+        return self.started_at or self.created_at
+
+    @property
+    def leaves(self) -> str | None:
+        """The service revision that runs once it has finished; None where that is not known."""
+        if self.status is Status.SUCCESSFUL:
+            return self.target
+        if self.status is Status.ROLLBACK_SUCCESSFUL:
+            return self.rollback_revision
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Datapoint:
+    """One evaluated datapoint of an alarm; it stands for `start` to `start + period`. `breaching` is None where it is missing."""
+
+    start: datetime
+    breaching: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """A time that an alarm spent in ALARM; `until` is None while it lasts."""
+
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One alarm of the service, as it is now.
+
+    Attributes:
+        onset: when the trouble that it speaks of began, while it is in ALARM.
+        period: what one datapoint stands for.
+        evaluation_range: evaluation periods times period.
+        last_breach: start of the newest breaching datapoint that is known.
+        spells: its times in ALARM that its history still holds, oldest first; None where the history was not read.
+        history_from: how far back `spells` reach.
+        first_trace: the oldest sign that it existed.
+    """
+
+    name: str
+    signal: str
+    in_alarm: bool
+    since: datetime | None = None
+    onset: datetime | None = None
+    period: timedelta = timedelta(minutes=1)
+    evaluation_range: timedelta = timedelta(minutes=5)
+    last_breach: datetime | None = None
+    spells: tuple[Spell, ...] | None = None
+    history_from: datetime | None = None
+    first_trace: datetime | None = None
+
+
+class TriggerKind(StrEnum):
+    """What asked for a judgement."""
+
+    ALARM = "alarm"
+    TASKS_CANNOT_START = "tasks_cannot_start"
+    DEPLOYMENT_FAILED = "deployment_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What asked for a judgement, and when; `alarm` names the alarm where one did. `muted` says by what, if it was."""
+
+    kind: TriggerKind
+    at: datetime
+    alarm: str | None = None
+    muted: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another protected service with an alarm in ALARM.
+
+    `changed` tells whether a deployment of its own may explain it; None where too few are ill for that to matter.
+    """
+
+    key: ServiceKey
+    onset: datetime
+    changed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastRollback:
+    """A rollback in the ledger: the service deployment that carried it out, where it is known, and its state now.
+
+    Attributes:
+        automatic: nobody asked for it; these count against the daily limit.
+        pins: a person named its target or forced it, and the automatic keeps away for a while.
+        deployed: ARN of the task definition that it deployed: the target's, or a copy's.
+        deployment: the service deployment that carries it out, where that is known; else told by `deployed` and the time.
+    """
+
+    incident_id: str
+    at: datetime
+    automatic: bool
+    pins: bool
+    is_open: bool
+    to_task_definition: str
+    deployed: str
+    deployment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownGood:
+    """A revision that the ledger saw run well, kept longer than AWS keeps deployments."""
+
+    revision: Revision
+    since: datetime
+    until: datetime
+    requests: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the ledger knows of the service. `quarantined` maps identities to when each was rolled back from."""
+
+    paused_until: datetime | None = None
+    quarantined: Mapping[str, datetime] = field(default_factory=dict)
+    rollbacks: tuple[PastRollback, ...] = ()
+    known_good: tuple[KnownGood, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a verdict rests on.
+
+    Attributes:
+        deployments: newest first.
+        revisions: by ARN; one that could not be described is not there.
+        requests: requests that reached the service in the calm stretch of a revision, by the revision's ARN; None where
+            nothing could be read.
+        protected_services: how many services this controller protects, this one included.
+        unread: what could not be read, in words.
+    """
+
+    service: Service | None
+    trigger: Trigger
+    deployments: tuple[Deployment, ...] = ()
+    revisions: Mapping[str, Revision] = field(default_factory=dict)
+    alarms: tuple[Alarm, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    protected_services: int = 1
+    requests: Mapping[str, int | None] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+    unread: tuple[str, ...] = ()
+
+    def alarm(self, name: str | None) -> Alarm | None:
+        """The alarm of that name."""
+        return next((alarm for alarm in self.alarms if alarm.name == name), None)
+
+    def revision(self, arn: str | None) -> Revision | None:
+        """The service revision of that ARN, where it could be described."""
+        return self.revisions.get(arn) if arn else None
+
+
+class Reason(StrEnum):
+    """The words that tests, metrics and runbooks rely on."""
+
+    ALARM_AFTER_DEPLOYMENT = "alarm_after_deployment"
+    TASKS_CANNOT_START = "tasks_cannot_start"
+    DEPLOYMENT_FAILED = "deployment_failed"
+    REQUESTED = "requested"
+
+    NO_RECENT_DEPLOYMENT = "no_recent_deployment"
+    ONLY_SETTINGS_CHANGED = "only_settings_changed"
+    ALARM_PREDATES_DEPLOYMENT = "alarm_predates_deployment"
+    ALARM_IS_FLAPPING = "alarm_is_flapping"
+    SHARED_CAUSE = "shared_cause"
+    DEPLOYMENT_IS_A_ROLLBACK = "deployment_is_a_rollback"
+    PINNED_BY_HUMAN = "pinned_by_human"
+    NO_STABLE_REVISION = "no_stable_revision"
+    NO_CANDIDATE_PASSES_PREFLIGHT = "no_candidate_passes_preflight"
+    IRREVERSIBLE_CHANGE = "irreversible_change"
+    ROLLBACK_LIMIT_REACHED = "rollback_limit_reached"
+    UNSUPPORTED_DEPLOYMENT_CONTROLLER = "unsupported_deployment_controller"
+    SERVICE_INACTIVE = "service_inactive"
+    STILL_SERVING = "still_serving"
+    SLOW_START = "slow_start"
+
+    NOT_IN_ALARM = "not_in_alarm"
+    NO_LONGER_IN_ALARM = "no_longer_in_alarm"
+    UNPROTECTED_SERVICE = "unprotected_service"
+    MUTED = "muted"
+    PAUSED = "paused"
+    HANDLED_BY_ECS = "handled_by_ecs"
+    ALREADY_HANDLED = "already_handled"
+    ALREADY_RUNNING = "already_running"
+    SUPERSEDED = "superseded"
+
+    BAD_REQUEST = "bad_request"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one rule said: `verdict` is `passed` where it had nothing to object, else `hold`, `ignore` or `roll_back`."""
+
+    rule: str
+    verdict: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One finding of the preflight; `passed` is None where it could not be checked, which fails nobody."""
+
+    check: str
+    passed: bool | None
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A revision that was considered as the target: `verdict` is `stable`, `chosen` or `passed_over`, `detail` says why."""
+
+    revision: Revision
+    verdict: str
+    detail: str
+    checks: tuple[Check, ...] = ()
+    between: tuple[Revision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RollBack:
+    """The deployment is to blame, and there is somewhere to go.
+
+    Attributes:
+        suspect: the deployment that is blamed.
+        newest: the service's newest deployment, by which the act is claimed.
+        candidates: stable revisions, best first; the preflight takes the first that passes.
+        onset: when the trouble began.
+    """
+
+    reason: Reason
+    detail: str
+    suspect: Deployment
+    newest: Deployment
+    candidates: tuple[Candidate, ...]
+    onset: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Something is wrong and acting would not be right: a person decides. `suspect` is what it would have been about."""
+
+    reason: Reason
+    detail: str
+    suspect: Deployment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ignore:
+    """Nothing to do, and nobody need be told."""
+
+    reason: Reason
+    detail: str
+
+
+Verdict = RollBack | Hold | Ignore
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """A verdict with the evidence of every rule that was asked and of every candidate that was looked at."""
+
+    verdict: Verdict
+    evidence: tuple[Evidence, ...] = ()
+    candidates: tuple[Candidate, ...] = ()

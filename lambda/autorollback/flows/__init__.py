@@ -1,0 +1,1 @@
+"""What happens, told in order: each module reads like a runbook."""

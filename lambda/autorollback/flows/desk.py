@@ -1,0 +1,60 @@
+"""What every flow works with: the adapters of one copy of the controller, and who is asking when."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from autorollback.aws.announcer import Announcer
+from autorollback.aws.clients import Clients
+from autorollback.aws.deployer import Deployer
+from autorollback.aws.evidence import Evidence
+from autorollback.aws.ledger import Ledger
+from autorollback.naming import Names
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the function's environment says. `protected_services` is how many services this copy protects."""
+
+    names: Names
+    table: str
+    topic_arn: str
+    protected_services: int
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The adapters of one copy of the controller."""
+
+    names: Names
+    clients: Clients
+    ledger: Ledger
+    evidence: Evidence
+    deployer: Deployer
+    announcer: Announcer
+
+    @classmethod
+    def of(cls, settings: Settings, clients: Clients) -> "Desk":
+        """The adapters, all on the same clients."""
+        ledger = Ledger(clients, settings.table)
+        return cls(
+            settings.names,
+            clients,
+            ledger,
+            Evidence(clients, settings.names, ledger, settings.protected_services),
+            Deployer(clients),
+            Announcer(clients, settings.topic_arn, settings.names.prefix),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One invocation: its id, which retries share; its time; and how long the function has left."""
+
+    request_id: str
+    now: datetime
+    time_left: timedelta
+
+    @property
+    def lease_until(self) -> datetime:
+        """When nobody can still be working on this invocation."""
+        return self.now + self.time_left

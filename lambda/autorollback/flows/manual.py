@@ -1,0 +1,186 @@
+"""What a person asks for: a rollback, or a plan of one."""
+
+from dataclasses import replace
+
+from autorollback import results
+from autorollback.aws.artifacts import parse_image
+from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition
+from autorollback.aws.evidence import described_as
+from autorollback.decision.blame import rollback_behind
+from autorollback.decision.decide import choose_for_person, decide, undone_by_person
+from autorollback.decision.model import (
+    Candidate,
+    Check,
+    Evidence,
+    Facts,
+    Hold,
+    Ignore,
+    Judgement,
+    Reason,
+    Revision,
+    RollBack,
+    Status,
+    Trigger,
+    TriggerKind,
+)
+from autorollback.decision.words import clock
+from autorollback.flows import respond, rollback
+from autorollback.flows.desk import Call, Desk
+from autorollback.flows.rollback import Asked
+from autorollback.naming import ServiceKey
+from autorollback.policy import ServicePolicy
+from autorollback.requests import Action, BadRequest, Manual
+from autorollback.results import Result
+
+
+def answer(desk: Desk, call: Call, asked: Manual) -> Result:
+    """Do what a person asked for.
+
+    Raises:
+        BadRequest: for what cannot be done as asked, naming the field.
+    """
+    if asked.action not in (Action.ROLLBACK, Action.PLAN):
+        raise BadRequest("action", asked.action.value, "rollback or plan; this version does not know the others yet")
+    if asked.image_tag:
+        raise BadRequest("image_tag", asked.image_tag, "revision; this version cannot deploy by tag yet")
+    key = service_named(desk, asked)
+    if asked.action is Action.PLAN or asked.dry_run:
+        return _rolled_back(desk, call, key, asked, plan=True)
+    if not desk.ledger.lease(key, call.request_id, call.now, call.lease_until) and not asked.force:
+        return results.ignored(Reason.ALREADY_HANDLED, "the service is being judged at this moment: ask again", key)
+    try:
+        return _rolled_back(desk, call, key, asked, plan=False)
+    finally:
+        desk.ledger.release(key, call.request_id)
+
+
+def service_named(desk: Desk, asked: Manual) -> ServiceKey:
+    """The one protected service that a person means.
+
+    Raises:
+        BadRequest: where clusters share the name and none is given.
+    """
+    if asked.service is None:
+        raise BadRequest("service", None, "the name of a protected service")
+    if asked.cluster:
+        return ServiceKey(asked.cluster, asked.service)
+    found = desk.evidence.policies.named(asked.service)
+    if len(found) > 1:
+        clusters = ", ".join(key.cluster for key in found)
+        raise BadRequest(
+            "cluster", None, f"one of {clusters}: {len(found)} protected services are named {asked.service}"
+        )
+    return found[0] if found else ServiceKey("", asked.service)
+
+
+def _rolled_back(desk: Desk, call: Call, key: ServiceKey, asked: Manual, *, plan: bool) -> Result:
+    look = desk.evidence.first_look(key, call.now) if key.cluster else None
+    if look is None or look.policy is None:
+        return respond.unprotected(key, desk)
+    policy = look.policy
+    if not plan and not asked.force and (resumed := respond.finish_unfinished(desk, call, look, policy)):
+        return resumed
+    facts = desk.evidence.facts(look, Trigger(TriggerKind.ALARM, call.now), call.now)
+    judgement = _requested(desk, call, policy, facts, asked)
+    if plan:
+        judgement = replace(judgement, evidence=(*judgement.evidence, *_automatic(facts, policy, call)))
+    match judgement.verdict:
+        case Ignore(reason, detail):
+            return results.judged("ignored", reason, detail, key, evidence=judgement.evidence)
+        case Hold() as hold:
+            return respond.held(policy, facts, judgement, hold)
+        case RollBack() as verdict:
+            wanted = Asked(
+                verdict,
+                judgement.evidence,
+                judgement.candidates,
+                automatic=False,
+                pins=asked.force or asked.revision is not None,
+                forced=asked.force,
+                words=asked.reason,
+            )
+    chosen, considered = rollback.choose(desk, facts, wanted)
+    if chosen is None:
+        hold = respond.no_candidate(wanted, considered)
+        return respond.held(policy, facts, replace(judgement, candidates=considered), hold)
+    if plan:
+        return rollback.would_roll_back(key, facts, wanted, chosen, considered)
+    return rollback.carry_out(desk, call, policy, facts, wanted, chosen, considered)
+
+
+def _requested(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, asked: Manual) -> Judgement:
+    if (hold := _rollback_under_way(facts)) and not asked.force:
+        return Judgement(hold, (Evidence(hold.reason, "hold", hold.detail),))
+    if asked.revision is None:
+        return choose_for_person(facts, policy.policy, call.now)
+    if facts.service is None or not facts.deployments:
+        return choose_for_person(facts, policy.policy, call.now)
+    definition = _named(desk, facts.service.task_definition, asked.revision)
+    undone = undone_by_person(facts)
+    newest = facts.deployments[0]
+    running = facts.revision(newest.leaves or newest.target)
+    if undone is None or (running and running.task_definition_arn == definition.arn):
+        return Judgement(Ignore(Reason.ALREADY_RUNNING, f"{definition.name} is what the service runs"))
+    candidate = _candidate(facts, definition)
+    verdict = RollBack(Reason.REQUESTED, "a person asked for it", newest, newest, (candidate,))
+    return Judgement(
+        verdict, (Evidence(Reason.REQUESTED, "roll_back", f"a person named {definition.name}"),), (candidate,)
+    )
+
+
+def _named(desk: Desk, running: str, wanted: str) -> Definition:
+    """The definition that a person named: a revision number of the service's family, `family:18`, or an ARN."""
+    family = running.rpartition("/")[2].partition(":")[0]
+    reference = f"{family}:{wanted}" if wanted.isdecimal() else wanted
+    if reference.rpartition("/")[2].partition(":")[0] != family:
+        raise BadRequest("revision", wanted, f"a revision of the service's family {family}")
+    try:
+        return Definitions(desk.clients).describe(reference)
+    except UnknownDefinition as error:
+        raise BadRequest("revision", wanted, f"an existing revision of {family} ({error})") from error
+
+
+def _candidate(facts: Facts, definition: Definition) -> Candidate:
+    """What a person named, with the digests of its newest run in this service, where there was one."""
+    ran = [r for r in facts.revisions.values() if r.task_definition_arn == definition.arn]
+    if ran:
+        newest = max(ran, key=lambda r: r.created_at)
+        detail = f"was named by a person; it last came to this service at {clock(newest.created_at)}"
+        return Candidate(described_as(newest, definition), "stable", detail, (Check("has_run_here", True, detail),))
+    images = {name: image.digest if (image := parse_image(text)) else None for name, text in definition.images.items()}
+    revision = Revision(
+        arn=definition.arn,
+        task_definition=definition.name,
+        task_definition_arn=definition.arn,
+        created_at=facts.trigger.at,
+        images=images,
+        identity=definition.identity(images),
+        irreversible=definition.irreversible,
+    )
+    return Candidate(revision, "stable", "was named by a person; no run of it in this service is on record")
+
+
+def _rollback_under_way(facts: Facts) -> Hold | None:
+    newest = facts.deployments[0] if facts.deployments else None
+    if newest is None or not newest.status.in_progress:
+        return None
+    ours = rollback_behind(newest, facts)
+    if newest.status in (Status.ROLLBACK_REQUESTED, Status.ROLLBACK_IN_PROGRESS) or ours:
+        whose = f"to {ours.to_task_definition}" if ours else "by ECS"
+        return Hold(
+            Reason.DEPLOYMENT_IS_A_ROLLBACK, f"a rollback {whose} is under way; force acts all the same", newest
+        )
+    return None
+
+
+def _automatic(facts: Facts, policy: ServicePolicy, call: Call) -> tuple[Evidence, ...]:
+    """What the automatic judgement says of the alarms as they are now."""
+    red = sorted((a for a in facts.alarms if a.in_alarm), key=lambda a: a.onset or call.now)
+    if not red:
+        return (
+            Evidence(
+                Reason.NOT_IN_ALARM, "ignore", "no alarm of this service is in ALARM: the automatic would do nothing"
+            ),
+        )
+    trigger = Trigger(TriggerKind.ALARM, red[0].since or call.now, red[0].name)
+    return decide(replace(facts, trigger=trigger), policy.policy, call.now).evidence

@@ -1,0 +1,153 @@
+"""The automatic: an alarm or an ECS event is judged, and perhaps the service rolled back."""
+
+from autorollback import results
+from autorollback.aws.evidence import FirstLook
+from autorollback.aws.ledger import CLAIM_RESUMED_WITHIN
+from autorollback.decision import blame
+from autorollback.decision.blame import Passed
+from autorollback.decision.decide import decide
+from autorollback.decision.model import (
+    Evidence,
+    Facts,
+    Hold,
+    Ignore,
+    Judgement,
+    Reason,
+    RollBack,
+    Trigger,
+    TriggerKind,
+)
+from autorollback.decision.words import clock
+from autorollback.flows import rollback
+from autorollback.flows.desk import Call, Desk
+from autorollback.flows.rollback import Asked
+from autorollback.naming import ServiceKey
+from autorollback.policy import Mode, ServicePolicy
+from autorollback.requests import AlarmChanged, DeploymentEnded, TasksCannotStart
+from autorollback.results import Result
+
+Cause = AlarmChanged | TasksCannotStart | DeploymentEnded
+
+
+def respond(desk: Desk, call: Call, cause: Cause) -> Result:
+    """Judge a service, one judgement at a time, and act on the verdict."""
+    key, trigger = cause.service, trigger_of(cause)
+    if trigger.muted:
+        return results.ignored(Reason.MUTED, f"the alarm's actions are muted: {trigger.muted}", key)
+    if not desk.ledger.lease(key, call.request_id, call.now, call.lease_until):
+        return results.ignored(Reason.ALREADY_HANDLED, "the service is being judged by another invocation", key)
+    try:
+        look = desk.evidence.first_look(key, call.now)
+        if look.policy is None:
+            return unprotected(key, desk)
+        if resumed := finish_unfinished(desk, call, look, look.policy):
+            return resumed
+        return judge(desk, call, look, look.policy, trigger, cause if isinstance(cause, AlarmChanged) else None)
+    finally:
+        desk.ledger.release(key, call.request_id)
+
+
+def trigger_of(cause: Cause) -> Trigger:
+    """What asks for a judgement, in the terms of the judgement."""
+    if isinstance(cause, AlarmChanged):
+        return Trigger(TriggerKind.ALARM, cause.at, cause.alarm, cause.muted)
+    if isinstance(cause, TasksCannotStart):
+        return Trigger(TriggerKind.TASKS_CANNOT_START, cause.at)
+    return Trigger(TriggerKind.DEPLOYMENT_FAILED, cause.at)
+
+
+def judge(
+    desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, trigger: Trigger, event: AlarmChanged | None = None
+) -> Result:
+    """Gather the facts, decide, and act on the verdict. The caller holds the lease of the service."""
+    awake = blame.asleep(Facts(None, trigger, memory=look.recollection.memory), policy.policy, call.now)
+    if not isinstance(awake, Passed):
+        return results.ignored(awake.reason, awake.detail, policy.key)
+    facts = desk.evidence.facts(look, trigger, call.now, event)
+    return act_on(desk, call, policy, facts, decide(facts, policy.policy, call.now))
+
+
+def unprotected(key: ServiceKey, desk: Desk) -> Result:
+    """A service that has no policy is nobody's business here."""
+    detail = f"{key} has no policy parameter {desk.names.policy_parameter(key)}"
+    return results.ignored(Reason.UNPROTECTED_SERVICE, detail, key)
+
+
+def finish_unfinished(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy) -> Result | None:
+    """A claim that was left unfinished comes before everything else. None where there is none, or it had to be given up."""
+    incident = look.recollection.unfinished
+    if incident is None:
+        return None
+    if call.now - incident.claimed_at > CLAIM_RESUMED_WITHIN:
+        why = f"{incident.key}: the rollback claimed at {clock(incident.claimed_at)} was never finished, and is too old to be"
+        rollback.give_up(desk, call, incident, why)
+        return None
+    return rollback.resume(desk, call, policy, incident)
+
+
+def act_on(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, judgement: Judgement) -> Result:
+    """Carry out a verdict: roll back, report what would be rolled back, tell people that it holds, or do nothing."""
+    match judgement.verdict:
+        case Ignore(reason, detail):
+            return results.judged("ignored", reason, detail, policy.key, evidence=judgement.evidence)
+        case Hold() as hold:
+            return _hold(desk, call, policy, facts, judgement, hold)
+        case RollBack() as verdict:
+            asked = Asked(verdict, judgement.evidence, judgement.candidates, automatic=True)
+            return _roll_back(desk, call, policy, facts, judgement, asked)
+
+
+def _roll_back(
+    desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, judgement: Judgement, asked: Asked
+) -> Result:
+    chosen, considered = rollback.choose(desk, facts, asked)
+    if chosen is None:
+        hold = no_candidate(asked, considered)
+        told = Judgement(hold, (*judgement.evidence, Evidence(hold.reason, "hold", hold.detail)), considered)
+        return _hold(desk, call, policy, facts, told, hold)
+    irreversible = blame.reversible(blame.Suspicion(asked.verdict.suspect, call.now, ""), facts, chosen.between)
+    if isinstance(irreversible, Hold):
+        told = Judgement(
+            irreversible, (*judgement.evidence, Evidence(irreversible.reason, "hold", irreversible.detail)), considered
+        )
+        return _hold(desk, call, policy, facts, told, irreversible)
+    if policy.policy.mode is Mode.OBSERVE:
+        result = rollback.would_roll_back(policy.key, facts, asked, chosen, considered)
+        _tell_once(desk, call, policy, facts, asked.verdict.suspect.arn, result)
+        return result
+    return rollback.carry_out(desk, call, policy, facts, asked, chosen, considered)
+
+
+def no_candidate(asked: Asked, considered: tuple[object, ...]) -> Hold:
+    """Stable revisions there are, but none could run."""
+    detail = f"{len(asked.verdict.candidates)} stable revision(s) looked at, none passes the preflight"
+    return Hold(Reason.NO_CANDIDATE_PASSES_PREFLIGHT, detail if considered else "no candidate", asked.verdict.suspect)
+
+
+def held(policy: ServicePolicy, facts: Facts, judgement: Judgement, hold: Hold) -> Result:
+    """The result of a verdict that a person has to decide on."""
+    return results.judged(
+        "held",
+        hold.reason,
+        f"{policy.key.service} is not rolled back: {hold.detail}.",
+        policy.key,
+        from_=facts.revision(hold.suspect.target) if hold.suspect else None,
+        evidence=judgement.evidence,
+        candidates=judgement.candidates,
+    )
+
+
+def _hold(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, judgement: Judgement, hold: Hold) -> Result:
+    result = held(policy, facts, judgement, hold)
+    if hold.reason is not Reason.SLOW_START:
+        suspect = hold.suspect.arn if hold.suspect else "none"
+        _tell_once(desk, call, policy, facts, suspect, result)
+    return result
+
+
+def _tell_once(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, deployment: str, result: Result) -> None:
+    """People are told once for each suspect deployment and reason, not once for each alarm."""
+    if not desk.ledger.tell_once(policy.key, deployment, str(result["reason"]), result, call.now):
+        return
+    desk.announcer.announce(result, facts.service.arn if facts.service else str(policy.key))
+    desk.ledger.told(policy.key, deployment, str(result["reason"]))

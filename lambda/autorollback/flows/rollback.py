@@ -1,0 +1,209 @@
+"""From a verdict to a service that runs what ran well: preflight, claim, act, record, announce. Each step can be repeated."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from autorollback import results
+from autorollback.aws.artifacts import Preflight
+from autorollback.aws.clients import together
+from autorollback.aws.definitions import Definitions
+from autorollback.aws.ecs import Ecs
+from autorollback.aws.ledger import Incident, State, new_incident, past_rollback
+from autorollback.decision.blame import carries_out
+from autorollback.decision.model import Candidate, Check, Deployment, Evidence, Facts, Reason, Revision, RollBack
+from autorollback.flows.desk import Call, Desk
+from autorollback.naming import ServiceKey
+from autorollback.policy import ServicePolicy
+from autorollback.results import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A rollback that is to be done, by the automatic or by a person.
+
+    Attributes:
+        pins: a person named the target or forced it.
+        forced: skips the preflight, and acts over a claim that is held.
+    """
+
+    verdict: RollBack
+    evidence: tuple[Evidence, ...]
+    considered: tuple[Candidate, ...]
+    automatic: bool
+    pins: bool = False
+    forced: bool = False
+    words: str | None = None
+
+
+def choose(desk: Desk, facts: Facts, asked: Asked) -> tuple[Candidate | None, tuple[Candidate, ...]]:
+    """The first stable candidate that passes the preflight, and every candidate with what was found about it."""
+    if facts.service is None:
+        return None, asked.considered
+    _, _, _, region, account, _ = facts.service.arn.split(":", 5)
+    preflight = Preflight(desk.clients, account, region, Definitions(desk.clients))
+    looked_at: dict[str, Candidate] = {}
+    chosen = None
+    for candidate in asked.verdict.candidates:
+        checks = _skipped() if asked.forced else preflight.check(candidate)
+        failed = [check for check in checks if check.passed is False]
+        verdict = "passed_over" if failed else "chosen"
+        detail = "; ".join(f"{c.check}: {c.detail}" for c in failed) if failed else candidate.detail
+        looked_at[candidate.revision.arn] = replace(candidate, verdict=verdict, detail=detail, checks=checks)
+        if not failed:
+            chosen = looked_at[candidate.revision.arn]
+            break
+    considered = asked.considered or asked.verdict.candidates
+    return chosen, tuple(looked_at.get(c.revision.arn, c) for c in considered)
+
+
+def would_roll_back(
+    key: ServiceKey, facts: Facts, asked: Asked, chosen: Candidate, considered: Sequence[Candidate]
+) -> Result:
+    """What would be done, and why: the same object as of a rollback that was."""
+    return _result("would_roll_back", "would be rolled back", key, facts, asked, chosen, considered)
+
+
+def carry_out(
+    desk: Desk,
+    call: Call,
+    policy: ServicePolicy,
+    facts: Facts,
+    asked: Asked,
+    chosen: Candidate,
+    considered: Sequence[Candidate],
+) -> Result:
+    """Claim the newest deployment, act once, record it, tell people."""
+    key, newest = policy.key, asked.verdict.newest
+    result = _result("rolled_back", "rolled back", key, facts, asked, chosen, considered)
+    incident = new_incident(
+        key,
+        newest,
+        call.now,
+        automatic=asked.automatic,
+        intent={
+            "deploy": chosen.revision.task_definition_arn,
+            "service_arn": facts.service.arn if facts.service else "",
+            "pins": asked.pins,
+            "words": asked.words,
+            "request_id": call.request_id,
+            "from": _identified(facts.revision(asked.verdict.suspect.target)),
+        },
+        forced_by=call.request_id if asked.forced else None,
+    )
+    result = result | {"incident_id": incident.incident_id, "incident_state": State.OPEN.value}
+    incident = replace(incident, intent={**incident.intent, "result": result})
+    seen = together({"claimed": lambda: desk.ledger.claim(incident), "newest": lambda: desk.deployer.newest(key)})
+    if not seen["claimed"]:
+        return results.ignored(Reason.ALREADY_HANDLED, "this deployment has been claimed by another rollback", key)
+    if not _is(seen["newest"], newest) and not asked.forced:
+        desk.ledger.retract(incident)
+        return results.ignored(Reason.SUPERSEDED, "another deployment has started meanwhile", key)
+    return _act(desk, call, policy, incident)
+
+
+def resume(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
+    """Go on with a claim that was left unfinished: by a crash, by a retry, by a message that could not be sent."""
+    if incident.state is not State.CLAIMED:
+        return _announce(desk, call, policy, incident)
+    newest = desk.deployer.newest(incident.key)
+    if _is_claimed(newest, incident):
+        return _act(desk, call, policy, incident)
+    if newest is not None and _is_ours(desk, newest, incident):
+        return _record(desk, call, policy, incident, newest.arn)
+    superseded = replace(incident, state=State.SUPERSEDED, closed_at=call.now, announced=True)
+    desk.ledger.save(superseded, due=None)
+    return results.ignored(Reason.SUPERSEDED, "another deployment started before the rollback did", incident.key)
+
+
+def give_up(desk: Desk, call: Call, incident: Incident, why: str) -> Result:
+    """Close a claim that cannot be finished, and tell people."""
+    result = {**incident.intent["result"], "outcome": "failed", "summary": why, "incident_state": State.FAILED.value}
+    failed = replace(incident, state=State.FAILED, result=result, closed_at=call.now, announced=True)
+    desk.announcer.announce(result, str(incident.intent["service_arn"]))
+    desk.ledger.save(failed, due=None)
+    return result
+
+
+def _act(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
+    try:
+        desk.deployer.update(incident.key, str(incident.intent["deploy"]))
+    except ClientError as error:
+        if incident.automatic:
+            raise
+        return give_up(desk, call, incident, f"{incident.key} was not rolled back: {_told(error)}")
+    return _record(desk, call, policy, incident, None)
+
+
+def _record(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident, deployment: str | None) -> Result:
+    done = replace(incident, state=State.OPEN, result=incident.intent["result"], rollback_deployment=deployment)
+    writes: dict[str, Callable[[], Any]] = {
+        "record": lambda: desk.ledger.save(done, due=call.now + policy.policy.confirm_within)
+    }
+    if left := incident.intent.get("from"):
+        writes["quarantine"] = lambda: desk.ledger.quarantine(incident.key, left, call.now)
+    together(writes)
+    return _announce(desk, call, policy, done)
+
+
+def _announce(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
+    result = dict(incident.result or incident.intent["result"])
+    desk.announcer.announce(result, str(incident.intent["service_arn"]))
+    due = call.now + policy.policy.confirm_within if incident.state is State.OPEN else None
+    desk.ledger.save(replace(incident, announced=True), due=due)
+    return result
+
+
+def _result(
+    outcome: str,
+    done: str,
+    key: ServiceKey,
+    facts: Facts,
+    asked: Asked,
+    chosen: Candidate,
+    considered: Sequence[Candidate],
+) -> Result:
+    left = facts.revision(asked.verdict.suspect.target)
+    to = chosen.revision
+    source = f" from {left.task_definition}" if left else ""
+    why = asked.words or asked.verdict.detail
+    return results.judged(
+        outcome,
+        asked.verdict.reason,
+        f"{key.service} {done}{source} to {to.task_definition}: {why}; :{to.task_definition.rpartition(':')[2]} {chosen.detail}.",
+        key,
+        from_=left,
+        to=to,
+        evidence=asked.evidence,
+        candidates=considered,
+    )
+
+
+def _is(newest: Deployment | None, claimed: Deployment) -> bool:
+    return newest is not None and newest.arn == claimed.arn
+
+
+def _is_claimed(newest: Deployment | None, incident: Incident) -> bool:
+    return newest is not None and newest.arn == incident.deployment
+
+
+def _is_ours(desk: Desk, newest: Deployment, incident: Incident) -> bool:
+    target = Ecs(desk.clients).revisions([newest.target]).get(newest.target)
+    return carries_out(newest, target.task_definition_arn if target else None, past_rollback(incident))
+
+
+def _identified(revision: Revision | None) -> Mapping[str, Any] | None:
+    if revision is None or revision.identity is None:
+        return None
+    return {"identity": revision.identity, "task_definition": revision.task_definition, "images": dict(revision.images)}
+
+
+def _skipped() -> tuple[Check, ...]:
+    return (Check("preflight", None, "skipped: forced by a person"),)
+
+
+def _told(error: ClientError) -> str:
+    code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
+    return f"{error.operation_name}: {code}: {message}"

@@ -1,0 +1,116 @@
+"""The door: one raw event in, one result out."""
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from autorollback import results
+from autorollback.aws.clients import Clients
+from autorollback.decision.model import Reason
+from autorollback.flows import confirm, manual, respond
+from autorollback.flows.desk import Call, Desk, Settings
+from autorollback.naming import Names
+from autorollback.requests import (
+    AlarmChanged,
+    BadRequest,
+    DailyAudit,
+    DeploymentEnded,
+    Manual,
+    NotOurs,
+    Request,
+    Sweep,
+    TasksCannotStart,
+    parse,
+)
+from autorollback.results import Result
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+_MARGIN = timedelta(seconds=5)
+"""Added to the time the function has left: a lease must outlive the invocation that took it."""
+
+_desks: dict[Settings, Desk] = {}
+
+
+def handle(event: object, context: "LambdaContext") -> Result:
+    """Answer one invocation. An input that is not understood is returned as `rejected`; what cannot be finished raises."""
+    settings = settings_of(os.environ)
+    call = Call(
+        context.aws_request_id,
+        datetime.now(UTC),  # noqa: TID251 - the one place where time enters
+        timedelta(milliseconds=context.get_remaining_time_in_millis()) + _MARGIN,
+    )
+    logger.append_keys(request_id=call.request_id)
+    metrics = Metrics(namespace=settings.names.metric_namespace)
+    try:
+        result = answer(settings, call, event)
+    except BadRequest as error:
+        result = results.rejected(error)
+        logger.warning("rejected: %s", error)
+    _count(metrics, result)
+    logger.info(result.get("summary") or result.get("detail") or "", extra={"result": result})
+    return result
+
+
+def settings_of(environment: Mapping[str, str]) -> Settings:
+    """What the stack put into the function's environment.
+
+    Raises:
+        KeyError: naming what is missing: the function was not deployed by this project's stack.
+    """
+    return Settings(
+        Names.of_prefix(environment["AUTO_ROLLBACK_NAME"]),
+        environment["LEDGER_TABLE"],
+        environment["TOPIC_ARN"],
+        int(environment.get("PROTECTED_SERVICES", "1000")),
+    )
+
+
+def answer(settings: Settings, call: Call, event: object) -> Result:
+    """The result of one event or payload.
+
+    Raises:
+        BadRequest: for an input that is not understood.
+    """
+    request = parse(event, settings.names)
+    desk = _desks.setdefault(settings, Desk.of(settings, Clients()))
+    return _dispatch(desk, call, request)
+
+
+def _dispatch(desk: Desk, call: Call, request: Request) -> Result:
+    match request:
+        case NotOurs(detail):
+            logger.debug(detail)
+            return results.ignored(Reason.UNPROTECTED_SERVICE, detail)
+        case AlarmChanged(in_alarm=False):
+            return confirm.confirm(desk, call, request.service)
+        case AlarmChanged() | TasksCannotStart():
+            return respond.respond(desk, call, request)
+        case DeploymentEnded():
+            return confirm.deployment_ended(desk, call, request)
+        case Sweep():
+            return confirm.sweep(desk, call, request)
+        case DailyAudit():
+            return results.done("this version has no readiness audit yet")
+        case Manual():
+            return manual.answer(desk, call, request)
+
+
+def _count(metrics: Metrics, result: Result) -> None:
+    name = _METRICS.get(str(result.get("outcome")))
+    if name is None:
+        return
+    for dimension in ("cluster", "service"):
+        if result.get(dimension):
+            metrics.add_dimension(dimension, str(result[dimension]))
+    metrics.add_metric(name, MetricUnit.Count, 1)
+    metrics.flush_metrics()
+
+
+_METRICS = {"rolled_back": "Rollback", "held": "Held", "ignored": "Ignored", "rejected": "Rejected", "failed": "Failed"}

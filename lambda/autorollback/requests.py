@@ -1,0 +1,330 @@
+"""The door: a raw event or payload in, a typed request out, or a clear refusal. Everything behind it is typed."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from autorollback.naming import Names, ServiceKey
+
+Kind = TypeVar("Kind")
+
+MAX_PAUSE_MINUTES = 7 * 24 * 60
+DEFAULT_HISTORY = 20
+
+
+class BadRequest(ValueError):  # noqa: N818 - the word of the contract
+    """An input that is not understood: `field`, `given` and `allowed` say where and what would be."""
+
+    def __init__(self, field: str, given: object, allowed: str) -> None:
+        self.field, self.given, self.allowed = field, given, allowed
+        super().__init__(f"{field}: {json.dumps(given, default=str)[:300]} given; allowed: {allowed}")
+
+
+class Action(StrEnum):
+    """What a person can ask for."""
+
+    ROLLBACK = "rollback"
+    PLAN = "plan"
+    HISTORY = "history"
+    READINESS = "readiness"
+    RELEASE = "release"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmChanged:
+    """An alarm of this controller changed its state. `reason_data` is CloudWatch's own JSON object, where it parses."""
+
+    alarm: str
+    service: ServiceKey
+    signal: str
+    in_alarm: bool
+    at: datetime
+    reason_data: Mapping[str, Any]
+    muted: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TasksCannotStart:
+    """ECS says SERVICE_TASK_START_IMPAIRED of a service."""
+
+    service: ServiceKey
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentEnded:
+    """ECS says that a deployment of a service completed or failed. `deployment_id` is `ecs-svc/...`, no ARN."""
+
+    service: ServiceKey
+    at: datetime
+    deployment_id: str
+    completed: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Every five minutes: what events alone would lose."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DailyAudit:
+    """Once a day: could each protected service be rolled back?"""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NotOurs:
+    """An event that concerns nothing this controller protects, and why."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Manual:
+    """What a person asked for. `service` is None only where the action allows all services."""
+
+    action: Action
+    service: str | None = None
+    cluster: str | None = None
+    revision: str | None = None
+    image_tag: str | None = None
+    container: str | None = None
+    force: bool = False
+    dry_run: bool = False
+    reason: str | None = None
+    minutes: int | None = None
+    limit: int = DEFAULT_HISTORY
+    next: str | None = None
+
+
+Request = AlarmChanged | TasksCannotStart | DeploymentEnded | Sweep | DailyAudit | NotOurs | Manual
+
+_UNDERSTOOD = (
+    "an EventBridge event (CloudWatch Alarm State Change, ECS Service Action, ECS Deployment State Change, Scheduled "
+    f"Event) or a manual payload with the action {', '.join(Action)}"
+)
+
+
+def parse(raw: object, names: Names) -> Request:
+    """What an invocation asks for.
+
+    Raises:
+        BadRequest: naming the field; a retry cannot help.
+    """
+    if not isinstance(raw, Mapping):
+        raise BadRequest("(event)", raw, _UNDERSTOOD)
+    if "detail-type" in raw or "source" in raw:
+        return _event(raw, names)
+    return _manual(raw)
+
+
+def _event(raw: Mapping[str, Any], names: Names) -> Request:
+    kind = (raw.get("source"), raw.get("detail-type"))
+    reader = _EVENTS.get(kind)
+    if reader is None:
+        raise BadRequest("source and detail-type", list(kind), _UNDERSTOOD)
+    return reader(raw, names)
+
+
+def _alarm_changed(raw: Mapping[str, Any], names: Names) -> Request:
+    detail = _part(raw, "detail", dict, "an object")
+    name = _part(detail, "alarmName", str, "the name of the alarm", "detail.")
+    key = names.parse_alarm(name)
+    if key is None:
+        return NotOurs(f"the alarm {name} is not named {names.alarm_prefix}<cluster>/<service>/<signal>")
+    state = _part(detail, "state", dict, "an object", "detail.")
+    value = _part(state, "value", str, "ALARM, OK or INSUFFICIENT_DATA", "detail.state.")
+    if value not in ("ALARM", "OK", "INSUFFICIENT_DATA"):
+        raise BadRequest("detail.state.value", value, "ALARM, OK or INSUFFICIENT_DATA")
+    if value == "INSUFFICIENT_DATA":
+        return NotOurs(f"the alarm {name} has insufficient data")
+    return AlarmChanged(
+        name,
+        key.service,
+        key.signal,
+        value == "ALARM",
+        _time(state, "timestamp", "detail.state.") if "timestamp" in state else _time(raw, "time"),
+        _reason_data(state.get("reasonData")),
+        _muted(detail, state),
+    )
+
+
+def _muted(detail: Mapping[str, Any], state: Mapping[str, Any]) -> str | None:
+    if mute := detail.get("muteDetail"):
+        rule = mute.get("mutedByArn") if isinstance(mute, Mapping) else None
+        return f"by the mute rule {rule}" if rule else "by a mute rule"
+    if suppressor := state.get("actionsSuppressedBy"):
+        return f"its actions are suppressed by {suppressor}"
+    return None
+
+
+def _service_action(raw: Mapping[str, Any], _names: Names) -> Request:
+    detail = _part(raw, "detail", dict, "an object")
+    name = _part(detail, "eventName", str, "the name of the event", "detail.")
+    if name != "SERVICE_TASK_START_IMPAIRED":
+        return NotOurs(f"the service action {name} asks for nothing")
+    return TasksCannotStart(_service_of(raw), _time(raw, "time"))
+
+
+def _deployment_ended(raw: Mapping[str, Any], _names: Names) -> Request:
+    detail = _part(raw, "detail", dict, "an object")
+    name = _part(detail, "eventName", str, "the name of the event", "detail.")
+    if name not in ("SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"):
+        return NotOurs(f"the deployment event {name} asks for nothing")
+    return DeploymentEnded(
+        _service_of(raw),
+        _time(raw, "time"),
+        str(detail.get("deploymentId", "")),
+        name == "SERVICE_DEPLOYMENT_COMPLETED",
+        str(detail.get("reason", "")),
+    )
+
+
+def _scheduled(raw: Mapping[str, Any], names: Names) -> Request:
+    rules = [str(arn).rpartition("/")[2] for arn in _part(raw, "resources", list, "the ARN of the rule")]
+    at = _time(raw, "time")
+    if names.sweep_rule in rules:
+        return Sweep(at)
+    if names.readiness_rule in rules:
+        return DailyAudit(at)
+    raise BadRequest("resources", rules, f"the rule {names.sweep_rule} or {names.readiness_rule}")
+
+
+_EVENTS: Mapping[tuple[Any, Any], Callable[[Mapping[str, Any], Names], Request]] = {
+    ("aws.cloudwatch", "CloudWatch Alarm State Change"): _alarm_changed,
+    ("aws.ecs", "ECS Service Action"): _service_action,
+    ("aws.ecs", "ECS Deployment State Change"): _deployment_ended,
+    ("aws.events", "Scheduled Event"): _scheduled,
+}
+
+
+def _service_of(raw: Mapping[str, Any]) -> ServiceKey:
+    """The service of an ECS event, by `resources[0]`: arn:...:service/<cluster>/<service> (the long ARN format)."""
+    resources = _part(raw, "resources", list, "the ARN of the service")
+    parts = str(resources[0]).partition(":service/")[2].split("/") if resources else []
+    if len(parts) != 2 or not all(parts):
+        raise BadRequest("resources", resources, "an ARN ending in :service/<cluster>/<service>")
+    return ServiceKey(*parts)
+
+
+def _reason_data(given: object) -> Mapping[str, Any]:
+    """CloudWatch's JSON string as an object; empty where it is missing or no JSON, and the fallback for the onset serves."""
+    try:
+        parsed = json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, Mapping) else {}
+
+
+def parse_time(text: str) -> datetime:
+    """A time as AWS writes it in events (`2019-10-02T17:04:40.989+0000`, `...Z`), aware UTC. ValueError if it is none."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return moment.astimezone(UTC)
+
+
+def _time(raw: Mapping[str, Any], name: str, where: str = "") -> datetime:
+    text = _part(raw, name, str, "an ISO 8601 time", where)
+    try:
+        return parse_time(text)
+    except ValueError:
+        raise BadRequest(f"{where}{name}", text, "an ISO 8601 time with its offset") from None
+
+
+def _part(raw: Mapping[str, Any], name: str, kind: type[Kind], allowed: str, where: str = "") -> Kind:
+    value = raw.get(name)
+    if not isinstance(value, kind):
+        raise BadRequest(f"{where}{name}", value, allowed)
+    return value
+
+
+def _text(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 2048
+
+
+def _flag(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _whole(low: int, high: int) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+
+
+def _revision(value: object) -> bool:
+    number = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    return number or (
+        _text(value) and _revision_number(str(value)).isdecimal() and int(_revision_number(str(value))) > 0
+    )
+
+
+def _revision_number(text: str) -> str:
+    return text.rpartition(":")[2]
+
+
+_FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
+    "action": (lambda value: value in list(Action), f"one of {', '.join(Action)}"),
+    "service": (_text, "the name of a protected service"),
+    "cluster": (_text, "the name of a cluster"),
+    "revision": (_revision, 'a revision of the service\'s family: 18, "18", "auth-service:18" or an ARN'),
+    "image_tag": (_text, "a tag of the same repository"),
+    "container": (_text, "the name of a container, beside image_tag"),
+    "force": (_flag, "true or false"),
+    "dry_run": (_flag, "true or false"),
+    "reason": (lambda value: isinstance(value, str) and len(value) <= 2048, "text of up to 2,048 characters"),
+    "minutes": (_whole(1, MAX_PAUSE_MINUTES), f"a whole number of minutes from 1 to {MAX_PAUSE_MINUTES} (7 days)"),
+    "limit": (_whole(1, 100), "a whole number from 1 to 100"),
+    "next": (_text, "the `next` of the page before"),
+}
+_OF_ACTION: Mapping[Action, tuple[str, ...]] = {
+    Action.ROLLBACK: ("service", "cluster", "revision", "image_tag", "container", "force", "dry_run", "reason"),
+    Action.PLAN: ("service", "cluster", "revision", "image_tag", "container", "force", "dry_run", "reason"),
+    Action.HISTORY: ("service", "cluster", "limit", "next", "reason"),
+    Action.READINESS: ("service", "cluster", "reason"),
+    Action.RELEASE: ("service", "cluster", "revision", "reason"),
+    Action.PAUSE: ("service", "cluster", "minutes", "reason"),
+    Action.RESUME: ("service", "cluster", "reason"),
+}
+_NEEDS_SERVICE = (Action.ROLLBACK, Action.PLAN, Action.RELEASE)
+
+
+def _manual(raw: Mapping[str, Any]) -> Manual:
+    given = dict(raw)
+    _check_field("action", given.get("action", Action.ROLLBACK))
+    action = Action(given.get("action", Action.ROLLBACK))
+    allowed = ("action", *_OF_ACTION[action])
+    for name, value in given.items():
+        if name not in allowed:
+            raise BadRequest(str(name), value, f"one of the fields {', '.join(allowed)} for the action {action}")
+        _check_field(name, value)
+    if action in _NEEDS_SERVICE and "service" not in given:
+        raise BadRequest("service", None, f"{_FIELDS['service'][1]}, required for the action {action}")
+    if "cluster" in given and "service" not in given:
+        raise BadRequest("cluster", given["cluster"], "only beside service")
+    if action is Action.RELEASE and "revision" not in given:
+        raise BadRequest("revision", None, f"{_FIELDS['revision'][1]}, required for the action release")
+    if action is Action.PAUSE and "minutes" not in given:
+        raise BadRequest("minutes", None, f"{_FIELDS['minutes'][1]}, required for the action pause")
+    if "revision" in given and "image_tag" in given:
+        raise BadRequest("image_tag", given["image_tag"], "either revision or image_tag, not both")
+    if "container" in given and "image_tag" not in given:
+        raise BadRequest("container", given["container"], "only beside image_tag")
+    values = {name: value for name, value in given.items() if name != "action"}
+    if "revision" in values:
+        values["revision"] = str(values["revision"])
+    return Manual(action, **values)
+
+
+def _check_field(name: str, value: object) -> None:
+    accepts, allowed = _FIELDS[name]
+    if not accepts(value):
+        raise BadRequest(name, value, allowed)
