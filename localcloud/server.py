@@ -113,7 +113,7 @@ def running(at: datetime | None = None, port: int = 0) -> Iterator[Cloud]:
             clock, f"http://localhost:{server.server_port}", door.recorder, _undo=stack.enter_context(ExitStack())
         )
         for name in EXTENSIONS:
-            if importlib.util.find_spec(name) is not None:
+            if (spec := importlib.util.find_spec(name)) is not None and spec.origin is not None:
                 importlib.import_module(name).install(cloud)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
@@ -162,15 +162,9 @@ class _Door:
         self._moto = _Dispatcher(create_backend_app)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0)) if _has_length(environ) else None
-        if body is not None:
-            environ["wsgi.input"] = io.BytesIO(body)
-        request = Request(environ | ({"wsgi.input": io.BytesIO(body)} if body is not None else {}))
-        call = (
-            call_of(request, self._clock.now())
-            if body is not None
-            else Call(UNKNOWN, UNKNOWN, {}, UNKNOWN, UNKNOWN, self._clock.now())
-        )
+        body = _whole_body(environ)
+        request = Request(environ | {"wsgi.input": io.BytesIO(body)})
+        call = call_of(request, self._clock.now())
         response = self._answer(environ, request, call)
         self.recorder.add(replace(call, status=response.status_code))
         return response(environ, start_response)
@@ -189,8 +183,13 @@ class _Door:
         return _not_modelled(request, call) if _is_unrouted(response, request) else response
 
 
-def _has_length(environ: dict[str, Any]) -> bool:
-    return "chunked" not in environ.get("HTTP_TRANSFER_ENCODING", "").lower()
+def _whole_body(environ: dict[str, Any]) -> bytes:
+    """Read it once, for the record and for moto; werkzeug has undone the chunks of one without a length."""
+    chunked = environ.pop("HTTP_TRANSFER_ENCODING", None) is not None
+    stream = environ["wsgi.input"]
+    body: bytes = stream.read() if chunked else stream.read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))
+    return body
 
 
 def _is_unrouted(response: Response, request: Request) -> bool:

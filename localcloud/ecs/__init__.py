@@ -16,8 +16,8 @@ def install(cloud: "Cloud") -> None:
     """Teach moto's ECS, and let its deployments go on at each tick of the clock."""
 
     def red(names: Iterable[str]) -> tuple[str, ...]:
-        alarms = cloudwatch_backends[cloud.account][cloud.region].alarms
-        return tuple(name for name in names if name in alarms and alarms[name].state_value == "ALARM")
+        alarms = cloudwatch_backends[cloud.account][cloud.region].alarms  # the entries are those of localcloud.alarms
+        return tuple(name for name in names if name in alarms and alarms[name].state == "ALARM")
 
     scheduler = Scheduler(
         fitness=lambda revision: cloud.traffic.fitness(revision),

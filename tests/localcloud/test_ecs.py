@@ -1,0 +1,325 @@
+"""ECS of the local cloud, asked through boto3 as the controller asks it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from localcloud.ecs.world import World
+from localcloud.errors import NOT_MODELLED
+from localcloud.server import Cloud, running
+from localcloud.traffic import Behaviour
+
+START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+BREAKER = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+LOAD_BALANCER, TARGET_GROUP = "app/shop/50dc6c495c0c9188", "targetgroup/auth/943f017f100becff"
+
+
+class Auth:
+    """The service auth in the cluster shop, with version v1 deployed; what events ECS sent."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud, self.world = cloud, World.of(cloud)
+        self.ecs = self.world.session.client("ecs")
+        self.events: list[dict[str, Any]] = []
+        cloud.emit = self.events.append
+        self.world.cluster("shop")
+        self.uri = self.world.repository("auth")
+        self.digest = self.world.push("auth", "v1")
+        self.v1 = self.world.define("auth", {"app": f"{self.uri}:v1"})
+
+    def start(self, **more: Any) -> "Auth":
+        self.world.service("shop", "auth", self.v1, **more)
+        self.passes(minutes=2)
+        self.events.clear()
+        return self
+
+    def build(self, tag: str, behaviour: Behaviour) -> str:
+        self.cloud.traffic.behaviour(self.world.push("auth", tag), behaviour)
+        return self.world.define("auth", {"app": f"{self.uri}:{tag}"})
+
+    def update(self, **parameters: Any) -> dict[str, Any]:
+        return dict(self.ecs.update_service(cluster="shop", service="auth", **parameters)["service"])
+
+    def passes(self, **time: float) -> None:
+        self.cloud.clock.advance(timedelta(**time))
+
+    def history(self, **filters: Any) -> list[Any]:
+        return list(self.ecs.list_service_deployments(cluster="shop", service="auth", **filters)["serviceDeployments"])
+
+    def newest(self) -> Any:
+        arn = self.history()[0]["serviceDeploymentArn"]
+        return self.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"][0]
+
+    def revision(self, arn: str) -> Any:
+        return self.ecs.describe_service_revisions(serviceRevisionArns=[arn])["serviceRevisions"][0]
+
+    def now(self) -> Any:
+        return self.ecs.describe_services(cluster="shop", services=["auth"])["services"][0]
+
+    def event_names(self) -> list[str]:
+        return [event["detail"]["eventName"] for event in self.events]
+
+
+@pytest.fixture
+def auth() -> Iterator[Auth]:
+    with running(START) as cloud:
+        yield Auth(cloud)
+
+
+def test_a_deployment_goes_from_pending_over_mixed_tasks_to_successful(auth: Auth) -> None:
+    v2 = auth.start().build("v2", Behaviour())
+    shown = auth.update(taskDefinition="auth:2")
+    assert shown["taskDefinition"] == v2
+    assert auth.newest()["status"] == "PENDING"
+    auth.passes(seconds=25)
+    primary, old = auth.now()["deployments"]
+    assert (primary["status"], primary["rolloutState"], primary["runningCount"]) == ("PRIMARY", "IN_PROGRESS", 2)
+    assert (old["status"], old["taskDefinition"], old["runningCount"]) == ("ACTIVE", auth.v1, 2)
+    auth.passes(minutes=1)
+    done = auth.newest()
+    assert (done["status"], done["finishedAt"] - done["startedAt"]) == ("SUCCESSFUL", timedelta(minutes=1))
+    assert [auth.revision(s["arn"])["taskDefinition"] for s in done["sourceServiceRevisions"]] == [auth.v1]
+    assert auth.now()["deployments"][0]["rolloutState"] == "COMPLETED"
+    assert auth.event_names() == [
+        "SERVICE_DEPLOYMENT_IN_PROGRESS",
+        "SERVICE_DEPLOYMENT_COMPLETED",
+        "SERVICE_STEADY_STATE",
+    ]
+    completed = auth.events[1]
+    assert completed["resources"] == [auth.now()["serviceArn"]]
+    assert completed["detail"]["deploymentId"] == auth.now()["deployments"][0]["id"]
+
+
+def test_only_what_deploys_makes_a_deployment(auth: Auth) -> None:
+    auth.start()
+    auth.update(taskDefinition="auth")
+    auth.update(desiredCount=6)
+    auth.update(healthCheckGracePeriodSeconds=30)
+    assert len(auth.history()) == 1
+    assert auth.now()["runningCount"] == 6
+    auth.update(forceNewDeployment=True)
+    restart, first = auth.history()
+    assert restart["targetServiceRevisionArn"] != first["targetServiceRevisionArn"]
+
+
+def test_a_revision_remembers_the_digest_that_its_tag_had(auth: Auth) -> None:
+    auth.start()
+    moved = auth.world.push("auth", "v1", content="rebuilt")
+    auth.update(forceNewDeployment=True)
+    digests = [
+        auth.revision(d["targetServiceRevisionArn"])["containerImages"][0]["imageDigest"] for d in auth.history()
+    ]
+    assert digests == [moved, auth.digest]
+
+
+@pytest.mark.parametrize("strategy", ["ROLLING", "BLUE_GREEN"])
+def test_a_deployment_stays_in_progress_through_its_bake(auth: Auth, strategy: str) -> None:
+    auth.start(deploymentConfiguration={"strategy": strategy, "bakeTimeInMinutes": 5})
+    auth.passes(minutes=5)
+    auth.update(taskDefinition=auth.build("v2", Behaviour()))
+    auth.passes(minutes=5)
+    assert auth.newest()["status"] == "IN_PROGRESS"
+    assert auth.now()["runningCount"] == (8 if strategy == "BLUE_GREEN" else 4)
+    auth.passes(minutes=1, seconds=5)
+    assert auth.newest()["status"] == "SUCCESSFUL"
+    assert auth.now()["runningCount"] == 4
+
+
+def test_a_new_deployment_stops_the_one_under_way(auth: Auth) -> None:
+    auth.start()
+    auth.update(taskDefinition=auth.build("v2", Behaviour()))
+    auth.passes(seconds=25)
+    auth.update(taskDefinition=auth.v1)
+    assert [d["status"] for d in auth.history()[:2]] == ["PENDING", "STOP_REQUESTED"]
+    auth.passes(minutes=2)
+    assert [d["status"] for d in auth.history()[:2]] == ["SUCCESSFUL", "STOPPED"]
+    assert [d["taskDefinition"] for d in auth.now()["deployments"]] == [auth.v1]
+
+
+def test_stopping_a_deployment_returns_to_what_ran_well(auth: Auth) -> None:
+    auth.start()
+    ran_well = auth.history()[0]["targetServiceRevisionArn"]
+    auth.update(taskDefinition=auth.build("v2", Behaviour()))
+    auth.passes(seconds=25)
+    stopped = auth.newest()["serviceDeploymentArn"]
+    auth.ecs.stop_service_deployment(serviceDeploymentArn=stopped, stopType="ROLLBACK")
+    assert auth.newest()["status"] == "ROLLBACK_REQUESTED"
+    auth.passes(seconds=10)
+    assert auth.newest()["status"] == "ROLLBACK_IN_PROGRESS"
+    auth.passes(minutes=1)
+    done = auth.newest()
+    assert (done["status"], done["rollback"]["serviceRevisionArn"]) == ("ROLLBACK_SUCCESSFUL", ran_well)
+    assert auth.revision(done["targetServiceRevision"]["arn"])["taskDefinition"] != auth.v1
+    assert auth.now()["taskDefinition"] == auth.v1
+    assert "rollback" not in auth.history()[0]
+    with pytest.raises(auth.ecs.exceptions.ConflictException):
+        auth.ecs.stop_service_deployment(serviceDeploymentArn=stopped, stopType="ROLLBACK")
+    with pytest.raises(auth.ecs.exceptions.ServiceDeploymentNotFoundException):
+        auth.ecs.stop_service_deployment(serviceDeploymentArn=stopped + "x", stopType="ROLLBACK")
+    with pytest.raises(auth.ecs.exceptions.InvalidParameterException):
+        auth.ecs.stop_service_deployment(serviceDeploymentArn=stopped, stopType="ABORT")
+
+
+@pytest.mark.parametrize(
+    "ill", [Behaviour(starts=False), Behaviour(healthy=False)], ids=["never runs", "never healthy"]
+)
+def test_the_circuit_breaker_rolls_back_what_does_not_come_up(auth: Auth, ill: Behaviour) -> None:
+    auth.start(deploymentConfiguration=BREAKER)
+    auth.update(taskDefinition=auth.build("v2", ill))
+    auth.passes(minutes=3)
+    done = auth.newest()
+    assert (done["status"], done["deploymentCircuitBreaker"]["status"]) == ("ROLLBACK_SUCCESSFUL", "TRIGGERED")
+    assert done["statusReason"] == "Service deployment rolled back because the circuit breaker threshold was exceeded."
+    assert auth.now()["deployments"][0]["taskDefinition"] == auth.v1
+    assert auth.event_names() == [
+        "SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_TASK_START_IMPAIRED", "SERVICE_DEPLOYMENT_FAILED",
+        "SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_STEADY_STATE",
+    ]  # fmt: skip
+
+
+def test_without_a_circuit_breaker_it_tries_forever_and_the_old_tasks_serve(auth: Auth) -> None:
+    auth.start()
+    auth.update(taskDefinition=auth.build("v2", Behaviour(starts=False)))
+    auth.passes(minutes=12)
+    assert auth.newest()["status"] == "IN_PROGRESS"
+    assert [(d["runningCount"], d["pendingCount"]) for d in auth.now()["deployments"]] == [(0, 4), (4, 0)]
+    assert auth.event_names() == ["SERVICE_DEPLOYMENT_IN_PROGRESS", *["SERVICE_TASK_START_IMPAIRED"] * 3]
+
+
+def test_the_first_deployment_has_nothing_to_roll_back_to(auth: Auth) -> None:
+    auth.cloud.traffic.behaviour(auth.digest, Behaviour(starts=False))
+    auth.start(deploymentConfiguration=BREAKER)
+    assert (auth.newest()["status"], auth.newest()["statusReason"]) == (
+        "ROLLBACK_FAILED", "No rollback candidate was found to run the rollback.",
+    )  # fmt: skip
+
+
+def test_deployment_alarms_roll_back_unless_they_were_red_at_the_start(auth: Auth) -> None:
+    cloudwatch = auth.world.session.client("cloudwatch")
+    alarms = {"alarmNames": ["errors"], "enable": True, "rollback": True}
+    auth.start(deploymentConfiguration={"alarms": alarms, "bakeTimeInMinutes": 5})
+    auth.passes(minutes=6)
+    cloudwatch.put_metric_alarm(
+        AlarmName="errors", Namespace="Shop", MetricName="Errors", Statistic="Sum", Period=60, EvaluationPeriods=1,
+        Threshold=1, ComparisonOperator="GreaterThanThreshold",
+    )  # fmt: skip
+    auth.update(taskDefinition=auth.build("v2", Behaviour()))
+    auth.passes(seconds=80)
+    cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="test")
+    auth.passes(seconds=10)
+    failed = auth.newest()
+    assert (failed["status"], failed["alarms"]["triggeredAlarmNames"]) == ("ROLLBACK_IN_PROGRESS", ["errors"])
+    auth.passes(seconds=45)
+    cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="test")
+    auth.update(taskDefinition=auth.build("v3", Behaviour()))
+    auth.passes(seconds=20)
+    assert (auth.newest()["status"], auth.newest()["alarms"]["status"]) == ("IN_PROGRESS", "DISABLED")
+
+
+def test_an_inactive_task_definition_is_described_but_not_deployed(auth: Auth) -> None:
+    auth.start()
+    v2 = auth.build("v2", Behaviour())
+    auth.ecs.deregister_task_definition(taskDefinition=v2)
+    described = auth.ecs.describe_task_definition(taskDefinition=v2, include=["TAGS"])
+    assert (described["taskDefinition"]["status"], described["tags"]) == ("INACTIVE", [])
+    assert auth.ecs.describe_task_definition(taskDefinition="auth")["taskDefinition"]["revision"] == 1
+    with pytest.raises(auth.ecs.exceptions.ClientException, match="TaskDefinition is inactive"):
+        auth.update(taskDefinition=v2)
+    with pytest.raises(auth.ecs.exceptions.ClientException):
+        auth.update(taskDefinition="auth:99")
+    assert len(auth.history()) == 1
+
+
+def test_the_history_is_paged_and_filtered(auth: Auth) -> None:
+    auth.start()
+    for _ in range(4):
+        auth.update(forceNewDeployment=True)
+        auth.passes(minutes=2)
+    seen: list[str] = []
+    token: dict[str, str] = {}
+    while True:
+        page = auth.ecs.list_service_deployments(cluster="shop", service="auth", maxResults=2, **token)  # type: ignore[arg-type] # only the token varies
+        seen += [d["serviceDeploymentArn"] for d in page["serviceDeployments"]]
+        if "nextToken" not in page:
+            break
+        token = {"nextToken": page["nextToken"]}
+    everything = auth.history()
+    assert seen == [d["serviceDeploymentArn"] for d in everything]
+    assert len(seen) == 5
+    assert auth.history(status=["STOPPED"]) == []
+    newer = auth.history(createdAt={"after": everything[2]["createdAt"] + timedelta(seconds=1)})
+    assert newer == everything[:2]
+    missing = auth.ecs.describe_service_deployments(serviceDeploymentArns=[seen[0] + "x"])
+    assert missing["failures"] == [{"arn": seen[0] + "x", "reason": "MISSING"}]
+
+
+def test_time_that_is_jumped_over_still_completes_a_deployment_but_sends_no_stale_events(auth: Auth) -> None:
+    auth.world.service("shop", "auth", auth.v1)
+    auth.cloud.clock.jump(START + timedelta(days=3))
+    auth.passes(seconds=10)
+    assert auth.newest()["status"] == "SUCCESSFUL"
+    assert auth.newest()["finishedAt"] < START + timedelta(minutes=3)
+    assert auth.events == []
+
+
+def test_codedeploy_owns_the_task_definition_of_its_services(auth: Auth) -> None:
+    auth.world.service("shop", "auth", auth.v1, deploymentController={"type": "CODE_DEPLOY"})
+    v2 = auth.build("v2", Behaviour())
+    with pytest.raises(auth.ecs.exceptions.InvalidParameterException, match="CODE_DEPLOY deployment controller"):
+        auth.update(taskDefinition=v2)
+    assert auth.update(desiredCount=2)["desiredCount"] == 2
+    assert auth.history() == []
+
+
+def test_a_parameter_that_is_not_modelled_is_named(auth: Auth) -> None:
+    auth.start()
+    with pytest.raises(ClientError, match="ecs UpdateService: monitoring") as refused:
+        auth.update(monitoring={"metricConfigurations": [{"metricNames": ["CPUUtilization"], "resolutionSeconds": 20}]})
+    assert refused.value.response["Error"]["Code"] == NOT_MODELLED
+
+
+class TestTraffic:
+    """What the load balancer's metrics say of a deployment."""
+
+    @pytest.fixture
+    def auth(self, auth: Auth) -> Auth:
+        auth.start()
+        auth.cloud.traffic.serve(
+            "shop", "auth", load_balancer=LOAD_BALANCER, target_group=TARGET_GROUP, requests_per_minute=600
+        )
+        auth.passes(minutes=3)
+        return auth
+
+    def metric(self, auth: Auth, name: str, statistic: Any, *, of_target_group: bool = True) -> list[float]:
+        dimensions = [{"Name": "LoadBalancer", "Value": LOAD_BALANCER}]
+        if of_target_group:
+            dimensions.append({"Name": "TargetGroup", "Value": TARGET_GROUP})
+        points: list[Any] = auth.world.session.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/ApplicationELB", MetricName=name, Dimensions=dimensions, Period=60, Statistics=[statistic],  # type: ignore[arg-type] # plain dictionaries
+            StartTime=START, EndTime=START + timedelta(hours=1),
+        )["Datapoints"]  # fmt: skip
+        return [point[statistic] for point in sorted(points, key=lambda p: p["Timestamp"])]
+
+    def test_errors_and_latency_rise_as_the_bad_tasks_take_over(self, auth: Auth) -> None:
+        auth.update(taskDefinition=auth.build("v2", Behaviour(error_rate=0.5, latency_seconds=3)))
+        auth.passes(minutes=4)
+        errors = self.metric(auth, "HTTPCode_Target_5XX_Count", "Sum")
+        assert 0 < errors[0] < 300
+        assert errors[1:] == [300, 300, 300]
+        assert set(self.metric(auth, "RequestCount", "Sum")[1:]) == {600}
+        assert self.metric(auth, "TargetResponseTime", "Maximum")[-1] == 3
+
+    def test_a_total_outage_silences_the_targets_and_speaks_through_the_load_balancer(self, auth: Auth) -> None:
+        requests = len(self.metric(auth, "RequestCount", "Sum"))
+        auth.cloud.traffic.behaviour(auth.digest, Behaviour(healthy=False))
+        auth.passes(minutes=2)
+        assert len(self.metric(auth, "RequestCount", "Sum")) == requests
+        assert self.metric(auth, "HTTPCode_Target_5XX_Count", "Sum") == []
+        assert self.metric(auth, "HTTPCode_ELB_5XX_Count", "Sum", of_target_group=False) == [600, 600]
+        assert self.metric(auth, "HealthyHostCount", "Maximum")[-2:] == [0, 0]
+        arn = f"arn:aws:elasticloadbalancing:eu-west-1:123456789012:{TARGET_GROUP}"
+        health = auth.world.session.client("elbv2").describe_target_health(TargetGroupArn=arn)
+        assert [t["TargetHealth"]["State"] for t in health["TargetHealthDescriptions"]] == ["unhealthy"] * 4
