@@ -1,0 +1,125 @@
+"""The CDK against the local cloud: its bootstrap resources, a deployment without Node.js, and an environment for its command line."""
+
+import io
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from localcloud.server import Cloud
+
+QUALIFIER = "hnb659fds"  # of the default bootstrap stack: aws-cdk-lib's DefaultStackSynthesizer.DEFAULT_QUALIFIER
+BOOTSTRAP_VERSION = "30"
+_COMPLETE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
+
+
+class DeploymentFailedError(Exception):
+    """A stack did not become what its template says; the message has the reasons of its resources."""
+
+
+def install(_cloud: "Cloud") -> None:
+    """Nothing: the CDK's command line uses the services as they are."""
+
+
+def asset_bucket(cloud: "Cloud") -> str:
+    """Where the CDK puts file assets of this account and region."""
+    return f"cdk-{QUALIFIER}-assets-{cloud.account}-{cloud.region}"
+
+
+def bootstrap(cloud: "Cloud") -> None:
+    """What a deployment by `deploy` needs of `cdk bootstrap`: the bucket and the version parameter. Twice does no harm."""
+    s3, ssm = cloud.session("cdk").client("s3"), cloud.session("cdk").client("ssm")
+    bucket = asset_bucket(cloud)
+    if bucket not in [found["Name"] for found in s3.list_buckets()["Buckets"]]:
+        location: Any = {"LocationConstraint": cloud.region}
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
+    ssm.put_parameter(
+        Name=f"/cdk-bootstrap/{QUALIFIER}/version", Type="String", Value=BOOTSTRAP_VERSION, Overwrite=True
+    )
+
+
+def deploy(cloud: "Cloud", assembly: Path) -> None:
+    """Deploy every stack of a synthesized cloud assembly (cdk.out): upload its file assets, create or update the stack.
+
+    Raises:
+        DeploymentFailedError: a stack was rolled back.
+        FileNotFoundError: the folder is no cloud assembly.
+    """
+    manifest = json.loads((assembly / "manifest.json").read_text())
+    bootstrap(cloud)
+    for artifact in manifest["artifacts"].values():
+        if artifact["type"] == "cdk:asset-manifest":
+            _upload(cloud, assembly, artifact["properties"]["file"])
+    for name, artifact in manifest["artifacts"].items():
+        if artifact["type"] == "aws:cloudformation:stack":
+            properties = artifact["properties"]
+            template = (assembly / properties["templateFile"]).read_text()
+            _create_or_update(cloud, properties.get("stackName", name), template, properties.get("tags") or {})
+
+
+def command_line_environment(cloud: "Cloud", home: Path) -> dict[str, str]:
+    """The environment for `cdk`; it caches the account of credentials under its home folder, so it gets one of its own.
+
+    `home` is created if it does not exist.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    return (
+        os.environ | cloud.environment("cdk") | {"HOME": str(home), "CI": "true", "CDK_DISABLE_CLI_TELEMETRY": "true"}
+    )
+
+
+def _upload(cloud: "Cloud", assembly: Path, file: str) -> None:
+    s3 = cloud.session("cdk").client("s3")
+    for asset in json.loads((assembly / file).read_text()).get("files", {}).values():
+        source = assembly / asset["source"]["path"]
+        body = _zipped(source) if asset["source"].get("packaging") == "zip" else source.read_bytes()
+        for destination in asset["destinations"].values():
+            bucket = _concrete(cloud, destination["bucketName"])
+            s3.put_object(Bucket=bucket, Key=_concrete(cloud, destination["objectKey"]), Body=body)
+
+
+def _concrete(cloud: "Cloud", text: str) -> str:
+    return (
+        text.replace("${AWS::AccountId}", cloud.account)
+        .replace("${AWS::Region}", cloud.region)
+        .replace("${AWS::Partition}", "aws")
+    )
+
+
+def _zipped(source: Path) -> bytes:
+    if source.is_file():
+        return source.read_bytes()
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(source.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(source))
+    return packed.getvalue()
+
+
+def _create_or_update(cloud: "Cloud", name: str, template: str, tags: dict[str, str]) -> None:
+    client = cloud.session("cdk").client("cloudformation")
+    bucket, key = asset_bucket(cloud), f"templates/{name}.json"
+    cloud.session("cdk").client("s3").put_object(Bucket=bucket, Key=key, Body=template.encode())
+    url = f"{cloud.endpoint}/{bucket}/{key}"
+    pairs: Any = [{"Key": k, "Value": v} for k, v in tags.items()]
+    exists = any(stack["StackName"] == name for stack in client.describe_stacks()["Stacks"])
+    try:
+        if exists:
+            client.update_stack(StackName=name, TemplateURL=url, Tags=pairs)
+        else:
+            client.create_stack(StackName=name, TemplateURL=url, Tags=pairs)
+    except client.exceptions.ClientError as error:
+        if "No updates are to be performed" not in str(error):
+            raise DeploymentFailedError(f"{name}: {error}") from error
+    (stack,) = client.describe_stacks(StackName=name)["Stacks"]
+    if stack["StackStatus"] not in _COMPLETE:
+        events = client.describe_stack_events(StackName=name)["StackEvents"]
+        reasons = [
+            f"{event['LogicalResourceId']} ({event['ResourceType']}): {event['ResourceStatusReason']}"
+            for event in events
+            if event["ResourceStatus"].endswith("_FAILED")
+        ]
+        raise DeploymentFailedError(f"{name} is {stack['StackStatus']}: " + "; ".join(reasons))
