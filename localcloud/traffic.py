@@ -4,7 +4,6 @@ Metrics as load-balancer-cloudwatch-metrics.html defines them, written each simu
 dimensions LoadBalancer and TargetGroup. Not published: per Availability Zone, and target metrics of a whole load balancer.
 """
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -75,7 +74,7 @@ class Traffic:
         self._cloud = cloud
         self._behaviours: dict[str, Behaviour] = {}
         self._flows: list[Flow] = []
-        self._lock = threading.RLock()
+        self._lock = cloud.ecs.lock  # what it reads are the tasks of ECS
 
     def behaviour(self, image: str, behaviour: Behaviour) -> None:
         """How an image behaves from now on: by its digest ("sha256:..."), or by its name where it has none."""

@@ -64,11 +64,12 @@ class Ecs:
     def __init__(self, cloud: "Cloud", scheduler: Scheduler) -> None:
         self._cloud = cloud
         self._scheduler = scheduler
+        self.lock = scheduler.lock
 
     def find(self, cluster: str, service: str) -> Service:
-        """A service by the names or ARNs of its cluster and itself, as things stand now."""
-        backend = ecs_backends[self._cloud.account][self._cloud.region]
-        return self._service(backend, cluster, service)
+        """A service by the names or ARNs of its cluster and itself, as things stand now; hold `lock` while reading it."""
+        with self.lock:
+            return self._service(ecs_backends[self._cloud.account][self._cloud.region], cluster, service)
 
     def install(self) -> None:
         """Put them in place for as long as the cloud runs."""
@@ -85,7 +86,7 @@ class Ecs:
         """moto dispatches to plain functions of the class only."""
 
         def answer(response: Any) -> ActionResult:
-            with self._scheduler.lock:
+            with self.lock:
                 return operation(response)
 
         return answer

@@ -240,7 +240,8 @@ class Scheduler:
         deployment.stage, deployment.since = Stage.RETURNING, at
         service.primary = candidate
         service.task_definition = candidate.task_definition
-        service.settings.update(candidate.settings)
+        kept = {key: value for key, value in service.settings.items() if key not in DEPLOYING}
+        service.settings = kept | dict(candidate.settings)
         missing = service.desired - service.running.get(candidate, 0)
         service.pending = {candidate: missing} if missing > 0 else {}
         mechanism = "alarm" if deployment.triggered_alarms else "circuit breaker"

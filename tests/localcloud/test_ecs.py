@@ -312,6 +312,21 @@ class TestTraffic:
         assert set(self.metric(auth, "RequestCount", "Sum")[1:]) == {600}
         assert self.metric(auth, "TargetResponseTime", "Maximum")[-1] == 3
 
+    def test_blue_green_moves_the_traffic_to_the_other_target_group(self, auth: Auth) -> None:
+        configuration = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 2}
+        auth.world.service("shop", "shop", auth.v1, deploymentConfiguration=configuration)
+        auth.passes(minutes=4)
+        groups = ["targetgroup/blue/1", "targetgroup/green/2"]
+        auth.cloud.traffic.serve(
+            "shop", "shop", load_balancer=LOAD_BALANCER, target_group=groups, requests_per_minute=60
+        )
+        auth.passes(minutes=2)
+        auth.world.deploy("shop", "shop", auth.build("v2", Behaviour()))
+        auth.passes(minutes=1, seconds=30)
+        assert [len(auth.cloud.traffic.targets(group) or []) for group in groups] == [4, 4]
+        auth.passes(minutes=4)
+        assert [len(auth.cloud.traffic.targets(group) or []) for group in groups] == [0, 4]
+
     def test_a_total_outage_silences_the_targets_and_speaks_through_the_load_balancer(self, auth: Auth) -> None:
         requests = len(self.metric(auth, "RequestCount", "Sum"))
         auth.cloud.traffic.behaviour(auth.digest, Behaviour(healthy=False))

@@ -1,5 +1,6 @@
 """The server itself: isolation, the record of calls, interference, and errors that name what is missing."""
 
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -117,9 +118,14 @@ def test_of_many_conditional_writes_at_once_exactly_one_wins(cloud: Cloud) -> No
             except dynamodb.exceptions.ConditionalCheckFailedException:
                 pass
 
-    threads = [threading.Thread(target=contend) for _ in range(contenders)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # at the usual pace the race is lost too seldom for the test to be able to fail
+    try:
+        threads = [threading.Thread(target=contend) for _ in range(contenders)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
     assert sorted(winners) == list(range(50))
