@@ -3,12 +3,12 @@
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import TYPE_CHECKING
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
-from autorollback import results
+from autorollback import metrics, results
 from autorollback.aws.clients import Clients
 from autorollback.decision.model import Reason
 from autorollback.flows import confirm, manual, respond
@@ -35,7 +35,10 @@ logger = Logger()
 _MARGIN = timedelta(seconds=5)
 """Added to the time the function has left: a lease must outlive the invocation that took it."""
 
-_desks: dict[Settings, Desk] = {}
+
+@cache
+def _clients() -> Clients:
+    return Clients()
 
 
 def handle(event: object, context: "LambdaContext") -> Result:
@@ -47,13 +50,12 @@ def handle(event: object, context: "LambdaContext") -> Result:
         timedelta(milliseconds=context.get_remaining_time_in_millis()) + _MARGIN,
     )
     logger.append_keys(request_id=call.request_id)
-    metrics = Metrics(namespace=settings.names.metric_namespace)
     try:
         result = answer(settings, call, event)
     except BadRequest as error:
         result = results.rejected(error)
         logger.warning("rejected: %s", error)
-    _count(metrics, result)
+    metrics.count(settings.names.metric_namespace, result)
     logger.info(result.get("summary") or result.get("detail") or "", extra={"result": result})
     return result
 
@@ -79,8 +81,7 @@ def answer(settings: Settings, call: Call, event: object) -> Result:
         BadRequest: for an input that is not understood.
     """
     request = parse(event, settings.names)
-    desk = _desks.setdefault(settings, Desk.of(settings, Clients()))
-    return _dispatch(desk, call, request)
+    return _dispatch(Desk.of(settings, _clients()), call, request)
 
 
 def _dispatch(desk: Desk, call: Call, request: Request) -> Result:
@@ -100,17 +101,3 @@ def _dispatch(desk: Desk, call: Call, request: Request) -> Result:
             return results.done("this version has no readiness audit yet")
         case Manual():
             return manual.answer(desk, call, request)
-
-
-def _count(metrics: Metrics, result: Result) -> None:
-    name = _METRICS.get(str(result.get("outcome")))
-    if name is None:
-        return
-    for dimension in ("cluster", "service"):
-        if result.get(dimension):
-            metrics.add_dimension(dimension, str(result[dimension]))
-    metrics.add_metric(name, MetricUnit.Count, 1)
-    metrics.flush_metrics()
-
-
-_METRICS = {"rolled_back": "Rollback", "held": "Held", "ignored": "Ignored", "rejected": "Rejected", "failed": "Failed"}

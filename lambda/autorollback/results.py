@@ -33,7 +33,7 @@ def judged(
         "service": key.service,
         "from": revision(from_),
         "to": {**target, "restored_as": restored_as} if (target := revision(to)) else None,
-        "evidence": [{"rule": e.rule, "verdict": e.verdict, "detail": e.detail} for e in evidence],
+        "evidence": [{"rule": str(e.rule), "verdict": e.verdict, "detail": e.detail} for e in evidence],
         "candidates": [_candidate(c) for c in candidates],
         "incident_id": incident_id,
         "incident_state": incident_state,

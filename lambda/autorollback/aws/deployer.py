@@ -1,12 +1,10 @@
 """The act: what changes a production service. Nothing else in the project does."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from autorollback.aws.ecs import Ecs
-from autorollback.decision.model import Deployment
 from autorollback.naming import ServiceKey
 
 if TYPE_CHECKING:
@@ -25,12 +23,9 @@ class Deployer:
 
     clients: "Clients"
 
-    def newest(self, key: ServiceKey) -> Deployment | None:
-        """The service's newest deployment as it is at this moment; None without one."""
-        ecs = Ecs(self.clients)
-        page = ecs.deployments_page(key)
-        newest = ecs.deployments(page.arns[:1])
-        return newest[0] if newest else None
+    def newest(self, key: ServiceKey) -> str | None:
+        """ARN of the service's newest deployment at this moment; None without one."""
+        return next(iter(Ecs(self.clients).deployments_page(key).arns), None)
 
     def update(self, key: ServiceKey, task_definition_arn: str) -> None:
         """Deploy a task definition, and change nothing else.
@@ -40,8 +35,3 @@ class Deployer:
         ECS. Errors of ECS are raised as they are.
         """
         self.clients.ecs.update_service(cluster=key.cluster, service=key.service, taskDefinition=task_definition_arn)
-
-
-def started_since(newest: Deployment, claimed: str, at: datetime) -> bool:
-    """Whether the newest deployment is another than the claimed one, and came after the claim."""
-    return newest.arn != claimed and newest.created_at >= at

@@ -62,6 +62,7 @@ class Evidence:
     clients: Clients
     names: Names
     ledger: Ledger
+    definitions: Definitions
     protected_services: int
 
     @property
@@ -92,10 +93,9 @@ class Evidence:
             raise ValueError("facts are gathered for protected services only")
         policy = look.policy
         draft, red = self._second_look(look, policy, trigger, event)
-        definitions = Definitions(self.clients)
         neighbours = self._neighbours(red, draft, policy, trigger)
         for _ in range(PAGES):
-            exhausted = self._look_back(draft, policy, trigger, look, definitions, now)
+            exhausted = self._look_back(draft, policy, trigger, look, now)
             if not exhausted or draft.next_page is None:
                 break
             self._read_page(draft, policy.key)
@@ -172,7 +172,6 @@ class Evidence:
         policy: ServicePolicy,
         trigger: Trigger,
         look: FirstLook,
-        definitions: Definitions,
         now: datetime,
     ) -> bool:
         """Read on, stretch by stretch, until one is stable; True where all that is on record has been read without one."""
@@ -185,7 +184,7 @@ class Evidence:
                 if s.until is not None and s.until - s.since >= policy.policy.stable_after
             ]
             wanted = stretches[: asked + STRETCHES_AT_ONCE]
-            self._read_past(draft, policy, facts, wanted, definitions, now)
+            self._read_past(draft, policy, facts, wanted, now)
             facts = self._as_facts(draft, look, trigger, now, ())
             if _has_target(facts, policy, now) or facts.memory.known_good:
                 return False
@@ -199,7 +198,6 @@ class Evidence:
         policy: ServicePolicy,
         facts: Facts,
         stretches: Sequence[stability.Stretch],
-        definitions: Definitions,
         now: datetime,
     ) -> None:
         oldest = min((s.since for s in stretches), default=now)
@@ -209,7 +207,7 @@ class Evidence:
             if arn in draft.revisions and draft.revisions[arn].identity is None
         }
         reads: dict[str, Callable[[], Any]] = {
-            f"definition {arn}": partial(_definition, definitions, arn) for arn in sorted(to_describe)
+            f"definition {arn}": partial(_definition, self.definitions, arn) for arn in sorted(to_describe)
         }
         since = _history_from(facts, oldest, now)
         alarms = Alarms(self.clients, self.names)

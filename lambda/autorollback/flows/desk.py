@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from autorollback.aws.announcer import Announcer
 from autorollback.aws.clients import Clients
+from autorollback.aws.definitions import Definitions
 from autorollback.aws.deployer import Deployer
 from autorollback.aws.evidence import Evidence
 from autorollback.aws.ledger import Ledger
@@ -23,24 +24,26 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The adapters of one copy of the controller."""
+    """The adapters of one copy of the controller, made anew for each invocation: what was read is true for one."""
 
     names: Names
     clients: Clients
     ledger: Ledger
     evidence: Evidence
+    definitions: Definitions
     deployer: Deployer
     announcer: Announcer
 
     @classmethod
     def of(cls, settings: Settings, clients: Clients) -> "Desk":
         """The adapters, all on the same clients."""
-        ledger = Ledger(clients, settings.table)
+        ledger, definitions = Ledger(clients, settings.table), Definitions(clients)
         return cls(
             settings.names,
             clients,
             ledger,
-            Evidence(clients, settings.names, ledger, settings.protected_services),
+            Evidence(clients, settings.names, ledger, definitions, settings.protected_services),
+            definitions,
             Deployer(clients),
             Announcer(clients, settings.topic_arn, settings.names.prefix),
         )

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from autorollback import results
 from autorollback.aws.artifacts import parse_image
-from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition
+from autorollback.aws.definitions import Definition, UnknownDefinition
 from autorollback.aws.evidence import described_as
 from autorollback.decision.blame import rollback_behind
 from autorollback.decision.decide import choose_for_person, decide, undone_by_person
@@ -135,7 +135,7 @@ def _named(desk: Desk, running: str, wanted: str) -> Definition:
     if reference.rpartition("/")[2].partition(":")[0] != family:
         raise BadRequest("revision", wanted, f"a revision of the service's family {family}")
     try:
-        return Definitions(desk.clients).describe(reference)
+        return desk.definitions.describe(reference)
     except UnknownDefinition as error:
         raise BadRequest("revision", wanted, f"an existing revision of {family} ({error})") from error
 

@@ -9,11 +9,10 @@ from botocore.exceptions import ClientError
 from autorollback import results
 from autorollback.aws.artifacts import Preflight
 from autorollback.aws.clients import together
-from autorollback.aws.definitions import Definitions
 from autorollback.aws.ecs import Ecs
 from autorollback.aws.ledger import Incident, State, new_incident, past_rollback
 from autorollback.decision.blame import carries_out
-from autorollback.decision.model import Candidate, Check, Deployment, Evidence, Facts, Reason, Revision, RollBack
+from autorollback.decision.model import Candidate, Check, Evidence, Facts, Reason, Revision, RollBack
 from autorollback.flows.desk import Call, Desk
 from autorollback.naming import ServiceKey
 from autorollback.policy import ServicePolicy
@@ -43,7 +42,7 @@ def choose(desk: Desk, facts: Facts, asked: Asked) -> tuple[Candidate | None, tu
     if facts.service is None:
         return None, asked.considered
     _, _, _, region, account, _ = facts.service.arn.split(":", 5)
-    preflight = Preflight(desk.clients, account, region, Definitions(desk.clients))
+    preflight = Preflight(desk.clients, account, region, desk.definitions)
     looked_at: dict[str, Candidate] = {}
     chosen = None
     for candidate in asked.verdict.candidates:
@@ -98,7 +97,7 @@ def carry_out(
     seen = together({"claimed": lambda: desk.ledger.claim(incident), "newest": lambda: desk.deployer.newest(key)})
     if not seen["claimed"]:
         return results.ignored(Reason.ALREADY_HANDLED, "this deployment has been claimed by another rollback", key)
-    if not _is(seen["newest"], newest) and not asked.forced:
+    if seen["newest"] != newest.arn and not asked.forced:
         desk.ledger.retract(incident)
         return results.ignored(Reason.SUPERSEDED, "another deployment has started meanwhile", key)
     return _act(desk, call, policy, incident)
@@ -109,10 +108,10 @@ def resume(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) ->
     if incident.state is not State.CLAIMED:
         return _announce(desk, call, policy, incident)
     newest = desk.deployer.newest(incident.key)
-    if _is_claimed(newest, incident):
+    if newest == incident.deployment:
         return _act(desk, call, policy, incident)
     if newest is not None and _is_ours(desk, newest, incident):
-        return _record(desk, call, policy, incident, newest.arn)
+        return _record(desk, call, policy, incident, newest)
     superseded = replace(incident, state=State.SUPERSEDED, closed_at=call.now, announced=True)
     desk.ledger.save(superseded, due=None)
     return results.ignored(Reason.SUPERSEDED, "another deployment started before the rollback did", incident.key)
@@ -181,17 +180,13 @@ def _result(
     )
 
 
-def _is(newest: Deployment | None, claimed: Deployment) -> bool:
-    return newest is not None and newest.arn == claimed.arn
-
-
-def _is_claimed(newest: Deployment | None, incident: Incident) -> bool:
-    return newest is not None and newest.arn == incident.deployment
-
-
-def _is_ours(desk: Desk, newest: Deployment, incident: Incident) -> bool:
-    target = Ecs(desk.clients).revisions([newest.target]).get(newest.target)
-    return carries_out(newest, target.task_definition_arn if target else None, past_rollback(incident))
+def _is_ours(desk: Desk, newest: str, incident: Incident) -> bool:
+    ecs = Ecs(desk.clients)
+    return any(
+        carries_out(deployment, revision.task_definition_arn, past_rollback(incident))
+        for deployment in ecs.deployments([newest])
+        for revision in ecs.revisions([deployment.target]).values()
+    )
 
 
 def _identified(revision: Revision | None) -> Mapping[str, Any] | None:
