@@ -1,7 +1,6 @@
 """A cloud on this machine: moto's server in this process, extended by the modules of this package, on one simulated clock."""
 
 import importlib
-import importlib.util
 import io
 import logging
 import threading
@@ -113,8 +112,7 @@ def running(at: datetime | None = None, port: int = 0) -> Iterator[Cloud]:
             clock, f"http://localhost:{server.server_port}", door.recorder, _undo=stack.enter_context(ExitStack())
         )
         for name in EXTENSIONS:
-            if (spec := importlib.util.find_spec(name)) is not None and spec.origin is not None:
-                importlib.import_module(name).install(cloud)
+            importlib.import_module(name).install(cloud)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         stack.callback(thread.join)

@@ -18,7 +18,8 @@ def service(service: Service, *, tags: bool) -> dict[str, Any]:
         "clusterArn": service.cluster_arn,
         "status": service.status,
         "desiredCount": service.desired,
-        "runningCount": sum(service.running.values()),
+        "runningCount": sum(service.running.values())
+        + sum(getattr(t, "running_count", 0) for t in service.moto.task_sets),
         "pendingCount": sum(service.pending.values()),
         "taskDefinition": service.task_definition,
         "deploymentController": {"type": service.controller},

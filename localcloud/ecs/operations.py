@@ -130,6 +130,8 @@ class Ecs:
         if "desiredCount" in asked:
             self._scheduler.scale(service, asked["desiredCount"])
             service.moto.desired_count = asked["desiredCount"]
+            for task_set in [one for one in service.moto.task_sets if one.status == "PRIMARY"]:
+                task_set.computed_desired_count = task_set.running_count = asked["desiredCount"]
         if deploys:
             self._deploy(backend, service)
         return ActionResult({"service": answers.service(service, tags=False)})
@@ -292,7 +294,18 @@ class Ecs:
         self._scheduler.services[made.arn] = service
         if service.controller == "ECS":
             self._deploy(backend, service)
+        elif service.controller == "CODE_DEPLOY":
+            self._begin_task_set(backend, service)
         return service
+
+    def _begin_task_set(self, backend: Any, service: Service) -> None:
+        """The tasks that CreateService starts where CodeDeploy will deploy; what CodeDeploy does later is not modelled."""
+        made = backend.create_task_set(
+            service.name, service.cluster_arn, service.task_definition, launch_type=service.moto.launch_type
+        )
+        made.status = "PRIMARY"
+        made.computed_desired_count = made.running_count = service.desired
+        made.pending_count = 0
 
     def _deploy(self, backend: Any, service: Service) -> None:
         definition = backend.describe_task_definition(service.task_definition)

@@ -270,7 +270,9 @@ def test_codedeploy_owns_the_task_definition_of_its_services(auth: Auth) -> None
     v2 = auth.build("v2", Behaviour())
     with pytest.raises(auth.ecs.exceptions.InvalidParameterException, match="CODE_DEPLOY deployment controller"):
         auth.update(taskDefinition=v2)
-    assert auth.update(desiredCount=2)["desiredCount"] == 2
+    auth.update(desiredCount=2)
+    (task_set,) = auth.now()["taskSets"]
+    assert (task_set["status"], task_set["runningCount"], auth.now()["runningCount"]) == ("PRIMARY", 2, 2)
     assert auth.history() == []
 
 
