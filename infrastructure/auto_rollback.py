@@ -51,6 +51,7 @@ class AutoRollback(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, name: str = "", emails: Sequence[str] = ()) -> None:
         super().__init__(scope, construct_id)
         self.names = Names(name)
+        self._protected = 0
         self.ledger = self._build_ledger()
         self.dead_letters = self._build_dead_letters()
         self.topic = self._build_topic(emails)
@@ -90,14 +91,20 @@ class AutoRollback(Construct):
             tuple(alarm if isinstance(alarm, str) else alarm.alarm_name for alarm in alarms),
         )
         self._watch(cdk.Stack.of(service), f"AutoRollback-{cdk.Names.node_unique_id(service.node)}", protected)
-        self._permissions.allow([protected])
+        self._allow([protected])
 
     def protect_named(self, services: Sequence[ServicePolicy], *, scopes: Sequence[Construct] | None = None) -> None:
         """Protects services that exist already, by their names; `scopes` are the stacks that take their alarms, one a service."""
         for number, protected in enumerate(services):
             scope = self if scopes is None else scopes[number]
             self._watch(scope, f"{protected.key.cluster}--{protected.key.service}", protected)
+        self._allow(services)
+
+    def _allow(self, services: Sequence[ServicePolicy]) -> None:
         self._permissions.allow(services)
+        # how many are a shared cause depends on how many there are
+        self._protected += len(services)
+        self.function.add_environment("PROTECTED_SERVICES", str(self._protected))
 
     def _watch(self, scope: Construct, construct_id: str, protected: ServicePolicy) -> None:
         watched = ServiceAlarms(scope, construct_id, names=self.names, protected=protected)

@@ -183,16 +183,31 @@ def _arn(stack: cdk.Stack, service: str, resource: str, *, region: str | None = 
 
 def _acknowledge_wildcards(policy: iam.ManagedPolicy, arns: Sequence[str]) -> None:
     """To cdk-nag's rule IAM5, which wants evidence for each wildcard, written as it shows them."""
-    shown = {"AWS.Partition.": "<AWS::Partition>", "AWS.Region.": "<AWS::Region>", "AWS.AccountId.": "<AWS::AccountId>"}
+    stack = cdk.Stack.of(policy)
     cdk.Validations.of(policy).acknowledge(
         *(
             cdk.Acknowledgment(
-                id=f"AwsSolutions-IAM5[Resource::{_UNKNOWN.sub(lambda found: shown.get(found[1], found[0]), arn)}]",
+                id=f"AwsSolutions-IAM5[Resource::{_as_nag_shows(stack, arn)}]",
                 reason="it stands for the deployments and revisions of a configured service, or for what services.yaml says",
             )
             for arn in arns
             if "*" in arn
         )
+    )
+
+
+def _as_nag_shows(stack: cdk.Stack, arn: str) -> str:
+    parts = {"AWS.Partition.": "<AWS::Partition>", "AWS.Region.": "<AWS::Region>", "AWS.AccountId.": "<AWS::AccountId>"}
+    shown = _UNKNOWN.sub(lambda found: parts.get(found[1], found[0]), arn)
+    if not cdk.Token.is_unresolved(shown):
+        return shown
+    # names that CloudFormation makes: an attribute or a reference of another resource
+    resolved = stack.resolve(shown)["Fn::Join"][1]
+    return "".join(
+        part
+        if isinstance(part, str)
+        else f"<{'.'.join(part['Fn::GetAtt']) if 'Fn::GetAtt' in part else next(iter(part.values()))}>"
+        for part in resolved
     )
 
 

@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
-from cfnlint import ManualArgs, lint
+from cfnlint import ManualArgs, lint  # type: ignore[import-untyped]  # it ships no types
 
 from autorollback.naming import SIGNALS, Names, ServiceKey
 from autorollback.policy import parse_service
