@@ -8,6 +8,7 @@ import aws_cdk as cdk
 sys.path.insert(0, str(Path(__file__).parent / "lambda"))  # the names and the policy live beside the function
 
 from autorollback.naming import Names
+from infrastructure.bundling import BundlingError
 from infrastructure.rollback_stack import RollbackStack
 from infrastructure.services import load
 
@@ -15,7 +16,7 @@ from infrastructure.services import load
 def main() -> None:
     """Synthesizes the app; whatever is wrong with its input is one line on stderr."""
     app = cdk.App()
-    names = Names(app.node.try_get_context("name") or "")
+    names = Names(str(app.node.try_get_context("name") or ""))
     services = Path(app.node.try_get_context("services") or "services.yaml")
     RollbackStack(app, names=names, configuration=load(services, names))
     app.synth()
@@ -24,5 +25,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except ValueError as error:
+    except (ValueError, BundlingError) as error:
         sys.exit(str(error))

@@ -1,11 +1,16 @@
 """Whatever is wrong in services.yaml is one line that says where, what was given and what is allowed."""
 
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from autorollback.naming import Names, ServiceKey
 from autorollback.policy import Mode
+from infrastructure.bundling import LAMBDA
 from infrastructure.services import Configuration, ConfigurationError, load
 
 GOOD = """
@@ -112,4 +117,25 @@ def test_a_service_overrides_the_defaults_and_off_is_a_mode(tmp_path: Path) -> N
     assert [(s.key, s.policy.mode, s.policy.window_minutes) for s in configuration.services] == [
         (ServiceKey("main", "auth"), Mode.OBSERVE, 30),
         (ServiceKey("main", "2024-01-01"), Mode.OFF, 5),
+    ]
+
+
+def test_the_person_who_synthesizes_sees_the_line_and_no_traceback(tmp_path: Path) -> None:
+    path = tmp_path / "services.yaml"
+    path.write_text(_with_entry("window_minutes: soon"))
+    ran = subprocess.run(
+        [sys.executable, "app.py"],
+        cwd=LAMBDA.parent,
+        env={
+            **os.environ,
+            "CDK_CONTEXT_JSON": json.dumps({"services": str(path)}),
+            "CDK_OUTDIR": str(tmp_path / "out"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines() == [
+        f'{path}: services[1].window_minutes: "soon" given; allowed: a whole number of minutes from 1 to 10080'
     ]
