@@ -4,8 +4,12 @@ import io
 import json
 import os
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from moto.iam.aws_managed_policies import aws_managed_policies_data
+from moto.iam.models import AWSManagedPolicy, IAMBackend
 
 if TYPE_CHECKING:
     from localcloud.server import Cloud
@@ -15,12 +19,31 @@ BOOTSTRAP_VERSION = "30"
 _COMPLETE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
 
 
+@cache
+def _aws_policies() -> dict[str, Any]:
+    """Moto's copy of all AWS managed policies, by name; a megabyte that is read only when one is asked for."""
+    policies: dict[str, Any] = json.loads(aws_managed_policies_data)
+    return policies
+
+
 class DeploymentFailedError(Exception):
     """A stack did not become what its template says; the message has the reasons of its resources."""
 
 
-def install(_cloud: "Cloud") -> None:
-    """Nothing: the CDK's command line uses the services as they are."""
+def install(cloud: "Cloud") -> None:
+    """Have AWS's own managed policies where a role asks for one, as the bootstrap template and many others do."""
+    attach = IAMBackend.attach_role_policy
+
+    def attach_role_policy(self: IAMBackend, policy_arn: str, role_name: str) -> None:
+        if policy_arn.startswith("arn:aws:iam::aws:policy/") and policy_arn not in self.managed_policies:
+            name = policy_arn.rsplit("/", 1)[-1]
+            found = _aws_policies().get(name)
+            if found is not None:
+                policy = AWSManagedPolicy.from_data(name, self.account_id, self.region_name, found)
+                self.managed_policies[policy.arn] = policy
+        attach(self, policy_arn, role_name)
+
+    cloud.replace(IAMBackend, "attach_role_policy", attach_role_policy)
 
 
 def asset_bucket(cloud: "Cloud") -> str:
@@ -29,15 +52,26 @@ def asset_bucket(cloud: "Cloud") -> str:
 
 
 def bootstrap(cloud: "Cloud") -> None:
-    """What a deployment by `deploy` needs of `cdk bootstrap`: the bucket and the version parameter. Twice does no harm."""
-    s3, ssm = cloud.session("cdk").client("s3"), cloud.session("cdk").client("ssm")
-    bucket = asset_bucket(cloud)
-    if bucket not in [found["Name"] for found in s3.list_buckets()["Buckets"]]:
-        location: Any = {"LocationConstraint": cloud.region}
-        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
-    ssm.put_parameter(
-        Name=f"/cdk-bootstrap/{QUALIFIER}/version", Type="String", Value=BOOTSTRAP_VERSION, Overwrite=True
-    )
+    """What a deployment needs of `cdk bootstrap`: the bucket and the version. Twice does no harm, and `cdk bootstrap` may follow.
+
+    The logical names are those of the CDK's own bootstrap template, so that its command line finds a stack that it can update.
+    """
+    client = cloud.session("cdk").client("cloudformation")
+    if any(stack["StackName"] == "CDKToolkit" for stack in client.describe_stacks()["Stacks"]):
+        return
+    version = {"Name": f"/cdk-bootstrap/{QUALIFIER}/version", "Type": "String", "Value": BOOTSTRAP_VERSION}
+    template = {
+        "Resources": {
+            "StagingBucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": asset_bucket(cloud)}},
+            "CdkBootstrapVersion": {"Type": "AWS::SSM::Parameter", "Properties": version},
+        },
+        "Outputs": {
+            "BucketName": {"Value": {"Ref": "StagingBucket"}},
+            "BucketDomainName": {"Value": {"Fn::GetAtt": ["StagingBucket", "RegionalDomainName"]}},
+            "BootstrapVersion": {"Value": {"Fn::GetAtt": ["CdkBootstrapVersion", "Value"]}},
+        },
+    }
+    client.create_stack(StackName="CDKToolkit", TemplateBody=json.dumps(template))
 
 
 def deploy(cloud: "Cloud", assembly: Path) -> None:

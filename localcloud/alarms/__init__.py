@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from moto.cloudwatch.models import cloudwatch_backends
-from moto.sqs.models import sqs_backends
+from moto.sqs.models import Message, sqs_backends
 
 from localcloud.alarms import operations
 from localcloud.alarms.board import Board
@@ -33,6 +33,7 @@ def _measure_queues(cloud: "Cloud", now: datetime) -> None:
         depths = {
             "ApproximateNumberOfMessagesVisible": queue.approximate_number_of_messages,
             "ApproximateNumberOfMessagesNotVisible": queue.approximate_number_of_messages_not_visible,
+            "ApproximateAgeOfOldestMessage": max((_age(message, now) for message in queue.messages), default=0.0),
         }
         dimensions = [{"Name": "QueueName", "Value": queue.name}]
         data = [
@@ -40,3 +41,8 @@ def _measure_queues(cloud: "Cloud", now: datetime) -> None:
             for name, depth in depths.items()
         ]
         metrics.put_metric_data("AWS/SQS", data)
+
+
+def _age(message: Message, now: datetime) -> float:
+    """Seconds since the message was sent, which moto keeps as milliseconds since 1970."""
+    return max(0.0, now.timestamp() - float(message.sent_timestamp) / 1000)

@@ -470,6 +470,12 @@ def _configure_bucket(aws: Aws, physical: str, _old: Properties, new: Properties
         aws("s3").put_bucket_versioning(Bucket=physical, VersioningConfiguration=versioning)
     if block := new.get("PublicAccessBlockConfiguration"):
         aws("s3").put_public_access_block(Bucket=physical, PublicAccessBlockConfiguration=block)
+    if encryption := new.get("BucketEncryption"):
+        rules = [
+            {"ApplyServerSideEncryptionByDefault": rule["ServerSideEncryptionByDefault"]}
+            for rule in encryption["ServerSideEncryptionConfiguration"]
+        ]
+        aws("s3").put_bucket_encryption(Bucket=physical, ServerSideEncryptionConfiguration={"Rules": rules})
 
 
 def _delete_bucket(aws: Aws, physical: str, _properties: Properties) -> None:
@@ -485,7 +491,12 @@ def _bucket_attributes(aws: Aws, physical: str, _properties: Properties) -> dict
 
 
 def _put_bucket_policy(aws: Aws, _name: str, properties: Properties) -> str:
-    aws("s3").put_bucket_policy(Bucket=properties["Bucket"], Policy=_text(properties["PolicyDocument"]))
+    """Without the statements that forbid plain HTTP: that is what this cloud speaks."""
+    document = properties["PolicyDocument"]
+    kept = [s for s in document["Statement"] if s.get("Condition") != {"Bool": {"aws:SecureTransport": "false"}}]
+    if kept:
+        policy = json.dumps(document | {"Statement": kept})
+        aws("s3").put_bucket_policy(Bucket=properties["Bucket"], Policy=policy)
     return str(properties["Bucket"])
 
 
