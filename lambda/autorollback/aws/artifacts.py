@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,15 @@ from botocore.exceptions import ClientError
 
 from autorollback.aws.clients import together
 from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition
-from autorollback.decision.model import Candidate, Check, Revision
+from autorollback.decision.model import Candidate, Check, Revision, Service
+from autorollback.decision.words import clock
 
 if TYPE_CHECKING:
     from autorollback.aws.clients import Clients
 
 _ECR = re.compile(
-    r"(?P<registry>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
+    r"(?P<registry>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
+    r"(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
 )
 _SECRET = re.compile(r"arn:[^:]+:secretsmanager:[^:]+:[^:]+:secret:[^:]+")
 _PARAMETER_ARN = re.compile(r"arn:[^:]+:ssm:[^:]+:[^:]+:parameter(?P<name>/.+)")
@@ -33,89 +36,87 @@ class Image:
     digest: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What ECR has of one repository, of what was asked: digests, and the digest that each tag has now."""
+
+    digests: frozenset[str] = frozenset()
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """One secret, parameter or role: what is wrong with it, if anything, and when it last changed, where that is told."""
+
+    wrong: str | None = None
+    changed_at: datetime | None = None
+
+
 def parse_image(reference: str) -> Image | None:
-    """The parts of an ECR image reference; None for other registries. Without tag and digest the tag is `latest`, as Docker reads it."""
+    """The parts of an ECR image reference; None for other registries. Without tag and digest the tag is `latest`, as Docker has it."""
     found = _ECR.fullmatch(reference)
     if found is None:
         return None
-    digest = found["digest"]
-    return Image(
-        found["registry"], found["region"], found["repository"], found["tag"] or (None if digest else "latest"), digest
-    )
+    tag = found["tag"] or (None if found["digest"] else "latest")
+    return Image(found["registry"], found["region"], found["repository"], tag, found["digest"])
 
 
 @dataclass(slots=True)
 class Preflight:
-    """Checks candidates; what two of them share is asked once."""
+    """Checks candidates for one service; what two of them share is asked once."""
 
     clients: "Clients"
-    account: str
-    region: str
+    service: Service
     definitions: Definitions
     _answers: dict[str, Any] = field(default_factory=dict)
 
-    def check(self, candidate: Candidate) -> tuple[Check, ...]:
-        """Every finding about a candidate, all asked at once."""
+    def check(self, candidate: Candidate, ran_until: datetime | None = None) -> tuple[Check, ...]:
+        """Every finding about a candidate, all asked at once; `ran_until` is when it last ran."""
         revision = candidate.revision
         try:
             definition = self.definitions.describe(revision.task_definition_arn)
+            running = self.definitions.describe(self.service.task_definition)
         except UnknownDefinition as error:
-            return (Check("definition_usable", False, f"its task definition cannot be described: {error}"),)
-        asked: dict[str, Callable[[], Any]] = {}
-        for name, reference in definition.images.items():
-            image = parse_image(reference)
-            if image and image.registry == self.account and image.region == self.region:
-                wanted = revision.images.get(name) or image.digest
-                if wanted:
-                    asked[f"{image.repository}@{wanted}"] = partial(
-                        self._digest, image.repository, {"imageDigest": wanted}
-                    )
-                if image.tag and not image.digest:
-                    asked[f"{image.repository}:{image.tag}"] = partial(
-                        self._digest, image.repository, {"imageTag": image.tag}
-                    )
-        for secret in definition.secrets:
-            asked[f"secret {secret}"] = partial(self._secret, secret)
-        for role in definition.roles:
-            asked[f"role {role}"] = partial(self._role, role)
-        fresh = {name: ask for name, ask in asked.items() if name not in self._answers}
-        self._answers |= together(fresh)
+            return (Check("definition_usable", False, f"a task definition cannot be described: {error}"),)
+        images = {name: image for name, text in definition.images.items() if (image := self._ours(text))}
+        wanted = _image_ids(images, revision)
+        asked: dict[str, Callable[[], Any]] = {
+            f"repository {repository} {sorted(ids)}": partial(self._stored, repository, ids)
+            for repository, ids in wanted.items()
+        }
+        asked |= {f"secret {secret}": partial(self._secret, secret) for secret in definition.secrets}
+        asked |= {f"role {role}": partial(self._role, role) for role in definition.roles}
+        self._answers |= together({name: ask for name, ask in asked.items() if name not in self._answers})
         answers = {name: self._answers[name] for name in asked}
-        images = self._images(definition, revision, answers)
+        stored = {name.split()[1]: answer for name, answer in answers.items() if name.startswith("repository ")}
         return (
-            *images,
-            *_present("secrets_present", "secret ", answers, "no secrets"),
-            *_present("roles_present", "role ", answers, "no roles"),
-            _usable(definition, revision, answers),
+            *_images(definition, images, revision, stored),
+            *_needs("secrets_present", "secret ", answers, ran_until),
+            *_needs("roles_present", "role ", answers, ran_until),
+            _usable(definition, images, revision, stored),
+            _settings(definition, running, self.service),
         )
 
-    def _images(self, definition: Definition, revision: Revision, answers: Mapping[str, Any]) -> list[Check]:
-        checks = []
-        for name, reference in sorted(definition.images.items()):
-            image = parse_image(reference)
-            if image is None or image.registry != self.account or image.region != self.region:
-                checks.append(Check("image_present", None, f"{name}: {reference} is in another registry, not checked"))
-                continue
-            digest = revision.images.get(name) or image.digest
-            spot = f"{image.repository}@{digest}" if digest else f"{image.repository}:{image.tag}"
-            found = answers[spot]
-            known = "" if digest else " (AWS recorded no digest; the tag stands in)"
-            checks.append(
-                Check("image_present", found is not None, f"{name}: {spot} is {'in' if found else 'not in'} ECR{known}")
-            )
-        return checks
+    def _ours(self, reference: str) -> Image | None:
+        """The image, if it is in this account's and region's ECR; others are reported as not checked."""
+        _, _, _, region, account, _ = self.service.arn.split(":", 5)
+        image = parse_image(reference)
+        return image if image and (image.registry, image.region) == (account, region) else None
 
-    def _digest(self, repository: str, image_id: dict[str, str]) -> str | None:
-        """The digest of an image in ECR; None where it is not there. BatchGetImage reports a missing one in `failures`."""
+    def _stored(self, repository: str, ids: Mapping[str, dict[str, str]]) -> Stored:
+        """What is there of some images. BatchGetImage reports a missing one in `failures` (botocore ecr/2015-09-21)."""
         ecr = self.clients.ecr
         try:
-            answer = ecr.batch_get_image(repositoryName=repository, imageIds=[image_id])  # type: ignore[list-item]  # one of its two keys
+            answer = ecr.batch_get_image(repositoryName=repository, imageIds=list(ids.values()))  # type: ignore[arg-type]  # one of its two keys each
         except ecr.exceptions.RepositoryNotFoundException:
-            return None
-        return answer["images"][0]["imageId"]["imageDigest"] if answer["images"] else None
+            return Stored()
+        found = [image["imageId"] for image in answer["images"]]
+        return Stored(
+            frozenset(i["imageDigest"] for i in found),
+            {i["imageTag"]: i["imageDigest"] for i in found if "imageTag" in i},
+        )
 
-    def _secret(self, value_from: str) -> str | None:
-        """None where the secret or parameter is there; else what is wrong with it."""
+    def _secret(self, value_from: str) -> Needed:
         if found := _SECRET.match(value_from):
             return self._secrets_manager(found[0])
         named = _PARAMETER_ARN.fullmatch(value_from)
@@ -125,48 +126,116 @@ class Preflight:
         answer = self.clients.ssm.describe_parameters(
             ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": names}]
         )
-        return None if answer["Parameters"] else "there is no such parameter"
+        if not answer["Parameters"]:
+            return Needed("there is no such parameter")
+        return Needed(changed_at=answer["Parameters"][0].get("LastModifiedDate"))
 
-    def _secrets_manager(self, arn: str) -> str | None:
+    def _secrets_manager(self, arn: str) -> Needed:
         client = self.clients.secretsmanager
         try:
             answer = client.describe_secret(SecretId=arn)
         except client.exceptions.ResourceNotFoundException:
-            return "there is no such secret"
-        return "it is scheduled for deletion" if answer.get("DeletedDate") else None
+            return Needed("there is no such secret")
+        return Needed(
+            "it is scheduled for deletion" if answer.get("DeletedDate") else None, answer.get("LastChangedDate")
+        )
 
-    def _role(self, arn: str) -> str | None:
+    def _role(self, arn: str) -> Needed:
         iam = self.clients.iam
+        name = arn.rpartition("/")[2]
         try:
-            iam.get_role(RoleName=arn.rpartition("/")[2])
+            iam.get_role(RoleName=name)
         except iam.exceptions.NoSuchEntityException:
-            return "there is no such role"
+            return Needed("there is no such role")
         except ClientError as error:
             if error.response["Error"].get("Code") != "AccessDenied":
                 raise
-            return "not allowed to look: add its name to task_roles"
-        return None
+            return Needed(f"iam:GetRole is not allowed: add {name} to task_roles")
+        return Needed()
 
 
-def _present(check: str, prefix: str, answers: Mapping[str, Any], none: str) -> list[Check]:
-    wrong = {name.removeprefix(prefix): answer for name, answer in answers.items() if name.startswith(prefix)}
-    if not wrong:
-        return [Check(check, True, none)]
-    found = [Check(check, False, f"{name}: {answer}") for name, answer in sorted(wrong.items()) if answer]
-    return found or [Check(check, True, f"{len(wrong)} found")]
+def _image_ids(images: Mapping[str, Image], revision: Revision) -> dict[str, dict[str, dict[str, str]]]:
+    """What to ask of each repository: the digests that ran, and what the tags are now."""
+    wanted: dict[str, dict[str, dict[str, str]]] = {}
+    for name, image in images.items():
+        ids = wanted.setdefault(image.repository, {})
+        if digest := revision.images.get(name) or image.digest:
+            ids[digest] = {"imageDigest": digest}
+        if image.tag and not image.digest:
+            ids[image.tag] = {"imageTag": image.tag}
+    return wanted
 
 
-def _usable(definition: Definition, revision: Revision, answers: Mapping[str, Any]) -> Check:
-    if definition.status != "ACTIVE":
-        return Check(
-            "definition_usable", False, f"{definition.name} is {definition.status}: UpdateService does not take it"
-        )
-    moved = []
+def _images(
+    definition: Definition, images: Mapping[str, Image], revision: Revision, stored: Mapping[str, Stored]
+) -> list[Check]:
+    checks = []
     for name, reference in sorted(definition.images.items()):
-        image, ran = parse_image(reference), revision.images.get(name)
-        tagged = f"{image.repository}:{image.tag}" if image and image.tag and not image.digest else None
-        if tagged is not None and tagged in answers and ran and answers[tagged] != ran:
-            moved.append(f"{name}: {tagged} is now {str(answers[tagged])[:19]}, {ran[:19]} ran")
-    if moved:
-        return Check("definition_usable", False, f"a tag has moved since it ran: {'; '.join(moved)}")
-    return Check("definition_usable", True, f"{definition.name} is ACTIVE, and its images resolve to what ran")
+        image = images.get(name)
+        if image is None:
+            checks.append(Check("image_present", None, f"{name}: {reference} is not in this registry, not checked"))
+            continue
+        have, digest = stored[image.repository], revision.images.get(name) or image.digest
+        if digest:
+            there, what = digest in have.digests, f"{image.repository}@{digest}"
+        else:
+            there, what = image.tag in have.tags, f"{image.repository}:{image.tag} (no digest was recorded)"
+        checks.append(Check("image_present", there, f"{name}: {what} is {'' if there else 'not '}in ECR"))
+    return checks
+
+
+def _needs(check: str, prefix: str, answers: Mapping[str, Needed], ran_until: datetime | None) -> list[Check]:
+    needed = {name.removeprefix(prefix): answer for name, answer in sorted(answers.items()) if name.startswith(prefix)}
+    if not needed:
+        return [Check(check, True, "none needed")]
+    if wrong := [Check(check, False, f"{name}: {answer.wrong}") for name, answer in needed.items() if answer.wrong]:
+        return wrong
+    changed = [
+        f"{name} changed at {clock(answer.changed_at)}, after it last ran"
+        for name, answer in needed.items()
+        if ran_until and answer.changed_at and answer.changed_at > ran_until
+    ]
+    return [Check(check, True, f"{len(needed)} found{'; ' if changed else ''}{'; '.join(changed)}")]
+
+
+def _usable(
+    definition: Definition, images: Mapping[str, Image], revision: Revision, stored: Mapping[str, Stored]
+) -> Check:
+    why = reasons_to_restore(definition, images, revision, stored)
+    if not why:
+        return Check("definition_usable", True, f"{definition.name} is ACTIVE, and its images resolve to what ran")
+    if definition.unknown_fields:
+        fields = ", ".join(definition.unknown_fields)
+        detail = f"{'; '.join(why)}; it cannot be copied: this version does not know its fields {fields}. Update the controller"
+        return Check("definition_usable", False, detail)
+    return Check("definition_usable", True, f"{'; '.join(why)}: will be restored as a pinned copy", restore=True)
+
+
+def reasons_to_restore(
+    definition: Definition, images: Mapping[str, Image], revision: Revision, stored: Mapping[str, Stored]
+) -> list[str]:
+    """Why the definition itself would not bring back what ran: it is deregistered, or a tag has moved."""
+    why = [] if definition.status == "ACTIVE" else [f"{definition.name} is {definition.status}"]
+    for name, image in sorted(images.items()):
+        ran = revision.images.get(name)
+        now = stored[image.repository].tags.get(image.tag) if image.tag and not image.digest else None
+        if image.tag and not image.digest and ran and now != ran:
+            moved = f"is now {now[:19]}" if now else "is gone"
+            why.append(f"{name}: {image.repository}:{image.tag} {moved}, {ran[:19]} ran")
+    return why
+
+
+def _settings(definition: Definition, running: Definition, service: Service) -> Check:
+    """Is there still what the service's load balancer and network need of the definition, and the running one has?"""
+    for place in service.ports:
+        if place in running.ports and place not in definition.ports:
+            detail = f"the load balancer sends to {place[0]}:{place[1]}, which {definition.name} does not have"
+            return Check("settings_match", False, detail)
+    if definition.network_mode != running.network_mode:
+        detail = f"its network mode is {definition.network_mode}, the service runs with {running.network_mode}"
+        return Check("settings_match", False, detail)
+    if "FARGATE" in running.compatibilities and "FARGATE" not in definition.compatibilities:
+        return Check(
+            "settings_match", False, f"the service runs on Fargate, {definition.name} was not registered for it"
+        )
+    return Check("settings_match", True, "load balancer, network mode and platform fit the service")

@@ -1,5 +1,6 @@
 """boto3 clients, made when first asked for, and reads that go out together."""
 
+import json
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -40,13 +41,25 @@ class Clients:
         self._session = session
         self._made: dict[str, Any] = {}
         self._lock = threading.Lock()
+        self._raw = threading.local()
 
     def _client(self, service: str) -> Any:
         with self._lock:
             if service not in self._made:
                 self._session = self._session or boto3.Session()
-                self._made[service] = self._session.client(service, config=CONFIG)  # type: ignore[call-overload]  # the name is a variable
+                client = self._session.client(service, config=CONFIG)  # type: ignore[call-overload]  # the name is a variable
+                if service == "ecs":
+                    client.meta.events.register("before-parse.ecs.DescribeTaskDefinition", self._keep_raw)
+                self._made[service] = client
             return self._made[service]
+
+    def raw_definition(self) -> Mapping[str, Any]:
+        """The last answer of DescribeTaskDefinition in this thread, before the SDK's model dropped what it does not know."""
+        body: Mapping[str, Any] = json.loads(self._raw.body)
+        return body
+
+    def _keep_raw(self, response_dict: Mapping[str, Any], **_: Any) -> None:
+        self._raw.body = response_dict["body"]
 
     @property
     def cloudwatch(self) -> "CloudWatchClient":

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,21 +11,7 @@ if TYPE_CHECKING:
 
 IRREVERSIBLE_TAG = "auto-rollback:irreversible"
 
-# What a response has and RegisterTaskDefinition does not take (botocore ecs/2014-11-13: members of TaskDefinition that
-# RegisterTaskDefinitionRequest lacks). They tell of one registration, not of what runs.
-RESPONSE_ONLY = frozenset(
-    {
-        "taskDefinitionArn",
-        "revision",
-        "status",
-        "requiresAttributes",
-        "compatibilities",
-        "registeredAt",
-        "registeredBy",
-        "deregisteredAt",
-        "deleteRequestedAt",
-    }
-)
+RESTORED_TAG = "auto-rollback:restored-from"
 
 
 class UnknownDefinition(LookupError):  # noqa: N818 - a finding, which the caller turns into a refusal or a hold
@@ -34,12 +20,18 @@ class UnknownDefinition(LookupError):  # noqa: N818 - a finding, which the calle
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A task definition revision. `content` is what can be registered again; it may hold environment values: never log it."""
+    """A task definition revision.
+
+    Attributes:
+        content: what can be registered again. It may hold environment values: never log it.
+        unknown_fields: paths that AWS sent and the SDK does not know; a copy would silently lose them.
+    """
 
     arn: str
     status: str
     content: Mapping[str, Any] = field(repr=False)
     tags: Mapping[str, str] = field(default_factory=dict)
+    unknown_fields: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -74,6 +66,26 @@ class Definition:
         return tuple(found)
 
     @property
+    def ports(self) -> frozenset[tuple[str, int]]:
+        """Container and port of every port mapping."""
+        return frozenset(
+            (str(c.get("name")), int(m["containerPort"]))
+            for c in self.content.get("containerDefinitions", [])
+            for m in c.get("portMappings") or []
+            if m.get("containerPort")
+        )
+
+    @property
+    def network_mode(self) -> str:
+        """Its network mode; ECS takes `bridge` where none is given (RegisterTaskDefinition, networkMode)."""
+        return str(self.content.get("networkMode") or "bridge")
+
+    @property
+    def compatibilities(self) -> tuple[str, ...]:
+        """The launch types that it was registered for."""
+        return tuple(self.content.get("requiresCompatibilities") or ())
+
+    @property
     def irreversible(self) -> bool:
         """Whether it is tagged as a change that older code cannot live with."""
         return is_irreversible(self.tags)
@@ -91,13 +103,13 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class Definitions:
-    """Reads task definitions; each is read once in an invocation, for a definition never changes but for its status."""
+    """Reads task definitions; each is read once, and registers pinned copies of them."""
 
     clients: "Clients"
     _read: dict[str, Definition] = field(default_factory=dict)
 
     def describe(self, reference: str) -> Definition:
-        """The definition behind an ARN or `family:revision`.
+        """The definition behind an ARN, `family:revision`, or of a family's newest ACTIVE revision.
 
         Raises:
             UnknownDefinition: naming the reference.
@@ -109,15 +121,76 @@ class Definitions:
             answer = ecs.describe_task_definition(taskDefinition=reference, include=["TAGS"])
         except ecs.exceptions.ClientException as error:
             raise UnknownDefinition(f"{reference}: {error.response['Error'].get('Message', error)}") from error
-        described = answer["taskDefinition"]
+        described, raw = answer["taskDefinition"], self.clients.raw_definition()
+        taken = ecs.meta.service_model.operation_model("RegisterTaskDefinition").input_shape
+        can_be_registered = taken.members if taken else {}
         definition = Definition(
             described["taskDefinitionArn"],
             described.get("status", "ACTIVE"),
-            {key: value for key, value in described.items() if key not in RESPONSE_ONLY},
+            {key: value for key, value in described.items() if key in can_be_registered},
             tags_of(answer.get("tags", [])),
+            tuple(unknown_fields(raw.get("taskDefinition"), described)),
         )
         self._read[reference] = self._read[definition.arn] = definition
         return definition
+
+    def copy_of(self, original: Definition, digests: Mapping[str, str | None]) -> Definition | None:
+        """A pinned copy that the family's newest ACTIVE revision is already, so that a retry makes no second one."""
+        self._read.pop(original.family, None)
+        try:
+            newest = self.describe(original.family)
+        except UnknownDefinition:
+            return None
+        same = newest.tags.get(RESTORED_TAG) == original.arn and newest.content == pinned(original, digests)
+        return newest if same else None
+
+    def restore(self, original: Definition, digests: Mapping[str, str | None]) -> Definition:
+        """A revision with the same content, its images pinned to digests: an existing copy, or a new one.
+
+        RegisterTaskDefinition refuses an empty list of tags, and tags that begin with `aws:`, which are AWS's own
+        (API RegisterTaskDefinition, tags).
+        """
+        if existing := self.copy_of(original, digests):
+            return existing
+        tags = {k: v for k, v in original.tags.items() if not k.lower().startswith("aws:")} | {
+            RESTORED_TAG: original.arn
+        }
+        content = pinned(original, digests)
+        answer = self.clients.ecs.register_task_definition(
+            **content, tags=[{"key": key, "value": value} for key, value in tags.items()]
+        )
+        registered = answer["taskDefinition"]
+        return Definition(registered["taskDefinitionArn"], registered.get("status", "ACTIVE"), content, tags)
+
+
+def pinned(definition: Definition, digests: Mapping[str, str | None]) -> dict[str, Any]:
+    """The content with every image replaced by `repository@digest`, where a digest is known."""
+    containers = [
+        {**c, "image": f"{without_version(c['image'])}@{digest}"} if (digest := digests.get(str(c.get("name")))) else c
+        for c in definition.content.get("containerDefinitions", [])
+    ]
+    return {**definition.content, "containerDefinitions": containers}
+
+
+def without_version(image: str) -> str:
+    """An image reference without tag and digest; a registry's port stays."""
+    name = image.partition("@")[0]
+    path, slash, last = name.rpartition("/")
+    return f"{path}{slash}{last.partition(':')[0]}"
+
+
+def unknown_fields(raw: object, parsed: object, where: str = "") -> Iterator[str]:
+    """The paths that an answer held and the SDK's model dropped. A null is no field."""
+    if isinstance(raw, Mapping) and isinstance(parsed, Mapping):
+        for key, value in raw.items():
+            path = f"{where}.{key}" if where else str(key)
+            if key in parsed:
+                yield from unknown_fields(value, parsed[key], path)
+            elif value is not None:
+                yield path
+    elif isinstance(raw, list) and isinstance(parsed, list):
+        for index, (one, other) in enumerate(zip(raw, parsed, strict=False)):
+            yield from unknown_fields(one, other, f"{where}[{index}]")
 
 
 def short_name(arn: str) -> str:

@@ -15,6 +15,7 @@ class Way(StrEnum):
     """How a rollback is done."""
 
     UPDATE_SERVICE = "UpdateService"
+    STOP_DEPLOYMENT = "StopServiceDeployment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,19 @@ class Deployer:
     def newest(self, key: ServiceKey) -> str | None:
         """ARN of the service's newest deployment at this moment; None without one."""
         return next(iter(Ecs(self.clients).deployments_page(key).arns), None)
+
+    def stop(self, deployment_arn: str) -> bool:
+        """Have ECS roll a deployment back to the whole service revision that it came from; False where it has just ended.
+
+        StopServiceDeployment takes deployments that have not ended, and refuses others with ConflictException
+        (API StopServiceDeployment, errors).
+        """
+        ecs = self.clients.ecs
+        try:
+            ecs.stop_service_deployment(serviceDeploymentArn=deployment_arn, stopType="ROLLBACK")
+        except (ecs.exceptions.ConflictException, ecs.exceptions.ServiceDeploymentNotFoundException):
+            return False
+        return True
 
     def update(self, key: ServiceKey, task_definition_arn: str) -> None:
         """Deploy a task definition, and change nothing else.

@@ -102,6 +102,11 @@ def _service(described: Mapping[str, Any]) -> Service:
         controller=Controller((described.get("deploymentController") or {}).get("type", "ECS")),
         task_definition=str(described.get("taskDefinition", "")),
         newest_deployment=str(current) if current else None,
+        ports=tuple(
+            (b["containerName"], int(b["containerPort"]))
+            for b in described.get("loadBalancers") or []
+            if b.get("containerName") and b.get("containerPort")
+        ),
         target_groups=_target_groups(described.get("loadBalancers") or []),
         rolls_back_by_itself=bool(
             (breaker.get("enable") and breaker.get("rollback")) or (alarms.get("enable") and alarms.get("rollback"))

@@ -55,6 +55,7 @@ class Service:
     Attributes:
         running: tasks that run; behind a load balancer `healthy` counts those that it finds healthy, where that was read.
         target_groups: ARNs of the target groups that it registers its tasks in; none without a load balancer.
+        ports: container and port that the load balancer sends to.
         rolls_back_by_itself: its circuit breaker or its deployment alarms are set to roll back.
         irreversible: it has the tag `auto-rollback:irreversible` with another value than `false`.
     """
@@ -68,6 +69,7 @@ class Service:
     task_definition: str
     newest_deployment: str | None = None
     target_groups: tuple[str, ...] = ()
+    ports: tuple[tuple[str, int], ...] = ()
     healthy: int | None = None
     rolls_back_by_itself: bool = False
     irreversible: bool = False
@@ -325,22 +327,32 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One finding of the preflight; `passed` is None where it could not be checked, which fails nobody."""
+    """One finding of the preflight; `passed` is None where it could not be checked, which fails nobody.
+
+    `restore` says that the candidate can only be brought back as a pinned copy.
+    """
 
     check: str
     passed: bool | None
     detail: str
+    restore: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A revision that was considered as the target: `verdict` is `stable`, `chosen` or `passed_over`, `detail` says why."""
+    """A revision that was considered as the target: `verdict` is `stable`, `chosen` or `passed_over`, `detail` says why.
+
+    Attributes:
+        between: the revisions that were deployed after it and before the blamed one.
+        ran_until: when it last ran, where that is known.
+    """
 
     revision: Revision
     verdict: str
     detail: str
     checks: tuple[Check, ...] = ()
     between: tuple[Revision, ...] = ()
+    ran_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

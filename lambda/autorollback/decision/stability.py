@@ -175,7 +175,7 @@ def _candidate(
         detail = f"{detail}, {requests:,} requests"
     if undigested := sorted(name for name, digest in revision.images.items() if digest is None):
         detail = f"{detail}; AWS recorded no image digest of {', '.join(undigested)}, the image's name stands in"
-    return Candidate(revision, "stable", detail, between=_between(facts, stretch, before))
+    return Candidate(revision, "stable", detail, between=_between(facts, stretch, before), ran_until=stretch.until)
 
 
 def _between(facts: Facts, stretch: Stretch, before: Deployment) -> tuple[Revision, ...]:

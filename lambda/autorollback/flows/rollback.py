@@ -9,14 +9,20 @@ from botocore.exceptions import ClientError
 from autorollback import results
 from autorollback.aws.artifacts import Preflight
 from autorollback.aws.clients import together
+from autorollback.aws.deployer import Way
 from autorollback.aws.ecs import Ecs
 from autorollback.aws.ledger import Incident, State, new_incident, past_rollback
+from autorollback.decision import blame
 from autorollback.decision.blame import carries_out
-from autorollback.decision.model import Candidate, Check, Evidence, Facts, Reason, Revision, RollBack
+from autorollback.decision.model import Candidate, Check, Evidence, Facts, Reason, Revision, RollBack, Status
 from autorollback.flows.desk import Call, Desk
 from autorollback.naming import ServiceKey
 from autorollback.policy import ServicePolicy
 from autorollback.results import Result
+
+
+class ActFailed(RuntimeError):  # noqa: N818 - says what happened
+    """AWS refused the act; the invocation fails, and its retry resumes the claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +47,11 @@ def choose(desk: Desk, facts: Facts, asked: Asked) -> tuple[Candidate | None, tu
     """The first stable candidate that passes the preflight, and every candidate with what was found about it."""
     if facts.service is None:
         return None, asked.considered
-    _, _, _, region, account, _ = facts.service.arn.split(":", 5)
-    preflight = Preflight(desk.clients, account, region, desk.definitions)
+    preflight = Preflight(desk.clients, facts.service, desk.definitions)
     looked_at: dict[str, Candidate] = {}
     chosen = None
     for candidate in asked.verdict.candidates:
-        checks = _skipped() if asked.forced else preflight.check(candidate)
+        checks = (*candidate.checks, *(_skipped() if asked.forced else preflight.check(candidate, candidate.ran_until)))
         failed = [check for check in checks if check.passed is False]
         verdict = "passed_over" if failed else "chosen"
         detail = "; ".join(f"{c.check}: {c.detail}" for c in failed) if failed else candidate.detail
@@ -83,6 +88,10 @@ def carry_out(
         call.now,
         automatic=asked.automatic,
         intent={
+            "way": _way(facts, asked.verdict, chosen),
+            "target": chosen.revision.task_definition_arn,
+            "digests": dict(chosen.revision.images),
+            "restore": any(check.restore for check in chosen.checks),
             "deploy": chosen.revision.task_definition_arn,
             "service_arn": facts.service.arn if facts.service else "",
             "pins": asked.pins,
@@ -128,12 +137,33 @@ def give_up(desk: Desk, call: Call, incident: Incident, why: str) -> Result:
 
 def _act(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
     try:
+        if incident.intent["way"] == Way.STOP_DEPLOYMENT and desk.deployer.stop(incident.deployment):
+            return _record(desk, call, policy, incident, incident.deployment)
+        incident = _restored(desk, incident)
         desk.deployer.update(incident.key, str(incident.intent["deploy"]))
     except ClientError as error:
+        told = explain(error, incident.key)
         if incident.automatic:
-            raise
-        return give_up(desk, call, incident, f"{incident.key} was not rolled back: {_told(error)}")
+            raise ActFailed(told) from error
+        return give_up(desk, call, incident, f"{incident.key} was not rolled back: {told}")
     return _record(desk, call, policy, incident, None)
+
+
+def _restored(desk: Desk, incident: Incident) -> Incident:
+    """The incident, its intent naming the pinned copy to deploy, where the target itself would not bring back what ran.
+
+    The copy is written down before it is deployed, so that a retry knows the deployment of it for its own.
+    """
+    if not incident.intent["restore"] or incident.intent["deploy"] != incident.intent["target"]:
+        return incident
+    copy = desk.definitions.restore(
+        desk.definitions.describe(str(incident.intent["target"])), incident.intent["digests"]
+    )
+    result = incident.intent["result"]
+    result = {**result, "to": {**result["to"], "restored_as": copy.name}}
+    restored = replace(incident, intent={**incident.intent, "deploy": copy.arn, "result": result})
+    desk.ledger.save(restored, due=incident.claimed_at)
+    return restored
 
 
 def _record(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident, deployment: str | None) -> Result:
@@ -180,6 +210,15 @@ def _result(
     )
 
 
+def _way(facts: Facts, verdict: RollBack, chosen: Candidate) -> str:
+    """A deployment in progress is stopped where ECS then restores the chosen target; everything else is an update."""
+    newest = verdict.newest
+    in_flight = newest.status in (Status.PENDING, Status.IN_PROGRESS)
+    source = blame.running_before(facts, 0)
+    returns = source is not None and source.identity == chosen.revision.identity and len(newest.sources) == 1
+    return Way.STOP_DEPLOYMENT if in_flight and returns else Way.UPDATE_SERVICE
+
+
 def _is_ours(desk: Desk, newest: str, incident: Incident) -> bool:
     ecs = Ecs(desk.clients)
     return any(
@@ -199,6 +238,11 @@ def _skipped() -> tuple[Check, ...]:
     return (Check("preflight", None, "skipped: forced by a person"),)
 
 
-def _told(error: ClientError) -> str:
+def explain(error: ClientError, key: ServiceKey) -> str:
+    """What AWS refused, and which key of the configuration grants it, where one does."""
     code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
-    return f"{error.operation_name}: {code}: {message}"
+    hint = ""
+    if code in ("AccessDenied", "AccessDeniedException"):
+        grants = {"RegisterTaskDefinition": "families and task_roles", "UpdateService": "services and task_roles"}
+        hint = f" (granted by {grants.get(error.operation_name, 'services')} in services.yaml, for {key})"
+    return f"{error.operation_name}: {code}: {message}{hint}"
