@@ -148,12 +148,15 @@ class Board:
         return alarm
 
     def delete(self, names: Iterable[str]) -> None:
-        """Forget alarms; their history stays, as in AWS."""
+        """Forget alarms; their history stays, as in AWS, which also refuses while a composite alarm depends on one."""
         names = list(names)
         with self._lock:
             for name in names:
                 if name not in self.alarms:
                     raise Refusal("ResourceNotFound", f"Unknown alarm: {name}")
+                if any(parent.name not in names for parent in self._parents(name)):
+                    message = f"Cannot delete {name} as there are composite alarm(s) depending on it."
+                    raise Refusal("ValidationError", message)
             for name in names:
                 self._configured(self.alarms.pop(name), "Delete", self._cloud.clock.now())
 
@@ -203,8 +206,16 @@ class Board:
             raise Refusal("ValidationError", str(error)) from error
 
     def _check_children(self, rule: rules.Rule) -> None:
+        """AWS refuses too, and in these words: https://github.com/awsdocs/aws-cloudformation-user-guide/issues/911."""
         if unknown := [child for child in rule.children if child not in self.alarms]:
-            raise Refusal("ValidationError", f"AlarmRule contains nonexistent alarms: {', '.join(unknown)}")
+            message = (
+                f"Could not save the composite alarm as alarms [{', '.join(unknown)}] in the alarm rule do not exist"
+            )
+            raise Refusal("ValidationError", message)
+
+    def _parents(self, name: str) -> list[Alarm]:
+        composites = [alarm for alarm in self.alarms.values() if alarm.kind == COMPOSITE]
+        return [alarm for alarm in composites if name in rules.parse(alarm.definition["AlarmRule"]).children]
 
     def _change(self, alarm: Alarm, verdict: Judgement, now: datetime) -> None:
         """Take on a state: history, event and actions follow a transition, and composite alarms are judged anew."""
@@ -227,9 +238,8 @@ class Board:
         if alarm.definition["ActionsEnabled"]:
             for action in alarm.definition[_ACTIONS[alarm.state]]:
                 self._notify(alarm, before, action, now)
-        for other in list(self.alarms.values()):
-            if other.kind == COMPOSITE and alarm.name in rules.parse(other.definition["AlarmRule"]).children:
-                self._judge_composite(other, alarm, now)
+        for parent in self._parents(alarm.name):
+            self._judge_composite(parent, alarm, now)
 
     def _judge_composite(self, alarm: Alarm, child: Alarm | None, now: datetime) -> None:
         rule = rules.parse(alarm.definition["AlarmRule"])

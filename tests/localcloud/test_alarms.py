@@ -255,6 +255,8 @@ def test_a_composite_alarm_follows_its_children_and_names_the_guilty(cloud: serv
     (composite,) = client.describe_alarms(AlarmTypes=["CompositeAlarm"], StateValue="ALARM")["CompositeAlarms"]
     (guilty,) = json.loads(composite["StateReasonData"])["triggeringAlarms"]
     assert guilty["arn"].endswith(":alarm:one")
+    with pytest.raises(ClientError, match="composite alarm"):
+        client.delete_alarms(AlarmNames=["one"])
     client.set_alarm_state(AlarmName="one", StateValue="OK", StateReason="testing")
     assert client.describe_alarms(AlarmTypes=["CompositeAlarm"])["CompositeAlarms"][0]["StateValue"] == "OK"
 
@@ -275,7 +277,7 @@ def test_an_alarm_that_could_not_be_judged_is_refused(cloud: server.Cloud) -> No
     client = cloud.session().client("cloudwatch")
     with pytest.raises(ClientError, match="does not model cloudwatch PutCompositeAlarm: ActionsSuppressor"):
         client.put_composite_alarm(AlarmName="x", AlarmRule="TRUE", ActionsSuppressor="y")
-    with pytest.raises(ClientError, match="nonexistent alarms: missing"):
+    with pytest.raises(ClientError, match=r"alarms \[missing\] in the alarm rule do not exist"):
         client.put_composite_alarm(AlarmName="x", AlarmRule="ALARM(missing)")
     with pytest.raises(ClientError, match="RUNNING_SUM is not modelled"):
         client.put_metric_alarm(

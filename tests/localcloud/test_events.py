@@ -1,4 +1,6 @@
+import io
 import json
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -7,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud import server
+from localcloud.functions import of
 
 START = datetime(2026, 11, 2, 11, 58, 30, tzinfo=UTC)
 
@@ -94,3 +97,39 @@ def test_an_event_for_a_function_that_is_gone_goes_to_the_dead_letter_queue(clou
 def test_what_is_not_modelled_is_an_error_that_names_it(cloud: server.Cloud, rule: dict[str, Any], named: str) -> None:
     with pytest.raises(ClientError, match=named):
         cloud.session().client("events").put_rule(Name="unknown", **rule)
+
+
+def test_a_rule_invokes_a_function_that_permits_it(cloud: server.Cloud) -> None:
+    session = cloud.session()
+    functions, events, sqs = session.client("lambda"), session.client("events"), session.client("sqs")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as opened:
+        opened.writestr("index.py", "def handle(event, context):\n    print('GOT', event['detail']['n'])\n")
+    role = cloud.session().client("iam").create_role(RoleName="echo", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    function = functions.create_function(
+        FunctionName="echo",
+        Runtime="python3.13",
+        Role=role,
+        Handler="index.handle",
+        Code={"ZipFile": archive.getvalue()},
+    )["FunctionArn"]
+    url = sqs.create_queue(QueueName="refused")["QueueUrl"]
+    queue = f"arn:aws:sqs:{cloud.region}:{cloud.account}:refused"
+    rule = events.put_rule(Name="echo", EventPattern='{"source": ["echo"]}')["RuleArn"]
+    events.put_targets(Rule="echo", Targets=[{"Id": "f", "Arn": function, "DeadLetterConfig": {"Arn": queue}}])
+
+    cloud.emit({"source": "echo", "detail-type": "x", "detail": {"n": 1}})
+    (message,) = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
+    assert message["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
+
+    functions.add_permission(
+        FunctionName="echo",
+        StatementId="rule",
+        Action="lambda:InvokeFunction",
+        Principal="events.amazonaws.com",
+        SourceArn=rule,
+    )
+    cloud.emit({"source": "echo", "detail-type": "x", "detail": {"n": 2}})
+    of(cloud).drain()
+    log = cloud.session().client("logs").filter_log_events(logGroupName="/aws/lambda/echo")["events"]
+    assert [event["message"] for event in log if event["message"].startswith("GOT")] == ["GOT 2"]
