@@ -5,6 +5,7 @@ Items share the partition `service#<cluster>/<service>` and are told apart by th
 The index `unfinished` holds the incidents that still want something, the index `timeline` all of them by time.
 """
 
+import base64
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ VERSION = 1
 CLAIM_RESUMED_WITHIN = timedelta(hours=1)
 TOLD_KEPT = timedelta(days=30)
 
-_FOREVER = "9999-12-31T23:59:59+00:00"
+_ALL = "all"
 _to_item, _from_item = TypeSerializer().serialize, TypeDeserializer().deserialize
 
 
@@ -111,7 +112,7 @@ class Ledger:
             {":now": _text(now), ":owner": owner},
         )
 
-    def release(self, key: ServiceKey, owner: str) -> None:
+    def give_back(self, key: ServiceKey, owner: str) -> None:
         """Give the lease back, if it is still this owner's."""
         dynamodb = self.clients.dynamodb
         try:
@@ -156,8 +157,61 @@ class Ledger:
 
     def pause_of_all(self) -> datetime | None:
         """Until when automatic rollbacks of all services are paused."""
-        answer = self.clients.dynamodb.get_item(TableName=self.table, Key=_key("all", "pause"), ConsistentRead=True)
+        answer = self.clients.dynamodb.get_item(TableName=self.table, Key=_key(_ALL, "pause"), ConsistentRead=True)
         return _time(_plain(answer["Item"])["until"]) if answer.get("Item") else None
+
+    def pause(self, key: ServiceKey | None, until: datetime, words: str | None, at: datetime) -> None:
+        """Pause automatic rollbacks of a service, or of all."""
+        pk = _partition(key) if key else _ALL
+        self._write({"pk": pk, "sk": "pause", "until": _text(until), "at": _text(at), "words": words})
+
+    def resume(self, key: ServiceKey | None) -> None:
+        """End a pause; nothing happens where there is none."""
+        self.clients.dynamodb.delete_item(TableName=self.table, Key=_key(_partition(key) if key else _ALL, "pause"))
+
+    def release(self, key: ServiceKey, task_definition: str, words: str | None, at: datetime) -> int:
+        """Lift the quarantine of what ran under a task definition revision, and record that; how many identities that were."""
+        recorded = self.recall_items(key, "quarantine#")
+        lifted = [item for item in recorded if item["task_definition"] == task_definition]
+        for item in lifted:
+            record = {"task_definition": task_definition, "quarantined_at": item["at"], "at": _text(at), "words": words}
+            self._write({"pk": item["pk"], "sk": f"release#{_text(at)}#{item['sk'].partition('#')[2]}", **record})
+            self.clients.dynamodb.delete_item(TableName=self.table, Key=_key(item["pk"], item["sk"]))
+        return len(lifted)
+
+    def recall_items(self, key: ServiceKey, prefix: str) -> list[dict[str, Any]]:
+        """The items of one kind of a service."""
+        pages = self.clients.dynamodb.get_paginator("query").paginate(
+            TableName=self.table,
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ExpressionAttributeValues={":pk": _to_item(_partition(key)), ":prefix": _to_item(prefix)},
+        )
+        return [_plain(item) for page in pages for item in page["Items"]]
+
+    def history(self, key: ServiceKey | None, limit: int, after: str | None) -> tuple[list[Incident], str | None]:
+        """Incidents of a service or of all, newest first, and how to go on; `after` is what the page before gave.
+
+        Raises:
+            ValueError: for an `after` that no page gave.
+        """
+        where: dict[str, Any] = {
+            "KeyConditionExpression": "timeline = :kind",
+            "ExpressionAttributeValues": {":kind": _to_item("incident")},
+            "IndexName": "timeline",
+        }
+        if key:
+            values = {":pk": _to_item(_partition(key)), ":prefix": _to_item("incident#")}
+            where = {
+                "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
+                "ExpressionAttributeValues": values,
+            }
+        if after:
+            where["ExclusiveStartKey"] = json.loads(base64.urlsafe_b64decode(after))
+        answer = self.clients.dynamodb.query(TableName=self.table, ScanIndexForward=False, Limit=limit, **where)
+        last = answer.get("LastEvaluatedKey")
+        following = base64.urlsafe_b64encode(json.dumps(last).encode()).decode() if last else None
+        return [_incident(_plain(item)) for item in answer["Items"]], following
 
     def claim(self, incident: Incident) -> bool:
         """Write the intent; False where the service's newest deployment has been claimed before."""

@@ -30,7 +30,7 @@ def confirm(desk: Desk, call: Call, key: ServiceKey) -> Result:
             return results.ignored(Reason.NOT_IN_ALARM, "no incident of this service is open", key)
         return _follow(desk, call, look, look.policy, incident)
     finally:
-        desk.ledger.release(key, call.request_id)
+        desk.ledger.give_back(key, call.request_id)
 
 
 def deployment_ended(desk: Desk, call: Call, ended: DeploymentEnded) -> Result:
@@ -54,7 +54,7 @@ def deployment_ended(desk: Desk, call: Call, ended: DeploymentEnded) -> Result:
             return results.done("a deployment completed, and no alarm of the service is in ALARM")
         return respond.judge(desk, call, look, look.policy, Trigger(TriggerKind.ALARM, ended.at, red.name))
     finally:
-        desk.ledger.release(key, call.request_id)
+        desk.ledger.give_back(key, call.request_id)
 
 
 def sweep(desk: Desk, call: Call, _sweep: Sweep) -> Result:

@@ -1,6 +1,7 @@
-"""What a person asks for: a rollback, or a plan of one."""
+"""What a person asks for: a rollback, a plan of one, or what the ledger knows."""
 
 from dataclasses import replace
+from typing import assert_never
 
 from autorollback import results
 from autorollback.aws.artifacts import parse_image
@@ -24,7 +25,7 @@ from autorollback.decision.model import (
     TriggerKind,
 )
 from autorollback.decision.words import clock
-from autorollback.flows import respond, rollback
+from autorollback.flows import records, respond, rollback
 from autorollback.flows.desk import Call, Desk
 from autorollback.flows.rollback import Asked
 from autorollback.naming import ServiceKey
@@ -39,8 +40,28 @@ def answer(desk: Desk, call: Call, asked: Manual) -> Result:
     Raises:
         BadRequest: for what cannot be done as asked, naming the field.
     """
-    if asked.action not in (Action.ROLLBACK, Action.PLAN):
-        raise BadRequest("action", asked.action.value, "rollback or plan; this version does not know the others yet")
+    match asked.action:
+        case Action.HISTORY:
+            return records.history(desk, asked, _maybe_named(desk, asked))
+        case Action.PAUSE:
+            return records.pause(desk, call, asked, _maybe_named(desk, asked))
+        case Action.RESUME:
+            return records.resume(desk, _maybe_named(desk, asked))
+        case Action.RELEASE:
+            return records.release(desk, call, asked, service_named(desk, asked))
+        case Action.READINESS:
+            raise BadRequest("action", asked.action.value, "another action: this version has no readiness audit yet")
+        case Action.ROLLBACK | Action.PLAN:
+            return _rollback_or_plan(desk, call, asked)
+        case _:
+            assert_never(asked.action)
+
+
+def _maybe_named(desk: Desk, asked: Manual) -> ServiceKey | None:
+    return service_named(desk, asked) if asked.service else None
+
+
+def _rollback_or_plan(desk: Desk, call: Call, asked: Manual) -> Result:
     if asked.image_tag:
         raise BadRequest("image_tag", asked.image_tag, "revision; this version cannot deploy by tag yet")
     key = service_named(desk, asked)
@@ -51,7 +72,7 @@ def answer(desk: Desk, call: Call, asked: Manual) -> Result:
     try:
         return _rolled_back(desk, call, key, asked, plan=False)
     finally:
-        desk.ledger.release(key, call.request_id)
+        desk.ledger.give_back(key, call.request_id)
 
 
 def service_named(desk: Desk, asked: Manual) -> ServiceKey:

@@ -44,7 +44,7 @@ def respond(desk: Desk, call: Call, cause: Cause) -> Result:
             return resumed
         return judge(desk, call, look, look.policy, trigger, cause if isinstance(cause, AlarmChanged) else None)
     finally:
-        desk.ledger.release(key, call.request_id)
+        desk.ledger.give_back(key, call.request_id)
 
 
 def trigger_of(cause: Cause) -> Trigger:
