@@ -1,0 +1,373 @@
+"""A scene on the local cloud: services that have served for days under the deployed stack, and a bad build that is ready to go out.
+
+All of it is done through the API, as the team that owns the services would; only the days gone by are written at once.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from boto3.dynamodb.types import TypeDeserializer
+from moto.cloudwatch.models import cloudwatch_backends
+from moto.sns.models import sns_backends
+
+from localcloud import cdk, functions
+from localcloud.ecs.scheduler import TICK
+from localcloud.ecs.world import World
+from localcloud.traffic import Behaviour
+
+if TYPE_CHECKING:
+    from localcloud.server import Cloud
+
+PROJECT = Path(__file__).resolve().parent.parent
+FUNCTION = "auto-rollback"
+BAD = Behaviour(error_rate=0.4)
+GOOD_REVISION, BAD_REVISION = 18, 19
+
+_BUILDS = ((17, timedelta(days=2)), (GOOD_REVISION, timedelta(days=6)))  # what served, and for how long
+_WARM_UP = timedelta(minutes=6)  # until a deployment has completed and alarms have seen its first minutes
+_HOUR, _MINUTE = timedelta(hours=1), timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """One service of the scene; `policy` are further keys of services.yaml.
+
+    Its task definitions are of the family that its name says, its images in the ECR repository of that name.
+    """
+
+    name: str = "auth-service"
+    cluster: str = "my-cluster"
+    requests_per_minute: float = 600
+    load_balancer: str | None = "app/my-alb/50dc6c495c0c9188"
+    target_group: str | None = "targetgroup/auth/943f017f100becff"
+    desired: int = 4
+    policy: Mapping[str, Any] = field(default_factory=dict)
+
+    def configured(self) -> dict[str, Any]:
+        """As services.yaml has it."""
+        balanced = {"load_balancer": self.load_balancer, "target_group": self.target_group}
+        rights = {"families": [self.name], "task_roles": [f"{self.name}-*"]}
+        named = {"cluster": self.cluster, "service": self.name}
+        return named | ({} if self.load_balancer is None else balanced) | rights | dict(self.policy)
+
+
+AUTH = Actor()
+WORKER = Actor(name="mail-worker", load_balancer=None, target_group=None, desired=2)
+
+
+def neighbour(number: int) -> Actor:
+    """One of any number of services behind the same load balancer."""
+    return Actor(name=f"neighbour-{number}", target_group=f"targetgroup/neighbour-{number}/{number:016x}")
+
+
+class SynthesisError(Exception):
+    """`app.py` did not make a cloud assembly; the message is what it said."""
+
+
+class StageError(Exception):
+    """The scene did not become what it should be."""
+
+
+def synthesize(
+    folder: Path, actors: Sequence[Actor] = (AUTH,), emails: Sequence[str] = ("oncall@example.com",)
+) -> Path:
+    """Run `app.py` as the CDK's command line does, on a services.yaml with these services; answers the cloud assembly.
+
+    Everything is written below `folder`, what the process itself wants to keep for a while included.
+
+    Raises:
+        SynthesisError: with the words of `app.py`.
+    """
+    assembly, scratch, services = folder / "cdk.out", folder / "tmp", folder / "services.yaml"
+    scratch.mkdir(parents=True, exist_ok=True)
+    configuration = {"notifications": {"emails": list(emails)}, "services": [actor.configured() for actor in actors]}
+    services.write_text(yaml.safe_dump(configuration, sort_keys=False), encoding="utf-8")
+    context = json.loads((PROJECT / "cdk.json").read_text(encoding="utf-8"))["context"]
+    bin_folder = str(Path(sys.executable).parent)
+    environment = os.environ | {
+        "CDK_OUTDIR": str(assembly),
+        "CDK_CONTEXT_JSON": json.dumps(context | {"services": str(services), "name": ""}),
+        "PATH": os.pathsep.join([bin_folder, os.environ.get("PATH", os.defpath)]),
+        "PYTHONPATH": os.pathsep.join([str(PROJECT / "lambda"), str(PROJECT)]),
+        "TMPDIR": str(scratch),
+        "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, str(PROJECT / "app.py")],
+        cwd=PROJECT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SynthesisError(done.stderr.strip() or f"app.py ended with {done.returncode}")
+    return assembly
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a story or a test does in the scene, and what can be seen there. Times are simulated."""
+
+    cloud: "Cloud"
+    world: World
+    actors: tuple[Actor, ...]
+    digests: Mapping[str, str]  # of images, by `service:tag`
+
+    @property
+    def actor(self) -> Actor:
+        """The service that the story is about."""
+        return self.actors[0]
+
+    def deploy(self, revision: int | str, actor: Actor | None = None) -> None:
+        """Deploy a revision of the service's family."""
+        which = actor or self.actor
+        self.world.deploy(which.cluster, which.name, f"{which.name}:{revision}")
+
+    def deploy_bad(self, actor: Actor | None = None) -> str:
+        """Send the bad build out; its name, as `auth-service:19`."""
+        self.deploy(BAD_REVISION, actor)
+        return f"{(actor or self.actor).name}:{BAD_REVISION}"
+
+    def passes(self, time: timedelta) -> None:
+        """Let time pass, and what it sets off come to its end."""
+        self.cloud.clock.advance(time)
+        functions.of(self.cloud).drain()
+
+    def until(self, seen: Callable[[], bool], *, within: timedelta, step: timedelta = timedelta(seconds=15)) -> bool:
+        """Let time pass until something is seen; False where it is not, within the time given."""
+        end = self.cloud.clock.now() + within
+        while not seen():
+            if self.cloud.clock.now() >= end:
+                return False
+            self.passes(step)
+        return True
+
+    def invoke(self, payload: object) -> dict[str, Any]:
+        """Lambda's Invoke, as the AWS command line does it; the function's answer.
+
+        Raises:
+            StageError: the function failed.
+        """
+        answer = self._client("lambda").invoke(FunctionName=FUNCTION, Payload=json.dumps(payload))
+        result: dict[str, Any] = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer:
+            raise StageError(f"{FUNCTION}: {result}")
+        return result
+
+    def alarm_state(self, signal: str = "5xx-rate", actor: Actor | None = None) -> str:
+        """OK, ALARM or INSUFFICIENT_DATA.
+
+        Raises:
+            StageError: the service has no such alarm.
+        """
+        which = actor or self.actor
+        name = f"{FUNCTION}/{which.cluster}/{which.name}/{signal}"
+        found = self._client("cloudwatch").describe_alarms(
+            AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
+        )
+        alarms: list[dict[str, Any]] = [*found["MetricAlarms"], *found["CompositeAlarms"]]
+        if not alarms:
+            raise StageError(f"there is no alarm {name}")
+        return str(alarms[0]["StateValue"])
+
+    def running(self, actor: Actor | None = None) -> dict[str, int]:
+        """How many tasks run of each image, by its digest."""
+        which, ecs = actor or self.actor, self._client("ecs")
+        (service,) = ecs.describe_services(cluster=which.cluster, services=[which.name])["services"]
+        tallies = {tally["arn"]: tally["runningTaskCount"] for tally in service["currentServiceRevisions"]}
+        found = ecs.describe_service_revisions(serviceRevisionArns=list(tallies))["serviceRevisions"] if tallies else []
+        counts: dict[str, int] = {}
+        for revision in found:
+            for image in revision["containerImages"]:
+                running = tallies[revision["serviceRevisionArn"]]
+                digest = image.get("imageDigest", image["image"])
+                counts[digest] = counts.get(digest, 0) + running
+        return {digest: count for digest, count in counts.items() if count}
+
+    def running_revision(self, actor: Actor | None = None) -> str:
+        """The task definition that the service is set to run, as `auth-service:18`."""
+        which = actor or self.actor
+        (service,) = self._client("ecs").describe_services(cluster=which.cluster, services=[which.name])["services"]
+        return str(service["taskDefinition"]).rpartition("/")[2]
+
+    def incidents(self) -> list[dict[str, Any]]:
+        """The records of the ledger about rollbacks, oldest first."""
+        records = [record for record in self.ledger() if str(record["sk"]).startswith("incident#")]
+        return sorted(records, key=lambda record: str(record["claimed_at"]))
+
+    def ledger(self) -> list[dict[str, Any]]:
+        """Every record of the ledger, as plain values; results and intents stay JSON text."""
+        environment = self._client("lambda").get_function_configuration(FunctionName=FUNCTION)["Environment"][
+            "Variables"
+        ]
+        read = TypeDeserializer().deserialize
+        pages = self._client("dynamodb").get_paginator("scan").paginate(TableName=environment["LEDGER_TABLE"])
+        return [{key: read(value) for key, value in item.items()} for page in pages for item in page["Items"]]
+
+    def messages(self) -> list[dict[str, Any]]:
+        """What was published to the topic, oldest first: `subject`, `email` (the letter) and `result` where it has one."""
+        topic = sns_backends[self.cloud.account][self.cloud.region].topics[self._topic_arn]
+        return [_message(subject, text) for _, text, subject, *_ in topic.sent_notifications]
+
+    @property
+    def _topic_arn(self) -> str:
+        return f"arn:aws:sns:{self.cloud.region}:{self.cloud.account}:{FUNCTION}"
+
+    def _client(self, service: str) -> Any:
+        session: Any = self.cloud.session("stage")
+        return session.client(service)
+
+
+def build(cloud: "Cloud", assembly: Path, actors: Sequence[Actor] = (AUTH,), until: datetime | None = None) -> Stage:
+    """Set the scene: for two days each service ran revision 17, since then 18; 19 is registered, and bad.
+
+    It takes some eight days; with `until`, a further stretch of service ends there.
+
+    Raises:
+        DeploymentFailedError: the stack could not be deployed.
+        StageError: the good build did not come to serve.
+    """
+    world = World.of(cloud)
+    for cluster in dict.fromkeys(actor.cluster for actor in actors):
+        world.cluster(cluster)
+    digests: dict[str, str] = {}
+    for actor in actors:
+        digests |= _prepare(world, actor)
+    for actor in actors:
+        _create(world, actor)
+    stage = Stage(cloud, world, tuple(actors), digests)
+    stage.passes(_WARM_UP)
+    cdk.deploy(cloud, assembly)
+    for position, (revision, served) in enumerate(_BUILDS):
+        if position:
+            for actor in actors:
+                stage.deploy(revision, actor)
+        stage.passes(_WARM_UP)
+        last = position == len(_BUILDS) - 1
+        _live_through(stage, until if last and until else cloud.clock.now() + served)
+    stage.passes(_MINUTE)
+    for actor in actors:
+        if stage.running_revision(actor) != f"{actor.name}:{GOOD_REVISION}":
+            raise StageError(f"{actor.name} runs {stage.running_revision(actor)}, not revision {GOOD_REVISION}")
+    return stage
+
+
+def _prepare(world: World, actor: Actor) -> dict[str, str]:
+    """Roles, a secret, images and all task definitions up to the bad one."""
+    iam, secrets = world.session.client("iam"), world.session.client("secretsmanager")
+    trust = json.dumps({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}]})  # fmt: skip
+    roles = {
+        key: iam.create_role(RoleName=f"{actor.name}-{kind}", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        for key, kind in (("taskRoleArn", "task"), ("executionRoleArn", "execution"))
+    }
+    secret = secrets.create_secret(Name=f"{actor.name}/database", SecretString="unread")["ARN"]
+    repository = world.repository(actor.name)
+    digests: dict[str, str] = {}
+    for number in range(1, BAD_REVISION + 1):
+        tag = f"v{number}"
+        if number >= _BUILDS[0][0]:  # older ones have been cleaned away long since
+            digests[f"{actor.name}:{tag}"] = world.push(actor.name, tag)
+        container = {
+            "name": "app",
+            "image": f"{repository}:{tag}",
+            "memory": 512,
+            "essential": True,
+            "portMappings": [{"containerPort": 80}],
+            "secrets": [{"name": "DATABASE", "valueFrom": secret}],
+        }
+        world.define(actor.name, {}, containerDefinitions=[container], **roles)
+    world.cloud.traffic.behaviour(digests[f"{actor.name}:v{BAD_REVISION}"], BAD)
+    return digests
+
+
+def _create(world: World, actor: Actor) -> None:
+    account = f"{world.cloud.region}:{world.cloud.account}"
+    balancers = [
+        {
+            "targetGroupArn": f"arn:aws:elasticloadbalancing:{account}:{actor.target_group}",
+            "containerName": "app",
+            "containerPort": 80,
+        }
+    ]
+    behind = {"loadBalancers": balancers} if actor.load_balancer else {}
+    world.service(actor.cluster, actor.name, f"{actor.name}:{_BUILDS[0][0]}", desired=actor.desired, **behind)
+    if actor.load_balancer and actor.target_group:
+        world.cloud.traffic.serve(
+            actor.cluster,
+            actor.name,
+            load_balancer=actor.load_balancer,
+            target_group=actor.target_group,
+            requests_per_minute=actor.requests_per_minute,
+        )
+
+
+def _live_through(stage: Stage, until: datetime) -> None:
+    """Be at a later moment, with the metrics of the time between: hourly, and by the minute where alarms still look.
+
+    Nothing else happened meanwhile; the rules and alarms of the cloud do not run.
+    """
+    traffic, now = stage.cloud.traffic, stage.cloud.clock.now()
+    recent = until - _HOUR
+    moment = now.replace(minute=0, second=0, microsecond=0) + _HOUR
+    while moment < recent:
+        _flow(stage, _HOUR / TICK)  # one look at the tasks stands for the whole hour
+        traffic.sample(moment)
+        traffic.publish(moment)
+        moment += _HOUR
+    _flow(stage, 1)
+    moment = max(recent, now).replace(second=0, microsecond=0) + _MINUTE
+    while moment < until:
+        for _ in range(_MINUTE // TICK):
+            traffic.sample(moment)
+        traffic.publish(moment)
+        _swept(stage, moment)
+        moment += _MINUTE
+    stage.cloud.clock.jump(until)
+
+
+def _flow(stage: Stage, factor: float) -> None:
+    for actor in stage.actors:
+        if actor.load_balancer and actor.target_group:
+            stage.cloud.traffic.serve(
+                actor.cluster,
+                actor.name,
+                load_balancer=actor.load_balancer,
+                target_group=actor.target_group,
+                requests_per_minute=actor.requests_per_minute * factor,
+            )
+
+
+def _swept(stage: Stage, moment: datetime) -> None:
+    """The trace that the function's five-minute sweep leaves, for the alarm that watches it."""
+    if moment.minute % 5:
+        return
+    dimensions = [{"Name": "FunctionName", "Value": FUNCTION}]
+    # moto keeps times without their zone, which is UTC
+    datum = {
+        "MetricName": "Invocations",
+        "Value": 1.0,
+        "Timestamp": moment.replace(tzinfo=None),
+        "Dimensions": dimensions,
+    }
+    cloudwatch_backends[stage.cloud.account][stage.cloud.region].put_metric_data("AWS/Lambda", [datum])
+
+
+def _message(subject: str | None, text: str) -> dict[str, Any]:
+    try:
+        parts = json.loads(text)
+    except ValueError:
+        parts = {}
+    letter = parts.get("email") if isinstance(parts, dict) else None
+    result = json.loads(parts["default"]) if letter else None
+    return {"subject": subject or "", "email": letter or text, "result": result}
