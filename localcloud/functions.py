@@ -135,6 +135,8 @@ class Functions:
     _busy: int = 0
     _running: dict[str, int] = field(default_factory=dict)
     _idle: threading.Condition = field(default_factory=threading.Condition)
+    _processes: set[subprocess.Popen[bytes]] = field(default_factory=set)
+    _crash: Exception | None = None
 
     def invoke(self, function: LambdaFunction, body: Any, headers: Any, answer: dict[str, str]) -> bytes:
         """The Invoke operation: RequestResponse runs and waits, Event queues, DryRun only checks that the function exists.
@@ -175,9 +177,16 @@ class Functions:
         return queued.request_id
 
     def drain(self) -> None:
-        """Wait until nothing runs; what waits for a retry stays in the queue."""
+        """Wait until nothing runs; what waits for a retry stays in the queue.
+
+        Raises:
+            RuntimeError: an invocation could not be handled (a destination that does not exist, for example).
+        """
         with self._idle:
             self._idle.wait_for(lambda: self._busy == 0)
+            crash, self._crash = self._crash, None
+        if crash is not None:
+            raise RuntimeError("an asynchronous invocation could not be handled") from crash
 
     def patrol(self, now: datetime) -> None:
         """Begin the retries that are due; simulated time does not go on while functions run."""
@@ -189,7 +198,10 @@ class Functions:
         self.drain()
 
     def close(self) -> None:
-        """Wait for what runs, and leave no files."""
+        """Kill what runs, and leave no files."""
+        with self._idle:
+            for process in self._processes:
+                process.kill()
         self._pool.shutdown(wait=True, cancel_futures=True)
         shutil.rmtree(self._files, ignore_errors=True)
 
@@ -201,6 +213,9 @@ class Functions:
     def _attempt(self, queued: _Queued) -> None:
         try:
             self._attempt_once(queued)
+        except Exception as crash:  # noqa: BLE001 - a thread has nobody to tell: `drain` raises it
+            with self._idle:
+                self._crash = crash
         finally:
             with self._idle:
                 self._busy -= 1
@@ -301,11 +316,16 @@ class Functions:
             cwd=root,
             env=self._environment(function, stream, root),
         ) as process:
+            with self._idle:
+                self._processes.add(process)
             try:
                 process.communicate(json.dumps(request).encode(), timeout=function.timeout)
             except subprocess.TimeoutExpired:
                 process.kill()
                 return True
+            finally:
+                with self._idle:
+                    self._processes.discard(process)
         return False
 
     def _environment(self, function: LambdaFunction, stream: str, root: Path) -> dict[str, str]:

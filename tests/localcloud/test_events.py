@@ -133,3 +133,26 @@ def test_a_rule_invokes_a_function_that_permits_it(cloud: server.Cloud) -> None:
     of(cloud).drain()
     log = cloud.session().client("logs").filter_log_events(logGroupName="/aws/lambda/echo")["events"]
     assert [event["message"] for event in log if event["message"].startswith("GOT")] == ["GOT 2"]
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        pytest.param({"Input": '{"action": "sweep"}'}, {"action": "sweep"}, id="a constant"),
+        pytest.param({"InputPath": "$.detail"}, {"n": 1}, id="a part of the event"),
+        pytest.param(
+            {"InputTransformer": {"InputPathsMap": {"n": "$.detail.n"}, "InputTemplate": '{"number": <n>}'}},
+            {"number": 1},
+            id="a template",
+        ),
+    ],
+)
+def test_a_target_may_be_given_something_else_than_the_event(
+    cloud: server.Cloud, target: dict[str, Any], expected: Any
+) -> None:
+    url = queue_target(cloud, "shaped", EventPattern='{"source": ["shaped"]}')
+    arn = f"arn:aws:sqs:{cloud.region}:{cloud.account}:shaped"
+    shaped: Any = [{"Id": "queue", "Arn": arn} | target]
+    cloud.session().client("events").put_targets(Rule="shaped", Targets=shaped)
+    cloud.emit({"source": "shaped", "detail-type": "x", "detail": {"n": 1}})
+    assert received(cloud, url) == [expected]

@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud import server
-from localcloud.functions import access_key
+from localcloud.functions import access_key, of
 
 START = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 
@@ -179,3 +179,13 @@ def test_what_is_not_modelled_is_an_error_that_names_it(cloud: server.Cloud, cli
         client.create_event_source_mapping(
             FunctionName="measure", EventSourceArn="arn:aws:sqs:eu-west-1:123456789012:q"
         )
+
+
+def test_a_destination_that_does_not_exist_is_not_passed_over(cloud: server.Cloud, client: Any) -> None:
+    if "fail" not in [f["FunctionName"] for f in client.list_functions()["Functions"]]:
+        function(cloud, "fail")
+    nowhere = {"OnFailure": {"Destination": f"arn:aws:sqs:{cloud.region}:{cloud.account}:nowhere"}}
+    client.put_function_event_invoke_config(FunctionName="fail", MaximumRetryAttempts=0, DestinationConfig=nowhere)
+    client.invoke(FunctionName="fail", InvocationType="Event", Payload="{}")
+    with pytest.raises(RuntimeError, match="could not be handled"):
+        of(cloud).drain()
