@@ -2,6 +2,7 @@
 
 import math
 import re
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -70,6 +71,7 @@ class MetricStore:
 
     def __init__(self, backend: CloudWatchBackend) -> None:
         self._backend = backend
+        self._lock = threading.Lock()
         self._read = 0
         self._minutes: dict[_Key, dict[datetime, list[Any]]] = defaultdict(lambda: defaultdict(list))
 
@@ -93,14 +95,16 @@ class MetricStore:
         return samples
 
     def _catch_up(self) -> None:
-        data = self._backend.metric_data
-        if len(data) < self._read:  # the backend was reset
-            self._read = 0
-            self._minutes.clear()
-        for datum in data[self._read :]:
-            key = _key(datum.namespace, datum.name, ((d.name, d.value) for d in datum.dimensions))
-            self._minutes[key][_minute(_aware(datum.timestamp))].append(datum)
-        self._read = len(data)
+        with self._lock:
+            data = self._backend.metric_data
+            if len(data) < self._read:  # the backend was reset
+                self._read = 0
+                self._minutes.clear()
+            fresh = data[self._read :]
+            for datum in fresh:
+                key = _key(datum.namespace, datum.name, ((d.name, d.value) for d in datum.dimensions))
+                self._minutes[key][_minute(_aware(datum.timestamp))].append(datum)
+            self._read += len(fresh)
 
     def query(self, queries: Sequence[dict[str, Any]], moments: Sequence[datetime], period: int) -> dict[str, Series]:
         """The series of each query by its id, at these moments: the starts of periods of `period` seconds.
