@@ -5,11 +5,12 @@ All of it is done through the API, as the team that owns the services would; onl
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,13 @@ def neighbour(number: int) -> Actor:
     return Actor(name=f"neighbour-{number}", target_group=f"targetgroup/neighbour-{number}/{number:016x}")
 
 
+def forget_aws_of_the_user() -> None:
+    """Take away what could lead this process to the real AWS: the variables and the files of whoever runs it."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+
+
 class SynthesisError(Exception):
     """`app.py` did not make a cloud assembly; the message is what it said."""
 
@@ -100,17 +108,23 @@ def synthesize(
         "TMPDIR": str(scratch),
         "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
     }
-    done = subprocess.run(
+    with subprocess.Popen(
         [sys.executable, str(PROJECT / "app.py")],
         cwd=PROJECT,
         env=environment,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise SynthesisError(done.stderr.strip() or f"app.py ended with {done.returncode}")
+        start_new_session=True,
+    ) as process:
+        try:
+            said, _ = process.communicate()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)  # Node.js runs below it
+            raise
+    if process.returncode:
+        raise SynthesisError(said.strip() or f"app.py ended with {process.returncode}")
     return assembly
 
 
@@ -199,6 +213,32 @@ class Stage:
         which = actor or self.actor
         (service,) = self._client("ecs").describe_services(cluster=which.cluster, services=[which.name])["services"]
         return str(service["taskDefinition"]).rpartition("/")[2]
+
+    def error_rates(self, since: datetime, actor: Actor | None = None) -> list[tuple[datetime, float]]:
+        """The 5xx share of requests in percent, by minute, of the minutes that have requests."""
+        which = actor or self.actor
+        dimensions = [
+            {"Name": "LoadBalancer", "Value": which.load_balancer},
+            {"Name": "TargetGroup", "Value": which.target_group},
+        ]
+        queries = [
+            {"Id": key, "MetricStat": {"Metric": {"Namespace": "AWS/ApplicationELB", "MetricName": name,
+             "Dimensions": dimensions}, "Period": 60, "Stat": "Sum"}}
+            for key, name in (("requests", "RequestCount"), ("errors", "HTTPCode_Target_5XX_Count"))
+        ]  # fmt: skip
+        answer = self._client("cloudwatch").get_metric_data(
+            MetricDataQueries=queries, StartTime=since, EndTime=self.cloud.clock.now(), ScanBy="TimestampAscending"
+        )
+        series = {
+            found["Id"]: dict(zip(found["Timestamps"], found["Values"], strict=True))
+            for found in answer["MetricDataResults"]
+        }
+        errors = series["errors"]
+        return [
+            (at.astimezone(UTC), 100 * errors.get(at, 0.0) / total)
+            for at, total in sorted(series["requests"].items())
+            if total
+        ]
 
     def incidents(self) -> list[dict[str, Any]]:
         """The records of the ledger about rollbacks, oldest first."""
