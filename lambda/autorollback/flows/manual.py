@@ -8,7 +8,7 @@ from autorollback.aws.artifacts import parse_image
 from autorollback.aws.definitions import Definition, UnknownDefinition
 from autorollback.aws.evidence import described_as
 from autorollback.decision.blame import rollback_behind
-from autorollback.decision.decide import choose_for_person, decide, undone_by_person
+from autorollback.decision.decide import choose_for_person, decide
 from autorollback.decision.model import (
     Candidate,
     Check,
@@ -130,23 +130,18 @@ def _rolled_back(desk: Desk, call: Call, key: ServiceKey, asked: Manual, *, plan
 
 
 def _requested(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, asked: Manual) -> Judgement:
+    named = None
+    if asked.revision is not None and facts.service is not None and facts.deployments:
+        named = _named(desk, facts.service.task_definition, asked.revision)
+        if named.arn == facts.service.task_definition:
+            return Judgement(Ignore(Reason.ALREADY_RUNNING, f"{named.name} is what the service runs"))
     if (hold := _rollback_under_way(facts)) and not asked.force:
         return Judgement(hold, (Evidence(hold.reason, "hold", hold.detail),))
-    if asked.revision is None:
+    if named is None:
         return choose_for_person(facts, policy.policy, call.now)
-    if facts.service is None or not facts.deployments:
-        return choose_for_person(facts, policy.policy, call.now)
-    definition = _named(desk, facts.service.task_definition, asked.revision)
-    undone = undone_by_person(facts)
-    newest = facts.deployments[0]
-    running = facts.revision(newest.leaves or newest.target)
-    if undone is None or (running and running.task_definition_arn == definition.arn):
-        return Judgement(Ignore(Reason.ALREADY_RUNNING, f"{definition.name} is what the service runs"))
-    candidate = _candidate(facts, definition)
+    candidate, newest = _candidate(facts, named), facts.deployments[0]
     verdict = RollBack(Reason.REQUESTED, "a person asked for it", newest, newest, (candidate,))
-    return Judgement(
-        verdict, (Evidence(Reason.REQUESTED, "roll_back", f"a person named {definition.name}"),), (candidate,)
-    )
+    return Judgement(verdict, (Evidence(Reason.REQUESTED, "roll_back", f"a person named {named.name}"),), (candidate,))
 
 
 def _named(desk: Desk, running: str, wanted: str) -> Definition:
