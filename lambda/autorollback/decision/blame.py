@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from autorollback.decision import stability
+from autorollback.decision.lineage import CLOCK_SKEW as CLOCK_SKEW  # re-exported: part of this module's interface
+from autorollback.decision.lineage import carries_out as carries_out
+from autorollback.decision.lineage import rollback_behind as rollback_behind
+from autorollback.decision.lineage import running_before as running_before
+from autorollback.decision.lineage import something_ran_before
 from autorollback.decision.model import (
     Alarm,
     Controller,
@@ -15,7 +20,6 @@ from autorollback.decision.model import (
     Facts,
     Hold,
     Ignore,
-    PastRollback,
     Reason,
     Revision,
     Status,
@@ -25,9 +29,7 @@ from autorollback.decision.words import clock, span
 from autorollback.policy import Mode, Policy
 
 SHARED_CAUSE_SPAN = timedelta(minutes=10)
-CLOCK_SKEW = timedelta(seconds=5)
-"""How far the times of two machines may stand apart for the same moment."""
-
+FLAPPING_SPAN = timedelta(hours=24)
 UNHEALTHY_TARGETS = "unhealthy-targets"
 
 
@@ -89,46 +91,50 @@ def can_be_rolled_back(facts: Facts) -> Passed | Hold:
     return Passed(f"ACTIVE, {service.running} of {service.desired} tasks run")
 
 
-def not_handled(facts: Facts, policy: Policy, now: datetime) -> Passed | Hold | Ignore:
-    """Is somebody already on it: this controller, a person, or ECS itself?"""
-    if facts.trigger.kind is TriggerKind.DEPLOYMENT_FAILED and facts.service and facts.service.rolls_back_by_itself:
+def left_to_ecs(facts: Facts) -> Passed | Ignore:
+    """A deployment that failed is ECS's to roll back, where the service is set so, until it has had its time."""
+    failed = facts.trigger.kind is TriggerKind.DEPLOYMENT_FAILED
+    if failed and facts.service and facts.service.rolls_back_by_itself and not facts.trigger.overdue:
         return Ignore(
             Reason.HANDLED_BY_ECS, "the service's circuit breaker or deployment alarms are set to roll it back"
         )
-    newest = newest_deployment(facts)
-    if newest is None:
-        return Passed("no deployment on record")
-    past = rollback_behind(newest, facts)
-    if past and past.pins and now < newest.start + policy.window:
-        until = clock(newest.start + policy.window)
-        return Hold(
-            Reason.PINNED_BY_HUMAN, f"a person rolled back to {past.to_task_definition}: theirs until {until}", newest
-        )
-    if past and past.is_open:
+    return Passed("no failed deployment that ECS itself rolls back")
+
+
+def not_handled(facts: Facts, policy: Policy, now: datetime) -> Passed | Hold | Ignore:
+    """Is somebody already on it: this controller, or a person? A restart since then changes nothing about that."""
+    newest = _newest_but_restarts(facts)
+    past = rollback_behind(newest, facts) if newest else None
+    if newest is None or past is None:
+        return Passed("the newest deployment is no rollback of this controller")
+    pinned_until = newest.start + policy.window
+    if past.pins and now < pinned_until:
+        detail = f"a person rolled back to {past.to_task_definition}: theirs until {clock(pinned_until)}"
+        return Hold(Reason.PINNED_BY_HUMAN, detail, newest)
+    if past.is_open:
         return Ignore(
             Reason.ALREADY_HANDLED,
             f"the newest deployment is the rollback to {past.to_task_definition}, and its recovery is being watched",
         )
-    return Passed("no rollback is being watched")
+    return Passed(f"the rollback to {past.to_task_definition} is not being watched any more")
 
 
 def find_suspect(facts: Facts, policy: Policy, now: datetime) -> Suspicion | Hold:
     """The newest service deployment that changed what runs, if it is recent enough to be suspect."""
     onset = trouble_began(facts)
     for index, deployment in enumerate(facts.deployments):
-        target, source = facts.revision(deployment.target), running_before(facts, index)
-        if target is None or target.identity is None:
-            return Hold(
-                Reason.NO_RECENT_DEPLOYMENT,
-                f"what the deployment of {clock(deployment.start)} brought could not be described, so nothing can be said of it",
-                deployment,
-            )
-        if is_rollback(deployment, target, source, facts, policy, now):
-            return Hold(Reason.DEPLOYMENT_IS_A_ROLLBACK, _told_as_rollback(deployment, target), deployment)
-        if source is None or source.identity != target.identity:
-            return _within_window(deployment, target, onset, policy)
-        if held := _same_content(deployment, target, source, onset, facts, policy, now):
-            return held
+        suspicion = _within_window(deployment, facts, onset, policy)
+        if isinstance(suspicion, Hold):
+            return suspicion
+        if hold := _cannot_be_told(facts, index) or _goes_back(facts, index, policy, now):
+            return hold
+        if not _same_identity(facts, index):
+            return suspicion
+        changed = changed_settings(facts, index)
+        if changed and (deployment.status.in_progress or onset >= deployment.start):
+            return _only_settings(suspicion, changed)
+        if hold := _only_restarted(facts, index, onset, policy, now):
+            return hold
     return Hold(Reason.NO_RECENT_DEPLOYMENT, "no deployment on record changed what runs")
 
 
@@ -160,14 +166,16 @@ def still_serving(suspicion: Suspicion, facts: Facts) -> Passed | Hold:
     return Passed(f"only {serving} of {service.desired} desired tasks serve")
 
 
-def calm_before(suspicion: Suspicion, policy: Policy) -> Passed | Hold:
+def calm_before(suspicion: Suspicion, policy: Policy, now: datetime) -> Passed | Hold:
     """An alarm that came and went before the deployment proves nothing by coming again."""
     alarm, suspect = suspicion.alarm, suspicion.suspect
     if alarm is None:
         return Passed("an ECS event, no alarm")
-    if alarm.spells is None:
-        return Hold(Reason.ALARM_IS_FLAPPING, f"the history of {alarm.signal} could not be read", suspect)
-    before = [s for s in alarm.spells if suspect.start - timedelta(hours=24) <= s.since < suspect.start]
+    look_back_to = max(suspect.start - FLAPPING_SPAN, now - stability.HISTORY_KEPT)
+    if alarm.spells is None or alarm.history_from is None or alarm.history_from > look_back_to:
+        detail = f"the history of {alarm.signal} in the 24 h before the deployment was not read"
+        return Hold(Reason.ALARM_IS_FLAPPING, detail, suspect)
+    before = [s for s in alarm.spells if suspect.start - FLAPPING_SPAN <= s.since < suspect.start]
     detail = f"{alarm.signal} went to ALARM {len(before)} times in the 24 h before the deployment, {policy.flap_limit} are allowed"
     return Hold(Reason.ALARM_IS_FLAPPING, detail, suspect) if len(before) > policy.flap_limit else Passed(detail)
 
@@ -176,7 +184,8 @@ def not_shared(suspicion: Suspicion, facts: Facts, policy: Policy) -> Passed | H
     """Are services that did not change in trouble too, and were so before this one?"""
     onset, suspect = suspicion.onset, suspicion.suspect
     needed = services_for_shared_cause(facts.protected_services, policy)
-    long_done = suspect.finished_at is not None and onset - suspect.finished_at > SHARED_CAUSE_SPAN
+    finished = suspect.finished_at or suspect.start
+    long_done = not suspect.status.in_progress and onset - finished > SHARED_CAUSE_SPAN
     latest = onset + SHARED_CAUSE_SPAN if long_done else onset
     ill = sorted(
         {
@@ -198,14 +207,14 @@ def services_for_shared_cause(protected_services: int, policy: Policy) -> int:
     return min(policy.shared_cause_services, max(2, -(-(protected_services - 1) // 2)))
 
 
-def reversible(suspicion: Suspicion, facts: Facts, between: Sequence[Revision] = ()) -> Passed | Hold:
-    """A change that old code cannot live with is for a person to undo."""
-    suspect = facts.revision(suspicion.suspect.target)
+def reversible(suspicion: Suspicion, facts: Facts, between: Sequence[Revision | None] = ()) -> Passed | Hold:
+    """A change that old code cannot live with is for a person to undo: of the suspect, or of any deployed since the target."""
     if facts.service and facts.service.irreversible:
         return Hold(Reason.IRREVERSIBLE_CHANGE, "the service has the tag auto-rollback:irreversible", suspicion.suspect)
-    for revision in (suspect, *between):
+    since = [facts.revision(d.target) for d in facts.deployments if d.start >= suspicion.suspect.start]
+    for revision in (facts.revision(suspicion.suspect.target), *since, *between):
         if revision is None or revision.identity is None:
-            what = revision.task_definition if revision else "what the deployment brought"
+            what = revision.task_definition if revision else "something that was deployed after the target"
             detail = f"the tags of {what} could not be read, and one of them may be auto-rollback:irreversible"
             return Hold(Reason.IRREVERSIBLE_CHANGE, detail, suspicion.suspect)
         if revision.irreversible:
@@ -236,50 +245,45 @@ def trouble_began(facts: Facts) -> datetime:
     return alarm.onset if alarm and alarm.onset else facts.trigger.at
 
 
-def rollback_behind(deployment: Deployment, facts: Facts) -> PastRollback | None:
-    """The rollback in the ledger that a service deployment carried out."""
-    target = facts.revision(deployment.target)
-    deployed = target.task_definition_arn if target else None
-    return next((r for r in facts.memory.rollbacks if carries_out(deployment, deployed, r)), None)
-
-
-def carries_out(deployment: Deployment, deployed: str | None, rollback: PastRollback) -> bool:
-    """Whether a deployment of a task definition is what a rollback started: UpdateService does not name the deployment."""
-    if rollback.deployment is not None:
-        return rollback.deployment == deployment.arn
-    return rollback.deployed == deployed and deployment.created_at >= rollback.at - CLOCK_SKEW
-
-
-def running_before(facts: Facts, index: int) -> Revision | None:
-    """What ran when a deployment started: its source revision, else what the deployment before it left."""
-    deployment = facts.deployments[index]
-    for arn in deployment.sources:
-        if revision := facts.revision(arn):
-            return revision
-    older = next((d for d in facts.deployments[index + 1 :] if d.leaves), None)
-    return facts.revision(older.leaves) if older else None
-
-
-def is_rollback(
-    deployment: Deployment, target: Revision, source: Revision | None, facts: Facts, policy: Policy, now: datetime
-) -> bool:
+def is_rollback(facts: Facts, index: int, policy: Policy, now: datetime) -> bool:
     """Whether a deployment went back: by ECS, by this controller, or by a person to what had been stable here before."""
+    deployment = facts.deployments[index]
     if deployment.status.is_rollback or rollback_behind(deployment, facts):
         return True
-    changed = source is not None and target.identity is not None and source.identity != target.identity
-    return changed and stability.was_stable(facts, policy, now, target.identity or "", deployment.start) is not None
+    target = facts.revision(deployment.target)
+    if target is None or _same_identity(facts, index) or not something_ran_before(facts, index):
+        return False
+    return stability.may_have_been_stable(facts, policy, now, target, deployment.start) is not None
 
 
-def _told_as_rollback(deployment: Deployment, target: Revision) -> str:
-    if deployment.status.is_rollback:
-        return (
-            f"ECS has rolled back, or is rolling back, the deployment of {target.task_definition} ({deployment.status})"
-        )
-    return f"the newest deployment, of {clock(deployment.start)}, is itself a rollback, to {target.task_definition}"
+def changed_settings(facts: Facts, index: int) -> list[str]:
+    """Names of the service settings that a deployment changed."""
+    target, source = facts.revision(facts.deployments[index].target), running_before(facts, index)
+    before, after = (source.settings if source else {}), (target.settings if target else {})
+    return sorted(name for name in {*before, *after} if before.get(name) != after.get(name))
 
 
-def _within_window(deployment: Deployment, target: Revision, onset: datetime, policy: Policy) -> Suspicion | Hold:
-    what = f"the deployment of {target.task_definition}"
+def only_settings_in_progress(facts: Facts, suspect: Deployment) -> bool:
+    """Whether a suspect still in progress changes nothing but settings of the service: stopped, it brings them back."""
+    index = facts.deployments.index(suspect)
+    return suspect.status.in_progress and _same_identity(facts, index) and bool(changed_settings(facts, index))
+
+
+def _same_identity(facts: Facts, index: int) -> bool:
+    target, source = facts.revision(facts.deployments[index].target), running_before(facts, index)
+    return bool(target and source and target.identity and target.identity == source.identity)
+
+
+def _newest_but_restarts(facts: Facts) -> Deployment | None:
+    for index, deployment in enumerate(facts.deployments):
+        if rollback_behind(deployment, facts) or not _same_identity(facts, index):
+            return deployment
+    return newest_deployment(facts)
+
+
+def _within_window(deployment: Deployment, facts: Facts, onset: datetime, policy: Policy) -> Suspicion | Hold:
+    target = facts.revision(deployment.target)
+    what = f"the deployment of {target.task_definition if target else clock(deployment.start)}"
     if deployment.status.in_progress:
         return Suspicion(deployment, onset, f"{what} is in progress since {clock(deployment.start)}")
     finished = deployment.finished_at or deployment.start
@@ -290,33 +294,55 @@ def _within_window(deployment: Deployment, target: Revision, onset: datetime, po
     return Suspicion(deployment, onset, f"{what} finished {when} the trouble began")
 
 
-def _same_content(
-    deployment: Deployment,
-    target: Revision,
-    source: Revision,
-    onset: datetime,
-    facts: Facts,
-    policy: Policy,
-    now: datetime,
-) -> Hold | None:
-    finished = deployment.finished_at or deployment.start
-    if onset < deployment.start or onset - finished > policy.window:
+def _cannot_be_told(facts: Facts, index: int) -> Hold | None:
+    """What could not be described is neither blamed nor acquitted."""
+    deployment = facts.deployments[index]
+    target, source = facts.revision(deployment.target), running_before(facts, index)
+    if target is None or target.identity is None:
+        unread = f"what the deployment of {clock(deployment.start)} brought"
+    elif something_ran_before(facts, index) and (source is None or source.identity is None):
+        unread = f"what ran before the deployment of {clock(deployment.start)}"
+    else:
         return None
-    changed = sorted(
-        name for name in {*source.settings, *target.settings} if source.settings.get(name) != target.settings.get(name)
+    detail = f"{unread} could not be described, so it cannot be told whether that deployment changed what runs"
+    return Hold(Reason.NO_RECENT_DEPLOYMENT, detail, deployment)
+
+
+def _goes_back(facts: Facts, index: int, policy: Policy, now: datetime) -> Hold | None:
+    deployment = facts.deployments[index]
+    if not is_rollback(facts, index, policy, now):
+        return None
+    target = facts.revision(deployment.target)
+    name = target.task_definition if target else "an unknown revision"
+    detail = f"the newest deployment, of {clock(deployment.start)}, is itself a rollback, to {name}"
+    if deployment.status.is_rollback:
+        detail = f"ECS has rolled back, or is rolling back, the deployment of {name} ({deployment.status})"
+    return Hold(Reason.DEPLOYMENT_IS_A_ROLLBACK, detail, deployment)
+
+
+def _only_settings(suspicion: Suspicion, changed: Sequence[str]) -> Suspicion | Hold:
+    """One that has completed is a person's; one in progress can be stopped, and ECS brings the settings back."""
+    suspect, names = suspicion.suspect, ", ".join(changed)
+    if suspect.status.in_progress:
+        detail = f"{suspicion.detail} and changes only settings of the service: {names}"
+        return Suspicion(suspect, suspicion.onset, detail)
+    detail = f"the deployment of {clock(suspect.start)} changed only settings of the service: {names}"
+    return Hold(Reason.ONLY_SETTINGS_CHANGED, detail, suspect)
+
+
+def _only_restarted(facts: Facts, index: int, onset: datetime, policy: Policy, now: datetime) -> Hold | None:
+    """A restart of what had been stable, with the trouble following it. Any other restart is passed over."""
+    restart = facts.deployments[index]
+    target = facts.revision(restart.target)
+    if onset < restart.start or target is None:
+        return None
+    if stability.may_have_been_stable(facts, policy, now, target, restart.start) is None:
+        return None
+    detail = (
+        f"the deployment of {clock(restart.start)} restarted what had been stable before: nothing that a rollback "
+        "restores has changed; look at secrets, parameters and what the service depends on"
     )
-    if changed:
-        detail = (
-            f"the deployment of {clock(deployment.start)} changed only settings of the service: {', '.join(changed)}"
-        )
-        return Hold(Reason.ONLY_SETTINGS_CHANGED, detail, deployment)
-    if stability.was_stable(facts, policy, now, source.identity or "", deployment.start):
-        detail = (
-            f"the deployment of {clock(deployment.start)} restarted what had been stable before: nothing that a rollback "
-            "restores has changed; look at secrets, parameters and what the service depends on"
-        )
-        return Hold(Reason.ONLY_SETTINGS_CHANGED, detail, deployment)
-    return None
+    return Hold(Reason.ONLY_SETTINGS_CHANGED, detail, restart)
 
 
 def _convict_by(alarm: Alarm, suspect: Deployment, facts: Facts, policy: Policy, now: datetime) -> Suspicion | Hold:
@@ -334,7 +360,7 @@ def _convict_by(alarm: Alarm, suspect: Deployment, facts: Facts, policy: Policy,
 def _predates(alarm: Alarm, deployment: Deployment) -> bool:
     if alarm.onset is None:
         return True
-    already_red = alarm.since is not None and alarm.since <= deployment.start
+    already_red = alarm.since is None or alarm.since <= deployment.start
     return already_red or alarm.onset + alarm.period <= deployment.start
 
 
@@ -345,56 +371,59 @@ def _since(alarm: Alarm, deployment: Deployment) -> str:
 
 
 def _slow_start(alarm: Alarm, suspect: Deployment, facts: Facts, now: datetime) -> Hold | None:
+    """Tasks that start slowly are not failing: an unhealthy target convicts only where none is healthy, or afterwards."""
     if alarm.signal != UNHEALTHY_TARGETS or _predates(alarm, suspect):
         return None
     if suspect.status.in_progress:
         healthy = facts.service.healthy if facts.service else None
         if healthy == 0:
             return None
-        return Hold(
-            Reason.SLOW_START,
-            f"the deployment is in progress and {'some' if healthy is None else healthy} targets are healthy: tasks that start slowly are not failing",
-            suspect,
-        )
-    finished = suspect.finished_at or suspect.start
-    if (alarm.last_breach and alarm.last_breach >= finished) or now >= finished + alarm.evaluation_range:
+        seen = "how many targets are healthy could not be read" if healthy is None else f"{healthy} targets are healthy"
+        detail = f"the deployment is in progress and {seen}: tasks that start slowly are not failing"
+        return Hold(Reason.SLOW_START, detail, suspect)
+    if suspect.finished_at is None:
+        return Hold(Reason.SLOW_START, "when the deployment finished could not be read", suspect)
+    lasts = now >= suspect.finished_at + alarm.evaluation_range
+    if lasts or (alarm.last_breach and alarm.last_breach >= suspect.finished_at):
         return None
-    return Hold(
-        Reason.SLOW_START,
-        f"{alarm.signal} has no breaching datapoint since the deployment finished at {clock(finished)}",
-        suspect,
-    )
+    detail = f"{alarm.signal} has no breaching datapoint since the deployment finished at {clock(suspect.finished_at)}"
+    return Hold(Reason.SLOW_START, detail, suspect)
 
 
 def _convict_chain(alarm: Alarm, suspect: Deployment, facts: Facts, policy: Policy, now: datetime) -> Suspicion | Hold:
-    """The trouble began before the newest deployment: is an earlier one to blame, that was replaced before it had proven itself?"""
+    """The trouble began before the newest deployment: is an earlier one to blame, that was replaced before it had proven itself?
+
+    Every deployment from that one on is suspect, and the target lies before it. A restart proves nothing and replaces
+    nothing. The chain ends at a rollback: what is deployed into a red alarm to mend it is not blamed for it.
+    """
     predates = Hold(
         Reason.ALARM_PREDATES_DEPLOYMENT,
         f"{alarm.signal} was in trouble {_before(alarm, suspect)} before the deployment started",
         suspect,
     )
-    start = next((i for i, d in enumerate(facts.deployments) if d.arn == suspect.arn), None)
-    if start is None or alarm.onset is None:
-        return predates
-    for index in range(start + 1, len(facts.deployments)):
-        earlier, replaced_at = facts.deployments[index], facts.deployments[index - 1].start
-        target, source = facts.revision(earlier.target), running_before(facts, index)
-        if target is None or target.identity is None or source is None:
+    replaced_at = suspect.start
+    for index in range(facts.deployments.index(suspect) + 1, len(facts.deployments)):
+        earlier = facts.deployments[index]
+        if _cannot_be_told(facts, index) or is_rollback(facts, index, policy, now):
             return predates
-        if is_rollback(earlier, target, source, facts, policy, now):
+        if _same_identity(facts, index):
+            continue
+        served = replaced_at - (earlier.finished_at or earlier.start)
+        if earlier.status is Status.SUCCESSFUL and served >= policy.stable_after:
             return predates
-        proven = (
-            earlier.status is Status.SUCCESSFUL
-            and replaced_at - (earlier.finished_at or earlier.start) >= policy.stable_after
-        )
-        if proven:
-            return predates
-        if source.identity != target.identity and not _predates(alarm, earlier):
-            detail = (
-                f"{_since(alarm, earlier)} of {target.task_definition}, which was replaced before it had proven itself"
-            )
-            return Suspicion(earlier, alarm.onset, detail, alarm)
+        if not _predates(alarm, earlier):
+            return _blame_earlier(alarm, earlier, facts, policy) or predates
+        replaced_at = earlier.start
     return predates
+
+
+def _blame_earlier(alarm: Alarm, earlier: Deployment, facts: Facts, policy: Policy) -> Suspicion | None:
+    if alarm.onset is None or isinstance(_within_window(earlier, facts, alarm.onset, policy), Hold):
+        return None
+    target = facts.revision(earlier.target)
+    name = target.task_definition if target else "an unknown revision"
+    detail = f"{_since(alarm, earlier)} of {name}, which was replaced before it had proven itself"
+    return Suspicion(earlier, alarm.onset, detail, alarm)
 
 
 def _before(alarm: Alarm, deployment: Deployment) -> str:

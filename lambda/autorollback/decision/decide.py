@@ -1,9 +1,8 @@
 """The order of judgement: the first rule that speaks, wins, and every rule that was asked leaves its evidence."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NoReturn, TypeVar
 
 from autorollback.decision import blame, stability
 from autorollback.decision.blame import Passed, Suspicion
@@ -19,35 +18,44 @@ from autorollback.decision.model import (
     Revision,
     RollBack,
     TriggerKind,
-    Verdict,
 )
 from autorollback.policy import Policy
 
-Answer = TypeVar("Answer", Passed, Suspicion)
+
+@dataclass(frozen=True, slots=True)
+class Considered:
+    """What was looked at as the target; `detail` names the first that is stable."""
+
+    candidates: tuple[Candidate, ...]
+    detail: str
 
 
-@dataclass(slots=True)
-class _Spoken(Exception):  # noqa: N818 - a verdict is not an error; it ends the hearing wherever it is spoken
-    verdict: Verdict
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What is judged, and what the rules have found so far."""
+
+    facts: Facts
+    policy: Policy
+    now: datetime
+    suspicion: Suspicion | None = None
+    considered: tuple[Candidate, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def blamed(self) -> Suspicion:
+        """The suspicion, for the rules that come after it."""
+        if self.suspicion is None:
+            raise ValueError("this rule is asked only of a suspect")
+        return self.suspicion
+
+    @property
+    def stable(self) -> tuple[Candidate, ...]:
+        """The candidates that ran well, best first."""
+        return tuple(c for c in self.considered if c.verdict == "stable")
 
 
-@dataclass(slots=True)
-class _Hearing:
-    """Asks one rule after another, keeps what each said, and ends at the first verdict."""
-
-    evidence: list[Evidence] = field(default_factory=list)
-
-    def ask(self, rule: str, answer: Answer | Hold | Ignore) -> Answer:
-        if isinstance(answer, Hold | Ignore):
-            self.end(answer)
-        self.evidence.append(Evidence(rule, "passed", answer.detail))
-        return answer
-
-    def end(self, verdict: Hold | Ignore) -> NoReturn:
-        self.evidence.append(
-            Evidence(verdict.reason, "hold" if isinstance(verdict, Hold) else "ignore", verdict.detail)
-        )
-        raise _Spoken(verdict)
+Answer = Passed | Suspicion | Considered | Hold | Ignore
+Rule = Callable[[Case], Answer]
 
 
 def decide(facts: Facts, policy: Policy, now: datetime) -> Judgement:
@@ -55,52 +63,15 @@ def decide(facts: Facts, policy: Policy, now: datetime) -> Judgement:
 
     `policy.mode` observe changes nothing here: whether a verdict is acted on is the caller's.
     """
-    hearing, considered = _Hearing(), tuple[Candidate, ...]()
-    try:
-        hearing.ask("paused", blame.asleep(facts, policy, now))
-        hearing.ask("no_longer_in_alarm", blame.still_true(facts))
-        hearing.ask("service_inactive", blame.can_be_rolled_back(facts))
-        hearing.ask("already_handled", blame.not_handled(facts, policy, now))
-        suspicion = hearing.ask("no_recent_deployment", blame.find_suspect(facts, policy, now))
-        if facts.trigger.kind is TriggerKind.ALARM:
-            suspicion = hearing.ask("alarm_predates_deployment", blame.convict(suspicion, facts, policy, now))
-            hearing.ask("alarm_is_flapping", blame.calm_before(suspicion, policy))
-        else:
-            hearing.ask("still_serving", blame.still_serving(suspicion, facts))
-        hearing.ask("shared_cause", blame.not_shared(suspicion, facts, policy))
-        hearing.ask("irreversible_change", blame.reversible(suspicion, facts))
-        newest = facts.deployments[0]
-        hearing.ask("rollback_limit_reached", blame.within_limit(facts, policy, now, newest))
-        considered = stability.candidates(
-            facts, policy, now, suspicion.suspect, facts.revision(suspicion.suspect.target)
-        )
-        stable = _stable_or_hold(hearing, considered, suspicion.suspect)
-        hearing.ask("irreversible_change", blame.reversible(suspicion, facts, stable[0].between))
-    except _Spoken as spoken:
-        return Judgement(spoken.verdict, tuple(hearing.evidence), considered)
-    reason = _REASONS[facts.trigger.kind]
-    hearing.evidence.append(Evidence(reason, "roll_back", suspicion.detail))
-    verdict = RollBack(reason, suspicion.detail, suspicion.suspect, newest, stable, suspicion.onset)
-    return Judgement(verdict, tuple(hearing.evidence), considered)
+    rules = _OF_ALARMS if facts.trigger.kind is TriggerKind.ALARM else _OF_ECS_EVENTS
+    heard = _hear((*_BEFORE_BLAME, *rules, *_BEFORE_ACTING), Case(facts, policy, now))
+    return heard if isinstance(heard, Judgement) else _roll_back(heard, _REASONS[facts.trigger.kind])
 
 
 def choose_for_person(facts: Facts, policy: Policy, now: datetime) -> Judgement:
     """Where a person's rollback without a named revision goes: the last stable revision before what runs. Nobody is blamed."""
-    hearing, considered = _Hearing(), tuple[Candidate, ...]()
-    try:
-        hearing.ask("service_inactive", blame.can_be_rolled_back(facts))
-        undone = undone_by_person(facts)
-        if undone is None:
-            hearing.end(Hold(Reason.NO_STABLE_REVISION, "AWS has no deployment of this service on record"))
-        deployment, running = undone
-        considered = stability.candidates(facts, policy, now, deployment, running)
-        stable = _stable_or_hold(hearing, considered, deployment)
-    except _Spoken as spoken:
-        return Judgement(spoken.verdict, tuple(hearing.evidence), considered)
-    detail = "a person asked for it"
-    hearing.evidence.append(Evidence(Reason.REQUESTED, "roll_back", detail))
-    verdict = RollBack(Reason.REQUESTED, detail, deployment, facts.deployments[0], stable)
-    return Judgement(verdict, tuple(hearing.evidence), considered)
+    heard = _hear(_OF_PERSONS, Case(facts, policy, now))
+    return heard if isinstance(heard, Judgement) else _roll_back(heard, Reason.REQUESTED)
 
 
 def undone_by_person(facts: Facts) -> tuple[Deployment, Revision | None] | None:
@@ -119,15 +90,93 @@ def undone_by_person(facts: Facts) -> tuple[Deployment, Revision | None] | None:
     return chosen, running
 
 
-def _stable_or_hold(hearing: _Hearing, considered: Sequence[Candidate], suspect: Deployment) -> tuple[Candidate, ...]:
-    stable = tuple(c for c in considered if c.verdict == "stable")
-    if not stable:
-        looked_at = "; ".join(f"{c.revision.task_definition}: {c.detail}" for c in considered[:3])
-        detail = f"no revision before this deployment is known to have run well{': ' if looked_at else ''}{looked_at}"
-        hearing.end(Hold(Reason.NO_STABLE_REVISION, detail, suspect))
-    hearing.ask("no_stable_revision", Passed(f"{stable[0].revision.task_definition}: {stable[0].detail}"))
-    return stable
+def _hear(rules: Sequence[tuple[str, Rule]], case: Case) -> Case | Judgement:
+    """Ask one rule after another: a judgement where one speaks, else the case with all that was found."""
+    for name, rule in rules:
+        answer = rule(case)
+        if isinstance(answer, Hold | Ignore):
+            kind = "hold" if isinstance(answer, Hold) else "ignore"
+            evidence = (*case.evidence, Evidence(answer.reason, kind, answer.detail))
+            return Judgement(answer, evidence, case.considered)
+        if isinstance(answer, Suspicion):
+            case = replace(case, suspicion=answer)
+        elif isinstance(answer, Considered):
+            case = replace(case, considered=answer.candidates)
+            if not case.stable:
+                hold = Hold(Reason.NO_STABLE_REVISION, answer.detail, case.blamed.suspect)
+                return Judgement(hold, (*case.evidence, Evidence(hold.reason, "hold", hold.detail)), case.considered)
+        case = replace(case, evidence=(*case.evidence, Evidence(name, "passed", answer.detail)))
+    return case
 
+
+def _roll_back(case: Case, reason: Reason) -> Judgement:
+    blamed = case.blamed
+    onset = None if reason is Reason.REQUESTED else blamed.onset
+    verdict = RollBack(reason, blamed.detail, blamed.suspect, case.facts.deployments[0], case.stable, onset)
+    evidence = (*case.evidence, Evidence(reason, "roll_back", blamed.detail))
+    return Judgement(verdict, evidence, case.considered)
+
+
+def _targets(case: Case) -> Considered:
+    """What ran before the suspect, and how well."""
+    facts, suspect = case.facts, case.blamed.suspect
+    if blame.only_settings_in_progress(facts, suspect):
+        return _considered(case, stability.source_candidates(facts, case.policy, case.now, suspect))
+    brought = facts.revision(suspect.target)
+    return _considered(case, stability.candidates(facts, case.policy, case.now, suspect, brought))
+
+
+def _undone(case: Case) -> Suspicion | Hold:
+    undone = undone_by_person(case.facts)
+    if undone is None:
+        return Hold(Reason.NO_STABLE_REVISION, "AWS has no deployment of this service on record")
+    return Suspicion(undone[0], case.now, "a person asked for it")
+
+
+def _targets_of_person(case: Case) -> Considered:
+    undone = undone_by_person(case.facts)
+    running = undone[1] if undone else None
+    return _considered(case, stability.candidates(case.facts, case.policy, case.now, case.blamed.suspect, running))
+
+
+def _considered(case: Case, candidates: tuple[Candidate, ...]) -> Considered:
+    if best := next((c for c in candidates if c.verdict == "stable"), None):
+        return Considered(candidates, f"{best.revision.task_definition}: {best.detail}")
+    looked_at = "; ".join(f"{c.revision.task_definition}: {c.detail}" for c in candidates[:3])
+    unread = f"; could not be read: {', '.join(case.facts.unread)}" if case.facts.unread else ""
+    detail = (
+        f"no revision before this deployment is known to have run well{': ' if looked_at else ''}{looked_at}{unread}"
+    )
+    return Considered(candidates, detail)
+
+
+_BEFORE_BLAME: tuple[tuple[str, Rule], ...] = (
+    ("paused", lambda case: blame.asleep(case.facts, case.policy, case.now)),
+    ("no_longer_in_alarm", lambda case: blame.still_true(case.facts)),
+    ("handled_by_ecs", lambda case: blame.left_to_ecs(case.facts)),
+    ("service_inactive", lambda case: blame.can_be_rolled_back(case.facts)),
+    ("already_handled", lambda case: blame.not_handled(case.facts, case.policy, case.now)),
+    ("no_recent_deployment", lambda case: blame.find_suspect(case.facts, case.policy, case.now)),
+)
+_OF_ALARMS: tuple[tuple[str, Rule], ...] = (
+    ("alarm_predates_deployment", lambda case: blame.convict(case.blamed, case.facts, case.policy, case.now)),
+    ("alarm_is_flapping", lambda case: blame.calm_before(case.blamed, case.policy, case.now)),
+)
+_OF_ECS_EVENTS: tuple[tuple[str, Rule], ...] = (
+    ("still_serving", lambda case: blame.still_serving(case.blamed, case.facts)),
+)
+_BEFORE_ACTING: tuple[tuple[str, Rule], ...] = (
+    ("shared_cause", lambda case: blame.not_shared(case.blamed, case.facts, case.policy)),
+    ("irreversible_change", lambda case: blame.reversible(case.blamed, case.facts)),
+    ("rollback_limit_reached", lambda case: blame.within_limit(case.facts, case.policy, case.now, case.blamed.suspect)),
+    ("no_stable_revision", _targets),
+    ("irreversible_change", lambda case: blame.reversible(case.blamed, case.facts, case.stable[0].between)),
+)
+_OF_PERSONS: tuple[tuple[str, Rule], ...] = (
+    ("service_inactive", lambda case: blame.can_be_rolled_back(case.facts)),
+    ("requested", _undone),
+    ("no_stable_revision", _targets_of_person),
+)
 
 _REASONS = {
     TriggerKind.ALARM: Reason.ALARM_AFTER_DEPLOYMENT,

@@ -185,12 +185,19 @@ class TriggerKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """What asked for a judgement, and when; `alarm` names the alarm where one did. `muted` says by what, if it was."""
+    """What asked for a judgement, and when.
+
+    Attributes:
+        alarm: the name of the alarm, where one asked.
+        muted: by what it is muted, if it is.
+        overdue: ECS was to roll a failed deployment back by itself and has had its time: it is not left to ECS any more.
+    """
 
     kind: TriggerKind
     at: datetime
     alarm: str | None = None
     muted: str | None = None
+    overdue: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +235,10 @@ class PastRollback:
 
 @dataclass(frozen=True, slots=True)
 class KnownGood:
-    """A revision that the ledger saw run well, kept longer than AWS keeps deployments."""
+    """A revision that the ledger saw run well from `since` to `until`, kept longer than AWS keeps deployments.
+
+    `requests` is how many reached it then; None where it was not asked, which proves nothing behind a load balancer.
+    """
 
     revision: Revision
     since: datetime
@@ -251,7 +261,7 @@ class Facts:
     """All that a verdict rests on.
 
     Attributes:
-        deployments: newest first.
+        deployments: newest first, in whatever order they are given.
         revisions: by ARN; one that could not be described is not there.
         requests: requests that reached the service in the calm stretch of a revision, by the revision's ARN; None where
             nothing could be read.
@@ -269,6 +279,10 @@ class Facts:
     requests: Mapping[str, int | None] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
     unread: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        newest_first = tuple(sorted(self.deployments, key=lambda d: (d.created_at, d.arn), reverse=True))
+        object.__setattr__(self, "deployments", newest_first)
 
     def alarm(self, name: str | None) -> Alarm | None:
         """The alarm of that name."""
@@ -343,7 +357,7 @@ class Candidate:
     """A revision that was considered as the target: `verdict` is `stable`, `chosen` or `passed_over`, `detail` says why.
 
     Attributes:
-        between: the revisions that were deployed after it and before the blamed one.
+        between: the revisions that were deployed after it, up to the newest; None stands for one that could not be described.
         ran_until: when it last ran, where that is known.
     """
 
@@ -351,7 +365,7 @@ class Candidate:
     verdict: str
     detail: str
     checks: tuple[Check, ...] = ()
-    between: tuple[Revision, ...] = ()
+    between: tuple[Revision | None, ...] = ()
     ran_until: datetime | None = None
 
 

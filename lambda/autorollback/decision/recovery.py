@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from autorollback.decision import blame
+from autorollback.decision import lineage
 from autorollback.decision.model import Deployment, Facts, PastRollback, Status
 from autorollback.decision.words import clock, span
 from autorollback.policy import Policy
@@ -32,29 +32,31 @@ class Recovery:
 
 
 def assess(rollback: PastRollback, facts: Facts, policy: Policy, now: datetime) -> Recovery:
-    """Recovered is: the rollback's deployment has finished, and every alarm of the service is calm since it began.
-
-    An alarm that was OK all along must not have missed the trouble: it counts as calm. One that was red must have gone OK
-    after the rollback.
-    """
+    """Recovered is: the rollback's deployment has finished, no alarm of the service is in ALARM, and a target is healthy."""
     newest = facts.deployments[0] if facts.deployments else None
-    begun = next((d for d in facts.deployments if _carries_out(d, facts, rollback)), None)
+    begun = lineage.deployment_of(rollback, facts)
     if begun is None:
-        if newest and newest.created_at > rollback.at + blame.CLOCK_SKEW:
+        if newest and newest.created_at > rollback.at + lineage.CLOCK_SKEW:
             return _superseded(facts)
         return _still_open(rollback, facts, now, "ECS has not shown the rollback's deployment yet", policy)
-    if newest and newest.arn != begun.arn and not _same_identity(facts):
-        return _superseded(facts)
-    if (
-        begun.status is Status.STOPPED
-        or (begun.status.is_rollback and rollback.deployment is None)
-        or begun.status is Status.ROLLBACK_FAILED
+    if newest and newest != begun:
+        if not _brings_the_same(newest, begun, facts):
+            return _superseded(facts)
+        begun = newest
+    if begun.status in (Status.STOPPED, Status.ROLLBACK_FAILED) or (
+        begun.status.is_rollback and not _was_stopped_by(rollback, begun)
     ):
         return Recovery(
             Progress.NOT_RECOVERED, f"the rollback's own deployment ended {begun.status}; {_running(facts)} runs now"
         )
     if begun.status.in_progress:
         return _still_open(rollback, facts, now, f"the rollback's deployment is {begun.status}", policy)
+    return _after_deployment(begun, rollback, facts, policy, now)
+
+
+def _after_deployment(
+    begun: Deployment, rollback: PastRollback, facts: Facts, policy: Policy, now: datetime
+) -> Recovery:
     finished = begun.finished_at or begun.start
     red = sorted(alarm.signal for alarm in facts.alarms if alarm.in_alarm)
     healthy = facts.service.healthy if facts.service else None
@@ -72,9 +74,19 @@ def assess(rollback: PastRollback, facts: Facts, policy: Policy, now: datetime) 
     )
 
 
-def _carries_out(deployment: Deployment, facts: Facts, rollback: PastRollback) -> bool:
-    target = facts.revision(deployment.target)
-    return blame.carries_out(deployment, target.task_definition_arn if target else None, rollback)
+def _was_stopped_by(rollback: PastRollback, deployment: Deployment) -> bool:
+    """Whether the rollback stopped a deployment that was there before it, so that ECS rolls that one back."""
+    return rollback.deployment == deployment.arn and deployment.created_at < rollback.at - lineage.CLOCK_SKEW
+
+
+def _brings_the_same(newest: Deployment, begun: Deployment, facts: Facts) -> bool:
+    """Whether a later deployment only restarts what the rollback brought back."""
+    target = facts.revision(newest.target)
+    restored = facts.revision(begun.rollback_revision if begun.status.is_rollback else begun.target)
+    if target is None or restored is None:
+        return False
+    same_definition = target.task_definition_arn == restored.task_definition_arn
+    return same_definition or (target.identity is not None and target.identity == restored.identity)
 
 
 def _still_open(rollback: PastRollback, facts: Facts, now: datetime, detail: str, policy: Policy) -> Recovery:
@@ -93,13 +105,3 @@ def _running(facts: Facts) -> str:
     newest = facts.deployments[0] if facts.deployments else None
     revision = facts.revision(newest.leaves or newest.target) if newest else None
     return revision.task_definition if revision else "an unknown revision"
-
-
-def _same_identity(facts: Facts) -> bool:
-    newest = facts.deployments[0]
-    target, source = facts.revision(newest.target), blame.running_before(facts, 0)
-    return bool(
-        target
-        and source
-        and (target.identity or target.task_definition_arn) == (source.identity or source.task_definition_arn)
-    )

@@ -1,10 +1,11 @@
 """Which service revisions ran well? Evidence from stretches of service, never from revision numbers."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from autorollback.decision.model import Alarm, Candidate, Deployment, Facts, Revision, Status
+from autorollback.decision.lineage import deployment_of
+from autorollback.decision.model import Alarm, Candidate, Deployment, Facts, KnownGood, Revision, Status
 from autorollback.decision.words import clock, span
 from autorollback.policy import Policy
 
@@ -20,11 +21,15 @@ HISTORY_KEPT = timedelta(days=30)
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """A time in which one service revision served alone, from the deployment that brought it to the next one."""
+    """A time in which one service revision served alone, from the deployment that brought it to the next one.
+
+    `brought_by` is the ARN of the service deployment that succeeded in bringing it, where one did.
+    """
 
     revision: str
     since: datetime
     until: datetime | None
+    brought_by: str | None = None
 
     def end(self, now: datetime) -> datetime:
         """Its end; now, while it lasts."""
@@ -33,12 +38,16 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Appraisal:
-    """How a stretch went: whether it proves its revision, in words, and its calm part (the one that requests are asked for)."""
+    """How a stretch went: whether it proves its revision, in words, and its calm part (the one that requests are asked for).
+
+    `unread` says that it was not stable only because something could not be read.
+    """
 
     stable: bool
     detail: str
     calm_since: datetime
     calm_until: datetime
+    unread: bool = False
 
 
 def stretches(facts: Facts, before: Deployment | None = None) -> tuple[Stretch, ...]:
@@ -55,14 +64,19 @@ def stretches(facts: Facts, before: Deployment | None = None) -> tuple[Stretch, 
         if (revision := deployment.leaves) and deployment.finished_at:
             following = oldest_first[index + 1] if index + 1 < len(oldest_first) else None
             until = following.start if following else None
-            found.append(Stretch(revision, min(deployment.finished_at, until or deployment.finished_at), until))
+            since = min(deployment.finished_at, until or deployment.finished_at)
+            brought_by = deployment.arn if deployment.status is Status.SUCCESSFUL else None
+            found.append(Stretch(revision, since, until, brought_by))
     merged = _merge_restarts(facts, sorted(found, key=lambda s: (s.since, s.revision)))
     limit = before.start if before else None
     return tuple(s for s in reversed(merged) if limit is None or (s.until is not None and s.until <= limit))
 
 
 def appraise(stretch: Stretch, facts: Facts, policy: Policy, now: datetime) -> Appraisal:
-    """Did the revision serve long enough without any of the service's alarms, to the end of its stretch?"""
+    """Did the revision serve long enough without any of the service's alarms, to the end of its stretch?
+
+    An alarm that was in ALARM already when the stretch began says nothing against it.
+    """
     since, end = stretch.since, stretch.end(now)
     spells = [
         (max(spell.since, since), min(spell.until or end, end), alarm.signal)
@@ -75,33 +89,22 @@ def appraise(stretch: Stretch, facts: Facts, policy: Policy, now: datetime) -> A
     calm_since = max([since, *(min(until, calm_until) for _, until, _ in earlier)])
     calm = calm_until - calm_since
 
-    unread = [alarm.signal for alarm in facts.alarms if not _history_covers(alarm, since)]
-    if unread:
-        return Appraisal(False, f"the history of {', '.join(unread)} was not read", calm_since, calm_until)
+    def unproven(detail: str, *, unread: bool = False) -> Appraisal:
+        return Appraisal(False, detail, calm_since, calm_until, unread)
+
     if earlier and calm < policy.stable_after:
-        last = max(earlier, key=lambda spell: spell[1])
-        return Appraisal(
-            False,
-            f"{last[2]} was in ALARM at {clock(last[0])}, {span(calm_until - last[0])} before its end",
-            calm_since,
-            calm_until,
-        )
+        last = max(earlier, key=lambda spell: (spell[1], spell[2]))
+        return unproven(f"{last[2]} was in ALARM at {clock(last[0])}, {span(calm_until - last[0])} before its end")
     if calm < policy.stable_after:
-        return Appraisal(
-            False,
-            f"served only {span(calm)} without alarm, {policy.stable_after_minutes} min are asked",
-            calm_since,
-            calm_until,
-        )
+        return unproven(f"served only {span(calm)} without alarm, {policy.stable_after_minutes} min are asked")
+    if unread := sorted(alarm.signal for alarm in facts.alarms if not _history_covers(alarm, since, now)):
+        return unproven(f"the history of {', '.join(unread)} was not read", unread=True)
     watched = calm_until - max(calm_since, watched_from(facts, now))
     if watched < policy.stable_after and calm < max(UNWATCHED_COUNTS_FROM, policy.stable_after):
-        return Appraisal(
-            False, f"served {span(calm)}, but no alarm watched: that counts from 24 h on", calm_since, calm_until
-        )
+        return unproven(f"served {span(calm)}, but no alarm watched: that counts from 24 h on")
     unwatched = "" if watched >= policy.stable_after else " (no alarm watched then)"
-    return Appraisal(
-        True, f"served {span(calm)} without alarm until {clock(calm_until)}{unwatched}", calm_since, calm_until
-    )
+    detail = f"served {span(calm)} without alarm until {clock(calm_until)}{unwatched}"
+    return Appraisal(True, detail, calm_since, calm_until)
 
 
 def watched_from(facts: Facts, now: datetime) -> datetime:
@@ -117,29 +120,59 @@ def candidates(
 
     Args:
         before: the deployment that is blamed, or that a person wants undone.
-        avoid: the revision that it brought; its identity is no target.
+        avoid: the revision that it brought; its identity is no target. A deployment in progress that changed only
+            settings of the service can be undone without another identity: then its own source is the one candidate.
     """
-    seen: set[str] = set()
-    found = []
+    kept_out = quarantined(facts, policy, now)
+    dated: list[tuple[datetime, Candidate]] = []
     for stretch in stretches(facts, before):
         revision = facts.revision(stretch.revision)
-        if revision is None or (revision.identity or revision.arn) in seen:
-            continue
-        candidate = _candidate(stretch, revision, facts, policy, now, before, avoid)
-        if candidate.verdict == "stable":
-            seen.add(revision.identity or revision.arn)
-        found.append(candidate)
-    found.extend(_known_good(facts, seen, avoid))
-    return tuple(found)
+        if revision is not None:
+            candidate = _candidate(stretch, revision, facts, policy, now, kept_out, avoid)
+            dated.append((stretch.end(now), candidate))
+    dated += [
+        (record.until, _recorded(record, facts, kept_out, avoid))
+        for record in facts.memory.known_good
+        if record.until <= before.start
+    ]
+    newest_first = sorted(dated, key=lambda d: (d[0], d[1].verdict == "stable", d[1].revision.arn), reverse=True)
+    return _each_once(candidate for _, candidate in newest_first)
 
 
-def was_stable(facts: Facts, policy: Policy, now: datetime, identity: str, before: datetime) -> Appraisal | None:
-    """The newest stretch of an identity that ended by `before` and was stable; None without one. Requests are not asked."""
+def source_candidates(facts: Facts, policy: Policy, now: datetime, settings: Deployment) -> tuple[Candidate, ...]:
+    """The source of a deployment in progress that changes only settings of the service: to stop it brings all of it back."""
+    found = candidates(facts, policy, now, settings, None)
+    return tuple(candidate for candidate in found if candidate.revision.arn in settings.sources)
+
+
+def quarantined(facts: Facts, policy: Policy, now: datetime) -> dict[str, datetime]:
+    """Identities that were rolled back from, and when; without those that a person deployed again and that became stable."""
+    proven_again = {
+        (revision.identity, stretch.since)
+        for stretch in stretches(facts)
+        if (revision := facts.revision(stretch.revision))
+        and _brought_by_person(stretch, facts)
+        and appraise(stretch, facts, policy, now).stable
+    }
+    return {
+        identity: at
+        for identity, at in facts.memory.quarantined.items()
+        if not any(proven == identity and since > at for proven, since in proven_again)
+    }
+
+
+def may_have_been_stable(
+    facts: Facts, policy: Policy, now: datetime, revision: Revision, before: datetime
+) -> Appraisal | None:
+    """The newest stretch of an identity that was stable by `before`, or cannot be told not to have been.
+
+    Whoever asks this holds on a yes, so what could not be read counts as one. Requests are not asked. None is a no.
+    """
     for stretch in stretches(facts):
-        revision = facts.revision(stretch.revision)
-        if revision and revision.identity == identity and stretch.until and stretch.until <= before:
-            appraisal = appraise(stretch, facts, policy, now)
-            if appraisal.stable:
+        if stretch.since < before and _may_be(facts, stretch.revision, revision):
+            until_then = replace(stretch, until=min(stretch.end(now), before))
+            appraisal = appraise(until_then, facts, policy, now)
+            if appraisal.stable or appraisal.unread:
                 return appraisal
     return None
 
@@ -150,18 +183,14 @@ def _candidate(
     facts: Facts,
     policy: Policy,
     now: datetime,
-    before: Deployment,
+    kept_out: dict[str, datetime],
     avoid: Revision | None,
 ) -> Candidate:
     def passed_over(why: str) -> Candidate:
-        return Candidate(revision, "passed_over", why)
+        return Candidate(revision, "passed_over", why, ran_until=stretch.until)
 
-    if revision.identity is None:
-        return passed_over("its task definition can no longer be described")
-    if avoid and revision.identity == avoid.identity:
-        return passed_over("it is what runs in the blamed deployment: the same content and image digests")
-    if revision.identity in facts.memory.quarantined:
-        return passed_over(f"quarantined: rolled back from at {clock(facts.memory.quarantined[revision.identity])}")
+    if refusal := _refused(revision, kept_out, avoid):
+        return passed_over(refusal)
     appraisal = appraise(stretch, facts, policy, now)
     if not appraisal.stable:
         return passed_over(appraisal.detail)
@@ -175,26 +204,78 @@ def _candidate(
         detail = f"{detail}, {requests:,} requests"
     if undigested := sorted(name for name, digest in revision.images.items() if digest is None):
         detail = f"{detail}; AWS recorded no image digest of {', '.join(undigested)}, the image's name stands in"
-    return Candidate(revision, "stable", detail, between=_between(facts, stretch, before), ran_until=stretch.until)
+    between = _deployed_since(facts, stretch.end(now))
+    return Candidate(revision, "stable", detail, between=between, ran_until=stretch.until)
 
 
-def _between(facts: Facts, stretch: Stretch, before: Deployment) -> tuple[Revision, ...]:
-    end = stretch.until or before.start
-    arns = {d.target: None for d in facts.deployments if end <= d.start < before.start}
-    return tuple(revision for arn in arns if (revision := facts.revision(arn)))
+def _recorded(record: KnownGood, facts: Facts, kept_out: dict[str, datetime], avoid: Revision | None) -> Candidate:
+    """What the ledger says of a revision, older than what AWS keeps perhaps."""
+    revision = record.revision
+    if refusal := _refused(revision, kept_out, avoid):
+        return Candidate(revision, "passed_over", refusal, ran_until=record.until)
+    detail = f"the ledger saw it serve without alarm from {clock(record.since)} to {clock(record.until)}"
+    if facts.service and facts.service.behind_load_balancer:
+        if not record.requests:
+            why = f"{detail}, but no request is recorded: a quiet time proves nothing"
+            return Candidate(revision, "passed_over", why, ran_until=record.until)
+        detail = f"{detail}, {record.requests:,} requests"
+    between = _deployed_since(facts, record.until)
+    if not _reaches_back_to(facts, record):
+        between = (None, *between)
+    return Candidate(revision, "stable", detail, between=between, ran_until=record.until)
 
 
-def _known_good(facts: Facts, seen: set[str], avoid: Revision | None) -> Iterator[Candidate]:
-    for record in sorted(facts.memory.known_good, key=lambda r: r.until, reverse=True):
-        identity = record.revision.identity
-        if identity is None or identity in seen or (avoid and identity == avoid.identity):
-            continue
-        if identity in facts.memory.quarantined:
-            continue
-        seen.add(identity)
-        requests = "" if record.requests is None else f", {record.requests:,} requests"
-        detail = f"the ledger saw it serve without alarm from {clock(record.since)} to {clock(record.until)}{requests}"
-        yield Candidate(record.revision, "stable", detail)
+def _refused(revision: Revision, kept_out: dict[str, datetime], avoid: Revision | None) -> str | None:
+    """Why a revision can be no target however well it ran."""
+    if revision.identity is None:
+        return "its task definition can no longer be described"
+    if avoid and revision.identity == avoid.identity:
+        return "it is what runs in the blamed deployment: the same content and image digests"
+    if revision.identity in kept_out:
+        return f"quarantined: rolled back from at {clock(kept_out[revision.identity])}"
+    return None
+
+
+def _each_once(newest_first: Iterator[Candidate]) -> tuple[Candidate, ...]:
+    """Nothing more is said of an identity once a stretch of it has proven it."""
+    proven: set[str | None] = set()
+    found = []
+    for candidate in newest_first:
+        if candidate.revision.identity is None or candidate.revision.identity not in proven:
+            found.append(candidate)
+        if candidate.verdict == "stable":
+            proven.add(candidate.revision.identity)
+    return tuple(found)
+
+
+def _deployed_since(facts: Facts, moment: datetime) -> tuple[Revision | None, ...]:
+    arns = dict.fromkeys(d.target for d in facts.deployments if d.start >= moment)
+    return tuple(facts.revision(arn) for arn in arns)
+
+
+def _reaches_back_to(facts: Facts, record: KnownGood) -> bool:
+    """Whether every deployment since a record is known: AWS forgets them after 90 days."""
+    if not facts.deployments:
+        return False
+    oldest = min(facts.deployments, key=lambda d: (d.start, d.arn))
+    sources = [facts.revision(arn) for arn in oldest.sources]
+    took_over = bool(sources) and all(s is not None and s.identity == record.revision.identity for s in sources)
+    return oldest.start <= record.until or took_over
+
+
+def _brought_by_person(stretch: Stretch, facts: Facts) -> bool:
+    automatic = {d.arn for r in facts.memory.rollbacks if r.automatic and (d := deployment_of(r, facts))}
+    return stretch.brought_by is not None and stretch.brought_by not in automatic
+
+
+def _may_be(facts: Facts, arn: str, wanted: Revision) -> bool:
+    """Whether a service revision has an identity, or could have it: it was not described, and its images do not differ."""
+    revision = facts.revision(arn)
+    if revision is None:
+        return True
+    if revision.identity is not None and wanted.identity is not None:
+        return revision.identity == wanted.identity
+    return dict(revision.images) == dict(wanted.images)
 
 
 def _of_sources(facts: Facts, deployment: Deployment, previous: Deployment | None) -> Iterator[Stretch]:
@@ -220,7 +301,7 @@ def _merge_restarts(facts: Facts, oldest_first: Sequence[Stretch]) -> list[Stret
             and restarts[last.until].target == stretch.revision
             and _same_identity(facts, last.revision, stretch.revision)
         ):
-            merged[-1] = Stretch(stretch.revision, last.since, stretch.until)
+            merged[-1] = Stretch(stretch.revision, last.since, stretch.until, last.brought_by)
         else:
             merged.append(stretch)
     return merged
@@ -233,9 +314,12 @@ def _same_identity(facts: Facts, one: str, other: str) -> bool:
     return bool(first and second and first.identity and first.identity == second.identity)
 
 
-def _history_covers(alarm: Alarm, since: datetime) -> bool:
+def _history_covers(alarm: Alarm, since: datetime, now: datetime) -> bool:
     """Whether what is known of an alarm tells all its times in ALARM after a moment: its history, or a calm that began before.
 
-    Before `history_from` its history was not asked, because none is kept that long: such time counts as unwatched.
+    Nothing is older than CloudWatch keeps history: such time counts as unwatched, not as unread.
     """
-    return alarm.spells is not None or (not alarm.in_alarm and alarm.since is not None and alarm.since <= since)
+    calm_since_then = not alarm.in_alarm and alarm.since is not None and alarm.since <= since
+    oldest_kept = max(since, now - HISTORY_KEPT)
+    reaches = alarm.history_from is not None and alarm.history_from <= oldest_kept
+    return calm_since_then or (alarm.spells is not None and reaches)
