@@ -7,7 +7,7 @@ stretches of service, going back until a stable revision is found or nothing is 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -29,7 +29,6 @@ PAGES = 5
 """Pages of 20 service deployments that are read before the search for a stable revision is given up."""
 
 STRETCHES_AT_ONCE = 2
-FLAPPING_LOOKS_BACK = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +185,9 @@ class Evidence:
             wanted = stretches[: asked + STRETCHES_AT_ONCE]
             self._read_past(draft, policy, facts, wanted, now)
             facts = self._as_facts(draft, look, trigger, now, ())
+            if ran_before := [s for s in stretches if s not in wanted and _is_newest(facts, s)]:
+                self._read_past(draft, policy, facts, [*wanted, *ran_before], now)
+                facts = self._as_facts(draft, look, trigger, now, ())
             if _has_target(facts, policy, now) or facts.memory.known_good:
                 return False
             if len(wanted) == len(stretches):
@@ -200,7 +202,6 @@ class Evidence:
         stretches: Sequence[stability.Stretch],
         now: datetime,
     ) -> None:
-        oldest = min((s.since for s in stretches), default=now)
         to_describe = {
             draft.revisions[arn].task_definition_arn
             for arn in _revisions_since(facts, min((s.until or now for s in stretches), default=now), stretches)
@@ -209,7 +210,7 @@ class Evidence:
         reads: dict[str, Callable[[], Any]] = {
             f"definition {arn}": partial(_definition, self.definitions, arn) for arn in sorted(to_describe)
         }
-        since = _history_from(facts, oldest, now)
+        since = _history_from(facts, stretches, now)
         alarms = Alarms(self.clients, self.names)
         for alarm in draft.alarms:
             if not _history_read(alarm, since):
@@ -256,13 +257,14 @@ class Evidence:
         self, red: Sequence[RedAlarm], draft: _Draft, policy: ServicePolicy, trigger: Trigger
     ) -> tuple[Neighbour, ...]:
         """Other services in trouble around this onset; whether they were deployed is asked only where enough of them are."""
-        own = next((a.onset for a in draft.alarms if a.name == trigger.alarm and a.onset), trigger.at)
+        fired = next((a.onset for a in draft.alarms if a.name == trigger.alarm and a.onset), trigger.at)
+        onsets = {fired, *(a.onset for a in draft.alarms if a.in_alarm and a.onset)}
         earliest: dict[ServiceKey, datetime] = {}
         for alarm in red:
             key = alarm.key.service
-            if key != policy.key and abs(alarm.onset - own) <= blame.SHARED_CAUSE_SPAN:
+            if key != policy.key and any(abs(alarm.onset - own) <= blame.SHARED_CAUSE_SPAN for own in onsets):
                 earliest[key] = min(alarm.onset, earliest.get(key, alarm.onset))
-        nearest = sorted(earliest, key=lambda k: (abs(earliest[k] - own), str(k)))[:NEIGHBOURS]
+        nearest = sorted(earliest, key=lambda k: (abs(earliest[k] - fired), str(k)))[:NEIGHBOURS]
         if len(nearest) < blame.services_for_shared_cause(self.protected_services, policy.policy):
             return tuple(Neighbour(key, earliest[key]) for key in nearest)
         changed = together({str(key): partial(self._was_deployed, key, earliest[key]) for key in nearest})
@@ -323,9 +325,18 @@ def _appearance(revision: Revision | None) -> tuple[str, tuple[tuple[str, str | 
     return (revision.task_definition_arn, tuple(sorted(revision.images.items()))) if revision else ("", ())
 
 
-def _history_from(facts: Facts, oldest: datetime, now: datetime) -> datetime:
-    flapping = facts.deployments[0].start - FLAPPING_LOOKS_BACK if facts.deployments else now
-    return max(min(oldest, flapping), now - stability.HISTORY_KEPT)
+def _is_newest(facts: Facts, stretch: stability.Stretch) -> bool:
+    """Whether what the newest deployment brought ran in a stretch before: then it matters how it fared."""
+    newest = facts.revision(facts.deployments[0].target) if facts.deployments else None
+    earlier = facts.revision(stretch.revision)
+    return bool(newest and earlier and newest.identity and newest.identity == earlier.identity)
+
+
+def _history_from(facts: Facts, stretches: Sequence[stability.Stretch], now: datetime) -> datetime:
+    """Far enough to tell how the stretches went, and whether an alarm flapped before whatever came after them."""
+    newest = [facts.deployments[0].start - blame.FLAPPING_SPAN] if facts.deployments else []
+    ends = [s.until - blame.FLAPPING_SPAN for s in stretches if s.until is not None]
+    return max(min([now, *newest, *ends, *(s.since for s in stretches)]), now - stability.HISTORY_KEPT)
 
 
 def _history_read(alarm: Alarm, since: datetime) -> bool:
