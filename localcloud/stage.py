@@ -136,6 +136,7 @@ class Stage:
     world: World
     actors: tuple[Actor, ...]
     digests: Mapping[str, str]  # of images, by `service:tag`
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     @property
     def actor(self) -> Actor:
@@ -172,7 +173,7 @@ class Stage:
         Raises:
             StageError: the function failed.
         """
-        answer = self._client("lambda").invoke(FunctionName=FUNCTION, Payload=json.dumps(payload))
+        answer = self.client("lambda").invoke(FunctionName=FUNCTION, Payload=json.dumps(payload))
         result: dict[str, Any] = json.loads(answer["Payload"].read())
         if "FunctionError" in answer:
             raise StageError(f"{FUNCTION}: {result}")
@@ -186,7 +187,7 @@ class Stage:
         """
         which = actor or self.actor
         name = f"{FUNCTION}/{which.cluster}/{which.name}/{signal}"
-        found = self._client("cloudwatch").describe_alarms(
+        found = self.client("cloudwatch").describe_alarms(
             AlarmNames=[name], AlarmTypes=["MetricAlarm", "CompositeAlarm"]
         )
         alarms: list[dict[str, Any]] = [*found["MetricAlarms"], *found["CompositeAlarms"]]
@@ -196,7 +197,7 @@ class Stage:
 
     def running(self, actor: Actor | None = None) -> dict[str, int]:
         """How many tasks run of each image, by its digest."""
-        which, ecs = actor or self.actor, self._client("ecs")
+        which, ecs = actor or self.actor, self.client("ecs")
         (service,) = ecs.describe_services(cluster=which.cluster, services=[which.name])["services"]
         tallies = {tally["arn"]: tally["runningTaskCount"] for tally in service["currentServiceRevisions"]}
         found = ecs.describe_service_revisions(serviceRevisionArns=list(tallies))["serviceRevisions"] if tallies else []
@@ -211,7 +212,7 @@ class Stage:
     def running_revision(self, actor: Actor | None = None) -> str:
         """The task definition that the service is set to run, as `auth-service:18`."""
         which = actor or self.actor
-        (service,) = self._client("ecs").describe_services(cluster=which.cluster, services=[which.name])["services"]
+        (service,) = self.client("ecs").describe_services(cluster=which.cluster, services=[which.name])["services"]
         return str(service["taskDefinition"]).rpartition("/")[2]
 
     def error_rates(self, since: datetime, actor: Actor | None = None) -> list[tuple[datetime, float]]:
@@ -226,7 +227,7 @@ class Stage:
              "Dimensions": dimensions}, "Period": 60, "Stat": "Sum"}}
             for key, name in (("requests", "RequestCount"), ("errors", "HTTPCode_Target_5XX_Count"))
         ]  # fmt: skip
-        answer = self._client("cloudwatch").get_metric_data(
+        answer = self.client("cloudwatch").get_metric_data(
             MetricDataQueries=queries, StartTime=since, EndTime=self.cloud.clock.now(), ScanBy="TimestampAscending"
         )
         series = {
@@ -247,12 +248,17 @@ class Stage:
 
     def ledger(self) -> list[dict[str, Any]]:
         """Every record of the ledger, as plain values; results and intents stay JSON text."""
-        environment = self._client("lambda").get_function_configuration(FunctionName=FUNCTION)["Environment"][
+        environment = self.client("lambda").get_function_configuration(FunctionName=FUNCTION)["Environment"][
             "Variables"
         ]
         read = TypeDeserializer().deserialize
-        pages = self._client("dynamodb").get_paginator("scan").paginate(TableName=environment["LEDGER_TABLE"])
+        pages = self.client("dynamodb").get_paginator("scan").paginate(TableName=environment["LEDGER_TABLE"])
         return [{key: read(value) for key, value in item.items()} for page in pages for item in page["Items"]]
+
+    def errors(self) -> list[str]:
+        """What the function's log says of the invocations that failed, oldest first."""
+        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{FUNCTION}")
+        return [e["message"] for page in pages for e in page["events"] if e["message"].startswith("[ERROR]")]
 
     def messages(self) -> list[dict[str, Any]]:
         """What was published to the topic, oldest first: `subject`, `email` (the letter) and `result` where it has one."""
@@ -263,15 +269,18 @@ class Stage:
     def _topic_arn(self) -> str:
         return f"arn:aws:sns:{self.cloud.region}:{self.cloud.account}:{FUNCTION}"
 
-    def _client(self, service: str) -> Any:
-        session: Any = self.cloud.session("stage")
-        return session.client(service)
+    def client(self, service: str) -> Any:
+        """A client for looking around; its calls are told apart by the access key "stage"."""
+        if service not in self._clients:  # a client takes a quarter of a second to make
+            session: Any = self.cloud.session("stage")
+            self._clients[service] = session.client(service)
+        return self._clients[service]
 
 
 def build(cloud: "Cloud", assembly: Path, actors: Sequence[Actor] = (AUTH,), until: datetime | None = None) -> Stage:
     """Set the scene: for two days each service ran revision 17, since then 18; 19 is registered, and bad.
 
-    It takes some eight days; with `until`, a further stretch of service ends there.
+    It takes some eight days, and a minute more; with `until`, that minute begins there.
 
     Raises:
         DeploymentFailedError: the stack could not be deployed.

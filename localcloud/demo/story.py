@@ -1,7 +1,8 @@
 """The story: a good build serves, a bad one goes out, the deployed function rolls it back. Told while it happens."""
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from rich.text import Text
 
 from localcloud import stage
 from localcloud.demo.plot import Mark, draw
-from localcloud.demo.watch import ALARM, CONTROLLER, ECS, TEAM, Moment, Watch
+from localcloud.demo.watch import ACTS, ALARM, CONTROLLER, ECS, TEAM, Moment, Watch
+from localcloud.functions import access_key
 from localcloud.server import Cloud
 from localcloud.stage import AUTH, BAD_REVISION, FUNCTION, GOOD_REVISION, Stage
 
@@ -54,18 +56,16 @@ class Story:
         """A service with eight days behind it."""
         with self._console.status("Deploying it to the local cloud, and letting eight days pass ..."):
             scene = stage.build(cloud, assembly)
-        alarms = sum(1 for _ in scene.cloud.session().client("cloudwatch").get_paginator("describe_alarms").paginate()
-                     for _ in _["MetricAlarms"])  # fmt: skip
+        alarms = scene.client("cloudwatch").describe_alarms()["MetricAlarms"]
         self._say(
             f"Deployed by CloudFormation to the local cloud ({cloud.endpoint}; nothing of this touches AWS): function "
-            f"[bold]{FUNCTION}[/], {alarms} alarms, 5 EventBridge rules, the ledger."
+            f"[bold]{FUNCTION}[/], {len(alarms)} alarms, 5 EventBridge rules, the ledger."
         )
         self._title("2  A good build serves")
         scene.passes(timedelta(minutes=1))
-        (service,) = scene.cloud.session().client("ecs").describe_services(
-            cluster=AUTH.cluster, services=[AUTH.name])["services"]  # fmt: skip
+        (tasks,) = scene.running().values()
         self._say(
-            f"[bold]{AUTH.name}:{GOOD_REVISION}[/] runs {service['runningCount']} tasks behind the load balancer, "
+            f"[bold]{AUTH.name}:{GOOD_REVISION}[/] runs {tasks} tasks behind the load balancer, "
             f"{AUTH.requests_per_minute:.0f} requests a minute, for six days. Alarm 5xx-rate: "
             f"{_state(scene.alarm_state())}."
         )
@@ -114,32 +114,38 @@ class Story:
     def _conclude(self, scene: Stage, record: dict[str, Any]) -> None:
         good = scene.digests[f"{AUTH.name}:v{GOOD_REVISION}"]
         running = scene.running()
-        acts = [c for c in scene.cloud.recorder.calls("ecs") if c.access_key == f"function-{FUNCTION}"
-                and c.operation in ("UpdateService", "StopServiceDeployment")]  # fmt: skip
+        acts = [
+            call
+            for call in scene.cloud.recorder.calls("ecs", access_key=access_key(FUNCTION))
+            if call.operation in ACTS
+        ]
         if running != {good: AUTH.desired}:
             raise StoryError(f"{AUTH.name} should run {AUTH.desired} tasks of {good}, but runs {running}")
         if record["state"] != "recovered":
             raise StoryError(f"the incident should be recovered, but is {record['state']}")
         if len(acts) != 1:
             raise StoryError(f"one rollback was asked for, {len(acts)} calls were made")
+        fired = next(mark for mark in _marks(self._told) if mark.letter == "A")
         self._console.rule(style="green")
         self._say(
             f"[bold green]Rolled back, and recovered.[/] {AUTH.name} runs {AUTH.desired} tasks of the good build's image again "
-            f"({good[:19]}..., the digest of v{GOOD_REVISION}), by one call of {acts[0].operation}."
+            f"({good[:19]}..., the digest of v{GOOD_REVISION}), by one call of {acts[0].operation}, "
+            f"{(acts[0].at - fired.at).total_seconds():.1f} s after the alarm."
         )
 
-    def _follow(self, scene: Stage, watch: Watch, awaited: str, seen: Any) -> None:
+    def _follow(self, scene: Stage, watch: Watch, awaited: str, seen: Callable[[], bool]) -> None:
         with self._console.status("") as status:
 
             def look() -> bool:
                 self._tell(watch.news())
                 status.update(_now(scene))
-                return bool(seen())
+                return seen()
 
             came = scene.until(look, within=PATIENCE, step=_STEP)
             self._tell(watch.news())
         if not came:
-            raise StoryError(f"waited {PATIENCE} of simulated time for {awaited}")
+            failed = f"; the function failed: {errors[-1]}" if (errors := scene.errors()) else ""
+            raise StoryError(f"waited {PATIENCE.seconds // 60} simulated minutes for {awaited}{failed}")
 
     def _tell(self, moments: Sequence[Moment]) -> None:
         for moment in moments:
@@ -149,7 +155,7 @@ class Story:
             line.add_column(no_wrap=True, style="dim")
             line.add_column(no_wrap=True, min_width=13, style=colour)
             line.add_column()
-            detail = f"  [dim]{escape(moment.detail)}[/]" if moment.detail else ""
+            detail = f" [dim]- {escape(moment.detail)}[/]" if moment.detail else ""
             line.add_row(f"{moment.at:%H:%M:%S}", moment.who, f"[bold]{escape(moment.what)}[/]{detail}")
             self._console.print(line)
             if moment.result and moment.result["incident_state"] == "open":
@@ -208,11 +214,7 @@ def _reasons(result: Any) -> Table:
 
 def _shorter(text: str) -> str:
     """Digests in full are for machines."""
-    words = (
-        word if "sha256:" not in word else f"{word.split('sha256:')[0]}sha256:{word.split('sha256:')[1][:8]}..."
-        for word in text.split(" ")
-    )
-    return " ".join(words)
+    return re.sub(r"(sha256:[0-9a-f]{8})[0-9a-f]+", r"\1...", text)
 
 
 def _marks(told: Sequence[Moment]) -> list[Mark]:
@@ -224,7 +226,7 @@ def _marks(told: Sequence[Moment]) -> list[Mark]:
     return [
         first("D", "bad deployment", [m for m in told if m.who == TEAM]),
         first("A", "alarm", [m for m in told if m.who == ALARM and m.what.endswith("→ ALARM")]),
-        first("R", "rollback", [m for m in told if m.who == CONTROLLER and m.what != "tells people"]),
+        first("R", "rollback", [m for m in told if m.who == CONTROLLER and m.what in ACTS]),
         first("✓", "recovery", [m for m in told if m.result and m.result["incident_state"] == "recovered"]),
     ]
 

@@ -1,13 +1,16 @@
 """What happens on the stage, as moments that can be told: from AWS's own events, the record of calls and the function's messages."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import Any
 
 from localcloud.functions import access_key
 from localcloud.stage import FUNCTION, Stage
 
+ACTS = ("UpdateService", "StopServiceDeployment")
 TEAM, ECS, ALARM, CONTROLLER = "team", "ECS", "CloudWatch", FUNCTION
 
 
@@ -51,6 +54,13 @@ class Watch:
             and (who := {access_key(FUNCTION): CONTROLLER, "team": TEAM}.get(call.access_key))
         ]
         moments += [
+            Moment(call.at, CONTROLLER, "claims the incident", "the intent is in the ledger before the act")
+            for call in calls
+            if call.operation == "PutItem"
+            and call.status == HTTPStatus.OK
+            and call.parameters["Item"].get("state") == {"S": "claimed"}
+        ]
+        moments += [
             Moment(call.at, CONTROLLER, "StopServiceDeployment", "ECS is to restore the revision before")
             for call in calls
             if call.operation == "StopServiceDeployment" and call.access_key == access_key(FUNCTION)
@@ -66,8 +76,7 @@ class Watch:
             signal = str(detail["alarmName"]).rpartition("/")[2]
             at = datetime.fromisoformat(detail["state"]["timestamp"]).astimezone(UTC)
             change = f"{detail['previousState']['value']} → {detail['state']['value']}"
-            reason = detail["state"]["reason"] if detail["state"]["value"] == "ALARM" else ""
-            return Moment(at, ALARM, f"{signal}: {change}", reason)
+            return Moment(at, ALARM, f"{signal}: {change}", _datapoints(detail["state"]))
         if event["detail-type"] == "ECS Deployment State Change":
             word = str(detail["eventName"]).rpartition("_")[2].lower().replace("progress", "started")
             at = datetime.fromisoformat(event["time"])
@@ -82,3 +91,12 @@ class Watch:
             Moment(at, CONTROLLER, "tells people", message["subject"], message["result"])
             for at, message in zip(published, results, strict=True)
         ]
+
+
+def _datapoints(state: Mapping[str, Any]) -> str:
+    """What made an alarm fire, without the length of CloudWatch's own sentence."""
+    if state["value"] != "ALARM" or "reasonData" not in state:
+        return ""
+    data = json.loads(state["reasonData"])
+    values = ", ".join(f"{value:.0f}" for value in reversed(data.get("recentDatapoints", [])))
+    return f"{values} by the minute; the threshold is {data['threshold']:g}"
