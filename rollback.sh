@@ -38,7 +38,7 @@ json() {
 
 # The first string of a key in the answer; the keys of the result itself come before all nested ones.
 field() {
-  LC_ALL=C grep -oE "\"$1\": *\"([^\"\\\\]|\\\\.)*\"" "$answer" | head -n 1 | LC_ALL=C sed -E 's/^"[a-z_]+": *"(.*)"$/\1/' | unescaped
+  LC_ALL=C grep -oE "\"$1\": *\"([^\"\\\\]|\\\\.)*\"" "$answer" | head -n 1 | LC_ALL=C sed -E 's/^"[A-Za-z_]+": *"(.*)"$/\1/' | unescaped
 }
 
 unescaped() { LC_ALL=C sed -e 's/\\n/ /g' -e 's/\\"/"/g' -e 's/\\\\/\\/g'; }

@@ -69,13 +69,6 @@ def neighbour(number: int) -> Actor:
     return Actor(name=f"neighbour-{number}", target_group=f"targetgroup/neighbour-{number}/{number:016x}")
 
 
-def forget_aws_of_the_user() -> None:
-    """Take away what could lead this process to the real AWS: the variables and the files of whoever runs it."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
-    os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-
-
 class SynthesisError(Exception):
     """`app.py` did not make a cloud assembly; the message is what it said."""
 

@@ -1,0 +1,140 @@
+"""rollback.sh with the real aws command, against the deployed stack."""
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from localcloud.stage import Stage
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+SCRIPT = PROJECT / "rollback.sh"
+
+pytestmark = pytest.mark.xdist_group("rollback.sh")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What the script ended with: exit code, standard output, standard error."""
+
+    code: int
+    out: str
+    err: str
+
+
+def run(stage: Stage, home: Path, *arguments: str, **environment: str) -> Said:
+    """Without a terminal, and with no AWS settings but those of the local cloud."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.defpath])
+    settings = {"PATH": path, "HOME": str(home), "TMPDIR": str(home)} | stage.cloud.environment("person") | environment
+    done = subprocess.run(
+        [str(SCRIPT), *arguments],
+        env={name: value for name, value in settings.items() if value},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    return Said(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_person_rolls_back(scene: Callable[..., Stage], tmp_path: Path) -> None:
+    stage = scene()
+    good = {stage.digests["auth-service:v18"]: 4}
+    stage.deploy_bad()
+    stage.passes(timedelta(minutes=2))
+
+    refused = run(stage, tmp_path, "auth-service")
+    assert refused.code == 2
+    assert "--plan or --yes" in refused.err
+
+    planned = run(stage, tmp_path, "auth-service", "--plan")
+    assert planned.code == 0, planned
+    assert planned.out.startswith("Plan: auth-service would be rolled back from auth-service:19 to auth-service:18")
+    assert stage.running_revision() == "auth-service:19"
+
+    assert declined(stage, tmp_path).endswith("Nothing was changed.")
+    assert stage.running_revision() == "auth-service:19"
+
+    reason = 'it\'s "down" \\ $(touch pwned) `id`\nsecond line, ü'
+    acted = run(stage, tmp_path, "auth-service", "18", "--yes", "--reason", reason)
+    assert acted.code == 0, acted
+    assert acted.out.startswith("Rolled back: auth-service rolled back from auth-service:19 to auth-service:18")
+    stage.passes(timedelta(minutes=2))
+    assert stage.running() == good
+    (record,) = stage.incidents()
+    assert 'it\'s \\"down\\" \\\\ $(touch pwned) `id` second line, \\u00fc' in record["intent"]
+
+    again = run(stage, tmp_path, "auth-service", "auth-service:18", "--yes")
+    assert again.code == 0, again
+    assert again.out.startswith("Nothing to do: ")
+    assert list(tmp_path.iterdir()) == [], "it leaves no files"
+
+
+def declined(stage: Stage, home: Path) -> str:
+    """What is on a terminal after the question was answered with no."""
+    controller, terminal = pty.openpty()
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.defpath])
+    settings = {"PATH": path, "HOME": str(home), "TMPDIR": str(home)} | stage.cloud.environment("person")
+    with subprocess.Popen(
+        [str(SCRIPT), "auth-service"], env=settings, stdin=terminal, stdout=subprocess.PIPE, text=True
+    ) as process:
+        os.write(controller, b"n\n")
+        out, _ = process.communicate(timeout=120)
+    os.close(controller)
+    os.close(terminal)
+    assert process.returncode == 2
+    assert "Plan: " in out
+    assert "Roll back now? [y/N]" in out
+    return out.strip()
+
+
+def test_what_goes_wrong_is_said(scene: Callable[..., Stage], tmp_path: Path) -> None:
+    stage = scene()
+
+    rejected = run(stage, tmp_path, "auth-service", "99", "--yes")
+    assert rejected.code == 2
+    assert 'Rejected: revision: "99" given' in rejected.err
+
+    unknown = run(stage, tmp_path, "nobody", "--yes")
+    assert unknown.code == 2
+    assert "has no policy parameter" in unknown.out
+
+    not_deployed = run(stage, tmp_path, "auth-service", "--yes", "--name", "blue")
+    assert not_deployed.code == 1
+    assert "There is no function auto-rollback-blue" in not_deployed.err
+
+    anonymous = run(stage, tmp_path, "auth-service", "--yes", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+    assert anonymous.code == 1
+    assert "AWS credentials are missing" in anonymous.err
+
+    without_aws = run(stage, tmp_path, "auth-service", "--yes", PATH=os.defpath)
+    assert without_aws.code == 1
+    assert "The aws command is missing" in without_aws.err
+
+    stage.client("lambda").update_function_configuration(
+        FunctionName="auto-rollback", Handler="autorollback.missing.handle"
+    )
+    broken = run(stage, tmp_path, "auth-service", "--yes")
+    assert broken.code == 1
+    assert "The function failed: Runtime.ImportModuleError" in broken.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        pytest.param(["auth-service", "--force"], "Unknown option --force", id="an option that does not exist"),
+        pytest.param(["auth-service", "18", "19"], "what is 19?", id="one word too many"),
+        pytest.param(["auth-service", "--reason"], "--reason needs a value", id="an option without its value"),
+    ],
+)
+def test_a_command_line_that_is_not_understood_does_nothing(arguments: list[str], said: str) -> None:
+    done = subprocess.run([str(SCRIPT), *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert said in done.stderr
