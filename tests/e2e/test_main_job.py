@@ -18,15 +18,20 @@ def minutes(number: float) -> timedelta:
     return timedelta(minutes=number)
 
 
-def updates(stage: Stage) -> list[str]:
-    """What the function deployed, as `family:revision`."""
-    calls = stage.cloud.recorder.calls("ecs", "UpdateService", functions.access_key(FUNCTION))
-    return [str(call.parameters["taskDefinition"]).rpartition("/")[2] for call in calls]
+def acts(stage: Stage) -> list[str]:
+    """What the function did to the service: `family:revision` that it deployed, or that it had ECS stop a deployment."""
+    calls = stage.cloud.recorder.calls(access_key=functions.access_key(FUNCTION))
+    return [
+        str(call.parameters.get("taskDefinition", "stopped")).rpartition("/")[2]
+        for call in calls
+        if call.operation in ("UpdateService", "StopServiceDeployment")
+    ]
 
 
 def last_verdict(stage: Stage) -> dict[str, Any]:
     """What people were told last."""
-    return [message["result"] for message in stage.messages() if message["result"]][-1]
+    verdict: dict[str, Any] = [message["result"] for message in stage.messages() if message["result"]][-1]
+    return verdict
 
 
 def alarm_event(stage: Stage, signal: str) -> dict[str, Any]:
@@ -53,8 +58,8 @@ def test_a_bad_deployment_is_rolled_back_to_the_digest_that_ran_and_its_recovery
     stage = scene()
     good = stage.running()
     stage.deploy_bad()
-    assert stage.until(lambda: bool(updates(stage)), within=minutes(10))
-    assert updates(stage) == ["auth-service:18"]
+    assert stage.until(lambda: bool(acts(stage)), within=minutes(10))
+    assert acts(stage) == ["auth-service:18"]
     verdict = last_verdict(stage)
     assert (verdict["outcome"], verdict["reason"]) == ("rolled_back", "alarm_after_deployment")
     assert verdict["from"]["task_definition"] == "auth-service:19"
@@ -64,7 +69,7 @@ def test_a_bad_deployment_is_rolled_back_to_the_digest_that_ran_and_its_recovery
     (incident,) = stage.invoke({"action": "history", "service": "auth-service"})["incidents"]
     assert incident["incident_state"] == "recovered"
     assert incident["opened_at"] < incident["closed_at"]
-    assert updates(stage) == ["auth-service:18"], "the recovery is no reason to act again"
+    assert acts(stage) == ["auth-service:18"], "the recovery is no reason to act again"
 
 
 def test_three_alarms_of_one_incident_each_delivered_twice_at_once_make_one_rollback(scene: Scene) -> None:
@@ -89,7 +94,7 @@ def test_three_alarms_of_one_incident_each_delivered_twice_at_once_make_one_roll
 
     with ThreadPoolExecutor(6) as pool:
         outcomes = list(pool.map(deliver, events * 2))
-    assert updates(stage) == ["auth-service:18"]
+    assert acts(stage) == ["auth-service:18"]
     assert sorted(o["outcome"] for o in outcomes) == ["ignored"] * 5 + ["rolled_back"]
     assert {o["reason"] for o in outcomes if o["outcome"] == "ignored"} <= {"already_handled"}
     assert len(stage.incidents()) == 1
@@ -119,7 +124,7 @@ def test_a_person_rolls_back_by_service_alone_or_to_a_revision_they_name(scene: 
     stage.passes(minutes(3))
     by_name = stage.invoke({"service": "auth-service", "cluster": "my-cluster", "revision": "auth-service:17"})
     assert (by_name["outcome"], by_name["reason"]) == ("rolled_back", "requested")
-    assert updates(stage) == ["auth-service:18", "auth-service:17"]
+    assert acts(stage) == ["auth-service:18", "auth-service:17"]
     again = stage.invoke({"service": "auth-service", "revision": 17})
     assert (again["outcome"], again["reason"]) == ("ignored", "already_running")
 
@@ -134,7 +139,7 @@ def test_trouble_61_minutes_after_the_deployment_is_held(scene: Scene) -> None:
     stage.passes(minutes(6))
     verdict = last_verdict(stage)
     assert (verdict["outcome"], verdict["reason"]) == ("held", "no_recent_deployment")
-    assert updates(stage) == []
+    assert acts(stage) == []
 
 
 def test_a_deployment_into_a_red_alarm_is_not_blamed_for_it(scene: Scene) -> None:
@@ -145,7 +150,7 @@ def test_a_deployment_into_a_red_alarm_is_not_blamed_for_it(scene: Scene) -> Non
     stage.passes(minutes(4))
     verdict = last_verdict(stage)
     assert (verdict["outcome"], verdict["reason"]) == ("held", "alarm_predates_deployment")
-    assert updates(stage) == []
+    assert acts(stage) == []
 
 
 def test_in_mode_observe_it_says_what_it_would_do_once_and_does_nothing(scene: Scene) -> None:
@@ -154,7 +159,7 @@ def test_in_mode_observe_it_says_what_it_would_do_once_and_does_nothing(scene: S
     stage.passes(minutes(12))
     told = [message["result"] for message in stage.messages() if message["result"]]
     assert [(t["outcome"], t["reason"]) for t in told] == [("would_roll_back", "alarm_after_deployment")]
-    assert updates(stage) == []
+    assert acts(stage) == []
     assert stage.running_revision() == "auth-service:19"
 
 
@@ -166,12 +171,12 @@ def test_a_service_without_policy_is_left_alone(scene: Scene) -> None:
     stage.until(lambda: stage.alarm_state() == "ALARM", within=minutes(10))
     assert stage.invoke(alarm_event(stage, "5xx-rate"))["reason"] == "unprotected_service"
     assert stage.invoke({"service": "auth-service"})["reason"] == "unprotected_service"
-    assert updates(stage) == []
+    assert acts(stage) == []
 
 
 def test_a_policy_edited_into_nonsense_fails_the_invocation_and_reaches_the_dead_letter_queue(scene: Scene) -> None:
     stage = scene()
-    ssm, sqs = (stage.cloud.session().client(name) for name in ("ssm", "sqs"))
+    ssm, sqs = stage.cloud.session().client("ssm"), stage.cloud.session().client("sqs")
     parameter = "/auto-rollback/my-cluster/auth-service"
     document = json.loads(ssm.get_parameter(Name=parameter)["Parameter"]["Value"])
     ssm.put_parameter(Name=parameter, Value=json.dumps(document | {"window_minutes": "soon"}), Overwrite=True)
@@ -185,7 +190,7 @@ def test_a_policy_edited_into_nonsense_fails_the_invocation_and_reaches_the_dead
         error
         == f'parameter {parameter}.window_minutes: "soon" given; allowed: a whole number of minutes from 1 to 10080'
     )
-    assert updates(stage) == []
+    assert acts(stage) == []
 
 
 def test_the_first_deployment_of_a_service_has_nothing_to_go_back_to(scene: Scene) -> None:
@@ -202,4 +207,4 @@ def test_the_first_deployment_of_a_service_has_nothing_to_go_back_to(scene: Scen
     stage.passes(minutes(8))
     verdict = last_verdict(stage)
     assert (verdict["outcome"], verdict["reason"]) == ("held", "no_stable_revision")
-    assert updates(stage) == []
+    assert acts(stage) == []
