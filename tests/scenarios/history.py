@@ -1,0 +1,290 @@
+"""Incidents, told: what was deployed, what fired, what the ledger remembers. Everything not told was calm and readable."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from autorollback.decision.decide import decide
+from autorollback.decision.model import (
+    Alarm,
+    Controller,
+    Deployment,
+    Facts,
+    Judgement,
+    KnownGood,
+    Memory,
+    Neighbour,
+    PastRollback,
+    Revision,
+    RollBack,
+    Service,
+    Spell,
+    Status,
+    Trigger,
+    TriggerKind,
+)
+from autorollback.naming import ServiceKey
+from autorollback.policy import Policy
+
+NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
+ARN = "arn:aws:ecs:eu-central-1:111122223333"
+SIGNALS = ("5xx-rate", "latency", "unhealthy-targets")
+REQUIRED = {"families": ("auth-*",), "task_roles": ("auth-*",)}
+
+
+def seconds(n: float) -> timedelta:
+    return timedelta(seconds=n)
+
+
+def minutes(n: float) -> timedelta:
+    return timedelta(minutes=n)
+
+
+def hours(n: float) -> timedelta:
+    return timedelta(hours=n)
+
+
+def days(n: float) -> timedelta:
+    return timedelta(days=n)
+
+
+@dataclass(slots=True)
+class History:
+    """The story of one service up to now; each call tells one thing more and returns the story."""
+
+    policy: Policy = field(default_factory=lambda: Policy(**REQUIRED))
+    service: Service = field(
+        default_factory=lambda: Service(
+            arn=f"{ARN}:service/shop/auth",
+            active=True,
+            status="ACTIVE",
+            desired=4,
+            running=4,
+            controller=Controller.ECS,
+            task_definition=f"{ARN}:task-definition/auth:1",
+            target_groups=("arn:aws:elasticloadbalancing:eu-central-1:111122223333:targetgroup/auth/943f017f100becff",),
+        )
+    )
+    deployments: list[Deployment] = field(default_factory=list)
+    revisions: dict[str, Revision] = field(default_factory=dict)
+    requests: dict[str, int | None] = field(default_factory=dict)
+    alarms: dict[str, Alarm] = field(default_factory=dict)
+    neighbours: list[Neighbour] = field(default_factory=list)
+    fleet: int = 20
+    memory: Memory = field(default_factory=Memory)
+    trigger: Trigger | None = None
+    now: datetime = NOW
+
+    def __post_init__(self) -> None:
+        for signal in SIGNALS:
+            self.watched_by(signal)
+
+    def under(self, **policy: object) -> "History":
+        """Judged by a policy that differs from the defaults."""
+        self.policy = replace(self.policy, **policy)  # type: ignore[arg-type] # the keys are Policy's own
+        return self
+
+    def serving(self, **changed: object) -> "History":
+        """The service as it is now."""
+        self.service = replace(self.service, **changed)  # type: ignore[arg-type] # the keys are Service's own
+        return self
+
+    def without_load_balancer(self) -> "History":
+        self.requests = dict.fromkeys(self.requests)
+        return self.serving(target_groups=())
+
+    def deployed(
+        self,
+        build: str,
+        *,
+        ago: timedelta,
+        took: timedelta = timedelta(minutes=2),
+        status: Status = Status.SUCCESSFUL,
+        settings: Mapping[str, str] | None = None,
+        irreversible: bool = False,
+        requests: int | None = 5000,
+    ) -> "History":
+        """A deployment that finished `ago` before now, or began so long ago where it is in progress.
+
+        The same build is the same identity. What ran before is its source; a rollback by ECS returns to that.
+        """
+        number = len(self.deployments) + 1
+        arn, ran = f"{ARN}:service-revision/shop/auth/{number}", self._running()
+        started = NOW - ago - (timedelta() if status.in_progress else took)
+        before = self.revisions[ran].settings if ran else {}
+        self.revisions[arn] = Revision(
+            arn=arn,
+            task_definition=f"auth:{build}",
+            task_definition_arn=f"{ARN}:task-definition/auth:{build}",
+            created_at=started,
+            images={"app": f"sha256:{build}"},
+            identity=build,
+            settings=before if settings is None else settings,
+            irreversible=irreversible,
+        )
+        self.requests[arn] = requests
+        self.deployments.append(
+            Deployment(
+                arn=f"{ARN}:service-deployment/shop/auth/{number}",
+                status=status,
+                created_at=started,
+                started_at=started,
+                finished_at=None if status.in_progress else NOW - ago,
+                target=arn,
+                sources=(ran,) if ran else (),
+                rollback_revision=ran if status.is_rollback else None,
+            )
+        )
+        return self
+
+    def watched_by(self, signal: str, *, since: timedelta = timedelta(days=90)) -> "History":
+        """An alarm that has been there so long, calm."""
+        self.alarms[signal] = Alarm(
+            f"auto-rollback/shop/auth/{signal}",
+            signal,
+            in_alarm=False,
+            since=NOW - since,
+            spells=(),
+            history_from=NOW - days(30),
+            first_trace=NOW - since,
+        )
+        return self
+
+    def unwatched_until(self, ago: timedelta) -> "History":
+        """The alarms exist only since then."""
+        for signal in self.alarms:
+            self.watched_by(signal, since=ago)
+        return self
+
+    def was_red(self, signal: str, *, ago: timedelta, lasted: timedelta = timedelta(minutes=5)) -> "History":
+        """An alarm was in ALARM for a while, from so long ago."""
+        alarm, spell = self.alarms[signal], Spell(NOW - ago, NOW - ago + lasted)
+        spells = tuple(sorted((*(alarm.spells or ()), spell), key=lambda s: s.since))
+        self.alarms[signal] = replace(alarm, spells=spells, since=NOW - ago + lasted)
+        return self
+
+    def alarm(
+        self,
+        signal: str,
+        *,
+        onset: timedelta,
+        fired: timedelta | None = None,
+        last_breach: timedelta = timedelta(minutes=1),
+        trigger: bool = True,
+    ) -> "History":
+        """An alarm that is in ALARM: the trouble began `onset` ago, it fired up to three minutes later."""
+        alarm = self.alarms[signal]
+        since = NOW - (max(onset - minutes(3), timedelta()) if fired is None else fired)
+        self.alarms[signal] = replace(
+            alarm,
+            in_alarm=True,
+            since=since,
+            onset=NOW - onset,
+            last_breach=NOW - last_breach,
+            spells=(*(alarm.spells or ()), Spell(since)),
+        )
+        if trigger:
+            self.trigger = Trigger(TriggerKind.ALARM, since, alarm.name)
+        return self
+
+    def event(self, kind: TriggerKind, *, ago: timedelta = timedelta(seconds=20), overdue: bool = False) -> "History":
+        """An ECS event, so long ago; or the sweep's question where ECS has not done what it was to do."""
+        self.trigger = Trigger(kind, NOW - ago, overdue=overdue)
+        return self
+
+    def muted(self, by: str) -> "History":
+        assert self.trigger is not None
+        self.trigger = replace(self.trigger, muted=by)
+        return self
+
+    def neighbour(self, name: str, *, onset: timedelta, changed: bool | None = False) -> "History":
+        """Another protected service is in trouble since so long ago."""
+        self.neighbours.append(Neighbour(ServiceKey("shop", name), NOW - onset, changed))
+        return self
+
+    def rolled_back(
+        self,
+        build: str,
+        *,
+        ago: timedelta,
+        automatic: bool = True,
+        pins: bool = False,
+        is_open: bool = False,
+        deployment: str | None = None,
+    ) -> "History":
+        """The ledger remembers a rollback to a build, started so long ago (its deployment is told apart from it)."""
+        past = PastRollback(
+            f"incident-{len(self.memory.rollbacks)}",
+            NOW - ago,
+            automatic=automatic,
+            pins=pins,
+            is_open=is_open,
+            to_task_definition=f"auth:{build}",
+            deployed=f"{ARN}:task-definition/auth:{build}",
+            deployment=deployment,
+        )
+        self.memory = replace(self.memory, rollbacks=(*self.memory.rollbacks, past))
+        return self
+
+    def quarantined(self, build: str, *, ago: timedelta) -> "History":
+        self.memory = replace(self.memory, quarantined={**self.memory.quarantined, build: NOW - ago})
+        return self
+
+    def paused_for(self, duration: timedelta) -> "History":
+        self.memory = replace(self.memory, paused_until=NOW + duration)
+        return self
+
+    def known_good(self, build: str, *, since: timedelta, until: timedelta, requests: int | None = 9000) -> "History":
+        """The ledger saw a build run well then; AWS may have forgotten it."""
+        revision = Revision(
+            arn=f"{ARN}:service-revision/shop/auth/good-{build}",
+            task_definition=f"auth:{build}",
+            task_definition_arn=f"{ARN}:task-definition/auth:{build}",
+            created_at=NOW - since,
+            images={"app": f"sha256:{build}"},
+            identity=build,
+        )
+        record = KnownGood(revision, NOW - since, NOW - until, requests)
+        self.memory = replace(self.memory, known_good=(*self.memory.known_good, record))
+        return self
+
+    def facts(self) -> Facts:
+        assert self.trigger is not None, "tell what asked for the judgement"
+        return Facts(
+            service=self.service,
+            trigger=self.trigger,
+            deployments=tuple(reversed(self.deployments)),
+            revisions=self.revisions,
+            alarms=tuple(self.alarms.values()),
+            neighbours=tuple(self.neighbours),
+            protected_services=self.fleet,
+            requests=self.requests,
+            memory=self.memory,
+        )
+
+    def judged(self) -> Judgement:
+        return decide(self.facts(), self.policy, self.now)
+
+    def reason(self) -> str:
+        return self.judged().verdict.reason.value
+
+    def target(self) -> str | None:
+        """The build that is gone back to; None where the verdict is another."""
+        verdict = self.judged().verdict
+        return verdict.candidates[0].revision.identity if isinstance(verdict, RollBack) else None
+
+    def _running(self) -> str | None:
+        for deployment in reversed(self.deployments):
+            if deployment.leaves:
+                return deployment.leaves
+        return None
+
+
+def incident() -> History:
+    """A service of four tasks behind a load balancer, three calm alarms, twenty protected services."""
+    return History()
+
+
+def bad_deployment(*, ago: timedelta = timedelta(minutes=9), onset: timedelta = timedelta(minutes=6)) -> History:
+    """The plain case: v1 served for days, v2 came, errors followed."""
+    return incident().deployed("v1", ago=days(6)).deployed("v2", ago=ago).alarm("5xx-rate", onset=onset)

@@ -1,0 +1,406 @@
+"""Is this deployment to blame? Each rule from both sides, and on its edges."""
+
+import pytest
+from history import History, bad_deployment, days, hours, incident, minutes, seconds
+
+from autorollback.decision.model import Controller, Status, TriggerKind
+from autorollback.policy import Mode
+
+
+def told(story: History, reason: str, target: str | None = None) -> None:
+    """The story is judged so, and goes back to that build (or to none)."""
+    judgement = story.judged()
+    assert (judgement.verdict.reason.value, story.target()) == (reason, target), judgement.verdict.detail
+    assert judgement.evidence[-1].rule == reason, "the last evidence is the rule that spoke"
+
+
+def test_an_alarm_after_a_deployment_rolls_it_back():
+    told(bad_deployment(), "alarm_after_deployment", "v1")
+
+
+@pytest.mark.parametrize(
+    ("story", "reason"),
+    [
+        pytest.param(bad_deployment().muted("by a mute rule"), "muted", id="actions are muted"),
+        pytest.param(bad_deployment().under(mode=Mode.OFF), "paused", id="mode off"),
+        pytest.param(bad_deployment().paused_for(seconds(1)), "paused", id="a pause that is running"),
+        pytest.param(bad_deployment().paused_for(seconds(0)), "alarm_after_deployment", id="a pause that is over"),
+        pytest.param(bad_deployment().under(mode=Mode.OBSERVE), "alarm_after_deployment", id="observe is judged alike"),
+        pytest.param(bad_deployment().watched_by("5xx-rate"), "no_longer_in_alarm", id="the alarm is OK by now"),
+        pytest.param(bad_deployment().serving(active=False, status="DRAINING"), "service_inactive", id="draining"),
+        pytest.param(bad_deployment().serving(desired=0), "service_inactive", id="scaled to zero"),
+        pytest.param(
+            bad_deployment().serving(controller=Controller.EXTERNAL),
+            "unsupported_deployment_controller",
+            id="an external controller",
+        ),
+        pytest.param(incident().alarm("latency", onset=minutes(4)), "no_recent_deployment", id="never deployed"),
+    ],
+)
+def test_what_is_asked_before_anybody_is_suspected(story, reason):
+    assert story.reason() == reason
+
+
+@pytest.mark.parametrize(
+    ("finished", "reason"),
+    [
+        pytest.param(minutes(60), "alarm_after_deployment", id="finished 60 min before the trouble: on the edge"),
+        pytest.param(minutes(60) + seconds(1), "no_recent_deployment", id="finished a second longer before"),
+        pytest.param(days(3), "no_recent_deployment", id="finished days before"),
+    ],
+)
+def test_only_a_recent_deployment_is_suspect(finished, reason):
+    assert bad_deployment(ago=minutes(6) + finished).reason() == reason
+
+
+def test_an_event_that_comes_an_hour_late_is_judged_by_when_the_trouble_began():
+    told(bad_deployment(ago=minutes(100), onset=minutes(95)), "alarm_after_deployment", "v1")
+
+
+def test_a_deployment_in_progress_is_suspect_however_long_it_takes():
+    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=hours(5), status=Status.IN_PROGRESS)
+    told(story.alarm("5xx-rate", onset=minutes(5)), "alarm_after_deployment", "v1")
+
+
+@pytest.mark.parametrize("status", [Status.STOPPED, Status.ROLLBACK_FAILED])
+def test_nobody_else_is_in_charge_of_a_deployment_that_ended_badly(status):
+    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9), status=status)
+    told(story.alarm("5xx-rate", onset=minutes(6)), "alarm_after_deployment", "v1")
+
+
+@pytest.mark.parametrize("status", [Status.ROLLBACK_REQUESTED, Status.ROLLBACK_IN_PROGRESS, Status.ROLLBACK_SUCCESSFUL])
+def test_what_ecs_rolls_back_is_left_to_ecs(status):
+    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9), status=status)
+    told(story.alarm("5xx-rate", onset=minutes(6)), "deployment_is_a_rollback")
+
+
+class TestRestarts:
+    def test_a_restart_of_what_was_stable_is_not_to_blame(self):
+        story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6)).deployed("v1", ago=minutes(9))
+        told(story.alarm("5xx-rate", onset=minutes(6)), "only_settings_changed")
+
+    def test_nor_while_it_is_in_progress(self):
+        story = incident().deployed("v1", ago=days(6)).deployed("v1", ago=hours(2), status=Status.IN_PROGRESS)
+        told(story.alarm("5xx-rate", onset=minutes(6)), "only_settings_changed")
+
+    def test_a_restart_of_what_is_new_is_passed_over(self):
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(20)).deployed("v2", ago=minutes(9))
+        told(story.alarm("5xx-rate", onset=minutes(6)), "alarm_after_deployment", "v1")
+
+    def test_a_restart_of_long_ago_explains_nothing(self):
+        story = incident().deployed("v1", ago=days(6)).deployed("v1", ago=hours(2))
+        told(story.alarm("5xx-rate", onset=minutes(6)), "no_recent_deployment")
+
+    def test_a_restart_after_the_onset_does_not_shield_what_caused_it(self):
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(20)).deployed("v2", ago=minutes(5))
+        told(story.alarm("5xx-rate", onset=minutes(15)), "alarm_after_deployment", "v1")
+
+
+class TestSettings:
+    OLD, NEW = {"networkConfiguration": "subnet-a"}, {"networkConfiguration": "subnet-b"}
+
+    def test_changed_settings_are_no_change_of_the_revision(self):
+        story = incident().deployed("v1", ago=days(6), settings=self.OLD)
+        story.deployed("v1", ago=minutes(9), settings=self.NEW).alarm("5xx-rate", onset=minutes(6))
+        told(story, "only_settings_changed")
+        assert "networkConfiguration" in story.judged().verdict.detail
+
+    def test_while_in_progress_they_can_be_stopped_and_ecs_brings_them_back(self):
+        story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6), settings=self.OLD)
+        story.deployed("v1", ago=minutes(9), settings=self.NEW, status=Status.IN_PROGRESS)
+        told(story.alarm("5xx-rate", onset=minutes(6)), "alarm_after_deployment", "v1")
+
+    def test_settings_changed_together_with_the_revision_are_a_change_of_the_revision(self):
+        story = incident().deployed("v1", ago=days(6), settings=self.OLD)
+        story.deployed("v2", ago=minutes(9), settings=self.NEW).alarm("5xx-rate", onset=minutes(6))
+        told(story, "alarm_after_deployment", "v1")
+
+
+class TestRollbacks:
+    def story(self):
+        """v2 was rolled back to v1, and there is trouble again."""
+        story = incident().deployed("v0", ago=days(20)).deployed("v1", ago=days(6))
+        story.deployed("v2", ago=minutes(30)).deployed("v1", ago=minutes(10))
+        return story.alarm("5xx-rate", onset=minutes(5))
+
+    def test_a_return_to_what_had_been_stable_is_a_persons_own_rollback(self):
+        told(self.story(), "deployment_is_a_rollback")
+
+    def test_a_return_to_what_had_failed_before_is_a_deployment_like_any_other(self):
+        story = incident().deployed("v0", ago=days(20)).deployed("v1", ago=days(6)).deployed("v0", ago=days(5.9))
+        story.was_red("5xx-rate", ago=days(5.95), lasted=hours(1)).deployed("v1", ago=minutes(10))
+        told(story.alarm("5xx-rate", onset=minutes(5)), "alarm_after_deployment", "v0")
+
+    def test_this_controllers_own_rollback_is_not_rolled_back(self):
+        story = incident().deployed("v1", ago=minutes(50)).deployed("v2", ago=minutes(30))
+        story.deployed("v1", ago=minutes(10)).rolled_back("v1", ago=minutes(12)).alarm("latency", onset=minutes(5))
+        told(story, "deployment_is_a_rollback")
+
+    def test_further_alarms_wait_while_its_recovery_is_watched(self):
+        told(self.story().rolled_back("v1", ago=minutes(12), is_open=True), "already_handled")
+
+    def test_what_a_person_named_is_theirs(self):
+        story = self.story().rolled_back("v1", ago=minutes(12), automatic=False, pins=True, is_open=True)
+        told(story, "pinned_by_human")
+
+    def test_a_restart_of_it_is_theirs_as_well(self):
+        story = self.story().rolled_back("v1", ago=minutes(12), automatic=False, pins=True)
+        told(story.deployed("v1", ago=minutes(6)), "pinned_by_human")
+
+    @pytest.mark.parametrize(
+        ("now", "reason"),
+        [
+            pytest.param(minutes(47) + seconds(59), "pinned_by_human", id="59:59 after it began"),
+            pytest.param(minutes(48), "deployment_is_a_rollback", id="an hour after it began"),
+        ],
+    )
+    def test_for_as_long_as_a_deployment_is_suspect(self, now, reason):
+        story = self.story().rolled_back("v1", ago=minutes(12), automatic=False, pins=True)
+        story.now += now
+        assert story.reason() == reason
+
+    def test_a_rollback_of_long_ago_is_no_recent_deployment(self):
+        story = incident().deployed("v1", ago=days(9)).deployed("v2", ago=days(5)).deployed("v1", ago=days(4))
+        story.rolled_back("v1", ago=days(4)).alarm("5xx-rate", onset=minutes(5))
+        told(story, "no_recent_deployment")
+
+
+class TestOnset:
+    """v2's deployment started 11 minutes ago and finished 9 minutes ago."""
+
+    @pytest.mark.parametrize(
+        ("onset", "reason"),
+        [
+            pytest.param(minutes(12), "alarm_predates_deployment", id="its minute had ended when the deployment began"),
+            pytest.param(minutes(12) - seconds(1), "alarm_after_deployment", id="its minute had not quite ended"),
+            pytest.param(minutes(11), "alarm_after_deployment", id="together with the deployment"),
+        ],
+    )
+    def test_a_datapoint_stands_for_its_whole_minute(self, onset, reason):
+        assert bad_deployment(onset=onset).reason() == reason
+
+    def test_an_alarm_that_was_red_at_the_start_proves_nothing(self):
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9))
+        told(story.alarm("latency", onset=minutes(8), fired=minutes(11)), "alarm_predates_deployment")
+
+    def test_another_alarm_that_began_after_it_still_convicts(self):
+        story = bad_deployment(onset=minutes(18)).alarm("latency", onset=minutes(5), trigger=False)
+        told(story, "alarm_after_deployment", "v1")
+        assert "latency" in story.judged().verdict.detail
+
+    def test_and_is_the_one_that_is_asked_whether_it_flaps(self):
+        story = bad_deployment(onset=minutes(18))
+        for ago in (3, 4, 5):
+            story.was_red("latency", ago=hours(ago))
+        told(story.alarm("latency", onset=minutes(5), trigger=False), "alarm_is_flapping")
+
+
+class TestChains:
+    def test_a_deployment_that_was_replaced_unproven_is_blamed_for_what_began_under_it(self):
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(25)).deployed("v3", ago=minutes(5))
+        told(story.alarm("5xx-rate", onset=minutes(15)), "alarm_after_deployment", "v1")
+
+    @pytest.mark.parametrize(
+        ("v2_finished", "reason"),
+        [
+            pytest.param(minutes(37), "alarm_predates_deployment", id="it had proven itself: 30 min"),
+            pytest.param(minutes(37) - seconds(1), "alarm_after_deployment", id="a second short of that"),
+        ],
+    )
+    def test_unproven_is_younger_than_stable(self, v2_finished, reason):
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=v2_finished).deployed("v3", ago=minutes(5))
+        assert story.alarm("5xx-rate", onset=minutes(15)).reason() == reason
+
+    def test_restarts_do_not_make_what_is_old_unproven(self):
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(57)).deployed("v2", ago=minutes(27))
+        story.deployed("v3", ago=minutes(5)).alarm("5xx-rate", onset=minutes(15))
+        told(story, "alarm_predates_deployment")
+
+    def test_the_chain_goes_on_through_deployments_that_never_finished(self):
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(25))
+        story.deployed("v3", ago=minutes(14), status=Status.STOPPED).deployed("v4", ago=minutes(5))
+        told(story.alarm("5xx-rate", onset=minutes(18)), "alarm_after_deployment", "v1")
+
+    def test_a_fix_forward_after_a_rollback_is_not_blamed_for_what_it_came_to_mend(self):
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(40)).deployed("v1", ago=minutes(25))
+        story.rolled_back("v1", ago=minutes(28)).deployed("v3", ago=minutes(5))
+        told(story.alarm("5xx-rate", onset=minutes(35)), "alarm_predates_deployment")
+
+
+class TestSlowStart:
+    """Tasks that start slowly are not failing."""
+
+    def in_progress(self, healthy):
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9), status=Status.IN_PROGRESS)
+        return story.serving(healthy=healthy).alarm("unhealthy-targets", onset=minutes(6))
+
+    @pytest.mark.parametrize(
+        ("healthy", "reason"),
+        [(0, "alarm_after_deployment"), (1, "slow_start"), (None, "slow_start")],
+        ids=["no target is healthy", "one still is", "nobody knows"],
+    )
+    def test_in_progress_it_takes_a_service_without_healthy_targets(self, healthy, reason):
+        assert self.in_progress(healthy).reason() == reason
+
+    def test_other_signals_convict_at_once(self):
+        told(self.in_progress(2).alarm("5xx-rate", onset=minutes(5), trigger=False), "alarm_after_deployment", "v1")
+
+    @pytest.mark.parametrize(
+        ("finished", "last_breach", "reason"),
+        [
+            pytest.param(minutes(3), minutes(3), "alarm_after_deployment", id="a breach since it finished"),
+            pytest.param(minutes(3), minutes(4), "slow_start", id="none since it finished"),
+            pytest.param(minutes(5), minutes(6), "alarm_after_deployment", id="red still, one evaluation range later"),
+        ],
+    )
+    def test_afterwards_it_takes_trouble_that_lasts(self, finished, last_breach, reason):
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=finished, took=minutes(8))
+        story.serving(healthy=2).alarm("unhealthy-targets", onset=minutes(8), last_breach=last_breach)
+        assert story.reason() == reason
+
+
+class TestEcsEvents:
+    """They skip the questions about alarms."""
+
+    def impaired(self, **service):
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9)).serving(**service)
+        return story.event(TriggerKind.TASKS_CANNOT_START)
+
+    @pytest.mark.parametrize(
+        ("healthy", "reason"),
+        [(1, "tasks_cannot_start"), (2, "still_serving"), (None, "still_serving")],
+        ids=["less than half serve", "half of the four still serve", "nobody knows"],
+    )
+    def test_a_service_that_still_serves_is_left_alone(self, healthy, reason):
+        assert self.impaired(healthy=healthy).reason() == reason
+
+    @pytest.mark.parametrize(("running", "reason"), [(1, "tasks_cannot_start"), (2, "still_serving")])
+    def test_without_load_balancer_running_tasks_serve(self, running, reason):
+        assert self.impaired(running=running).without_load_balancer().reason() == reason
+
+    def test_in_progress_what_still_serves_is_the_old_one(self):
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9), status=Status.IN_PROGRESS)
+        told(story.serving(healthy=4).event(TriggerKind.TASKS_CANNOT_START), "tasks_cannot_start", "v1")
+
+    def failed(self, status=Status.STOPPED):
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(1), status=status)
+        return story.event(TriggerKind.DEPLOYMENT_FAILED)
+
+    def test_a_failed_deployment_is_rolled_back(self):
+        told(self.failed(), "deployment_failed", "v1")
+
+    def test_unless_ecs_does_it_by_itself(self):
+        told(self.failed().serving(rolls_back_by_itself=True), "handled_by_ecs")
+
+    def test_but_not_if_ecs_has_had_its_time(self):
+        story = self.failed(Status.ROLLBACK_FAILED).serving(rolls_back_by_itself=True)
+        told(story.event(TriggerKind.DEPLOYMENT_FAILED, overdue=True), "deployment_failed", "v1")
+
+    def test_nor_asked_again_where_ecs_did_it(self):
+        story = self.failed(Status.ROLLBACK_SUCCESSFUL).serving(rolls_back_by_itself=True)
+        told(story.event(TriggerKind.DEPLOYMENT_FAILED, overdue=True), "deployment_is_a_rollback")
+
+
+class TestFlapping:
+    @pytest.mark.parametrize(
+        ("hours_ago", "reason"),
+        [
+            pytest.param((3, 5), "alarm_after_deployment", id="twice in the day before"),
+            pytest.param((3, 5, 7), "alarm_is_flapping", id="three times"),
+            pytest.param((3, 5, 24.1), "alarm_is_flapping", id="three times, the first 23:55 h before the deployment"),
+            pytest.param((3, 5, 24.3), "alarm_after_deployment", id="the first longer ago than a day before it"),
+        ],
+    )
+    def test_an_alarm_that_came_and_went_proves_nothing_by_coming_again(self, hours_ago, reason):
+        story = bad_deployment()
+        for ago in hours_ago:
+            story.was_red("5xx-rate", ago=hours(ago))
+        assert story.alarm("5xx-rate", onset=minutes(6)).reason() == reason
+
+
+class TestSharedCause:
+    """v2 finished 9 minutes ago, the trouble began 6 minutes ago: within ten minutes."""
+
+    def story(self, *onsets, changed: bool | None = False, fleet=20, ago=None):
+        story = bad_deployment(ago=ago or minutes(9))
+        story.fleet = fleet
+        for number, onset in enumerate(onsets):
+            story.neighbour(f"other-{number}", onset=onset, changed=changed)
+        return story
+
+    @pytest.mark.parametrize(
+        ("onsets", "reason"),
+        [
+            pytest.param([7, 8], "alarm_after_deployment", id="two others"),
+            pytest.param([7, 8, 16], "shared_cause", id="three, the first ten minutes before"),
+            pytest.param([7, 8, 16.1], "alarm_after_deployment", id="the third longer before"),
+            pytest.param([7, 8, 6], "alarm_after_deployment", id="the third at the same time: perhaps a victim"),
+            pytest.param([5, 4, 3], "alarm_after_deployment", id="all of them later: perhaps victims"),
+        ],
+    )
+    def test_unchanged_services_that_were_ill_before(self, onsets, reason):
+        assert self.story(*map(minutes, onsets)).reason() == reason
+
+    @pytest.mark.parametrize(
+        ("finished", "reason"),
+        [
+            pytest.param(minutes(16), "alarm_after_deployment", id="finished ten minutes before the trouble"),
+            pytest.param(minutes(16) + seconds(1), "shared_cause", id="finished longer before it"),
+        ],
+    )
+    def test_later_ones_count_where_the_suspect_had_long_finished(self, finished, reason):
+        assert self.story(minutes(6), minutes(5), minutes(0), ago=finished).reason() == reason
+
+    def test_services_that_changed_themselves_do_not_count(self):
+        assert self.story(*map(minutes, [7, 8, 9]), changed=True).reason() == "alarm_after_deployment"
+
+    def test_services_of_which_that_is_not_known_do(self):
+        assert self.story(*map(minutes, [7, 8, 9]), changed=None).reason() == "shared_cause"
+
+    @pytest.mark.parametrize(
+        ("fleet", "others", "reason"),
+        [
+            (3, 1, "alarm_after_deployment"),
+            (3, 2, "shared_cause"),
+            (5, 2, "shared_cause"),
+            (6, 2, "alarm_after_deployment"),
+            (6, 3, "shared_cause"),
+        ],
+    )
+    def test_in_a_small_fleet_half_of_the_others_and_at_least_two(self, fleet, others, reason):
+        assert self.story(*[minutes(8)] * others, fleet=fleet).reason() == reason
+
+
+class TestIrreversible:
+    def test_the_service(self):
+        told(bad_deployment().serving(irreversible=True), "irreversible_change")
+
+    @pytest.mark.parametrize("tagged", ["v2", "v3", "v4"], ids=["between", "the suspect", "after the suspect"])
+    def test_any_revision_since_the_target(self, tagged):
+        story = incident().deployed("v1", ago=days(6))
+        for build, ago in (("v2", 55), ("v3", 25), ("v4", 5)):
+            story.deployed(build, ago=minutes(ago), irreversible=build == tagged)
+        story.was_red("latency", ago=minutes(50)).alarm("5xx-rate", onset=minutes(15))
+        told(story, "irreversible_change")
+
+    def test_not_the_target_itself(self):
+        story = incident().deployed("v1", ago=days(6), irreversible=True).deployed("v2", ago=minutes(9))
+        told(story.alarm("5xx-rate", onset=minutes(6)), "alarm_after_deployment", "v1")
+
+
+class TestLimit:
+    @pytest.mark.parametrize(
+        ("ago", "automatic", "reason"),
+        [
+            pytest.param(hours(23.9), True, "rollback_limit_reached", id="the third within 24 h"),
+            pytest.param(hours(24), True, "alarm_after_deployment", id="the third 24 h ago"),
+            pytest.param(hours(23.9), False, "alarm_after_deployment", id="a person's do not count"),
+        ],
+    )
+    def test_three_automatic_ones_a_day(self, ago, automatic, reason):
+        story = bad_deployment().rolled_back("v0", ago=hours(2)).rolled_back("v0", ago=hours(3))
+        assert story.rolled_back("v0", ago=ago, automatic=automatic).reason() == reason
+
+
+def test_a_first_deployment_has_nowhere_to_go_back_to():
+    told(incident().deployed("v1", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)), "no_stable_revision")
