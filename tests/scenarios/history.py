@@ -29,7 +29,6 @@ from autorollback.policy import Policy
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 ARN = "arn:aws:ecs:eu-central-1:111122223333"
 SIGNALS = ("5xx-rate", "latency", "unhealthy-targets")
-REQUIRED = {"families": ("auth-*",), "task_roles": ("auth-*",)}
 
 
 def seconds(n: float) -> timedelta:
@@ -52,7 +51,7 @@ def days(n: float) -> timedelta:
 class History:
     """The story of one service up to now; each call tells one thing more and returns the story."""
 
-    policy: Policy = field(default_factory=lambda: Policy(**REQUIRED))
+    policy: Policy = field(default_factory=lambda: Policy(families=("auth-*",), task_roles=("auth-*",)))
     service: Service = field(
         default_factory=lambda: Service(
             arn=f"{ARN}:service/shop/auth",

@@ -1,10 +1,12 @@
 """Is this deployment to blame? Each rule from both sides, and on its edges."""
 
+from datetime import timedelta
+
 import pytest
-from history import History, bad_deployment, days, hours, incident, minutes, seconds
 
 from autorollback.decision.model import Controller, Status, TriggerKind
 from autorollback.policy import Mode
+from tests.scenarios.history import History, bad_deployment, days, hours, incident, minutes, seconds
 
 
 def told(story: History, reason: str, target: str | None = None) -> None:
@@ -14,7 +16,7 @@ def told(story: History, reason: str, target: str | None = None) -> None:
     assert judgement.evidence[-1].rule == reason, "the last evidence is the rule that spoke"
 
 
-def test_an_alarm_after_a_deployment_rolls_it_back():
+def test_an_alarm_after_a_deployment_rolls_it_back() -> None:
     told(bad_deployment(), "alarm_after_deployment", "v1")
 
 
@@ -37,7 +39,7 @@ def test_an_alarm_after_a_deployment_rolls_it_back():
         pytest.param(incident().alarm("latency", onset=minutes(4)), "no_recent_deployment", id="never deployed"),
     ],
 )
-def test_what_is_asked_before_anybody_is_suspected(story, reason):
+def test_what_is_asked_before_anybody_is_suspected(story: History, reason: str) -> None:
     assert story.reason() == reason
 
 
@@ -49,49 +51,49 @@ def test_what_is_asked_before_anybody_is_suspected(story, reason):
         pytest.param(days(3), "no_recent_deployment", id="finished days before"),
     ],
 )
-def test_only_a_recent_deployment_is_suspect(finished, reason):
+def test_only_a_recent_deployment_is_suspect(finished: timedelta, reason: str) -> None:
     assert bad_deployment(ago=minutes(6) + finished).reason() == reason
 
 
-def test_an_event_that_comes_an_hour_late_is_judged_by_when_the_trouble_began():
+def test_an_event_that_comes_an_hour_late_is_judged_by_when_the_trouble_began() -> None:
     told(bad_deployment(ago=minutes(100), onset=minutes(95)), "alarm_after_deployment", "v1")
 
 
-def test_a_deployment_in_progress_is_suspect_however_long_it_takes():
+def test_a_deployment_in_progress_is_suspect_however_long_it_takes() -> None:
     story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=hours(5), status=Status.IN_PROGRESS)
     told(story.alarm("5xx-rate", onset=minutes(5)), "alarm_after_deployment", "v1")
 
 
 @pytest.mark.parametrize("status", [Status.STOPPED, Status.ROLLBACK_FAILED])
-def test_nobody_else_is_in_charge_of_a_deployment_that_ended_badly(status):
+def test_nobody_else_is_in_charge_of_a_deployment_that_ended_badly(status: Status) -> None:
     story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9), status=status)
     told(story.alarm("5xx-rate", onset=minutes(6)), "alarm_after_deployment", "v1")
 
 
 @pytest.mark.parametrize("status", [Status.ROLLBACK_REQUESTED, Status.ROLLBACK_IN_PROGRESS, Status.ROLLBACK_SUCCESSFUL])
-def test_what_ecs_rolls_back_is_left_to_ecs(status):
+def test_what_ecs_rolls_back_is_left_to_ecs(status: Status) -> None:
     story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9), status=status)
     told(story.alarm("5xx-rate", onset=minutes(6)), "deployment_is_a_rollback")
 
 
 class TestRestarts:
-    def test_a_restart_of_what_was_stable_is_not_to_blame(self):
+    def test_a_restart_of_what_was_stable_is_not_to_blame(self) -> None:
         story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6)).deployed("v1", ago=minutes(9))
         told(story.alarm("5xx-rate", onset=minutes(6)), "only_settings_changed")
 
-    def test_nor_while_it_is_in_progress(self):
+    def test_nor_while_it_is_in_progress(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v1", ago=hours(2), status=Status.IN_PROGRESS)
         told(story.alarm("5xx-rate", onset=minutes(6)), "only_settings_changed")
 
-    def test_a_restart_of_what_is_new_is_passed_over(self):
+    def test_a_restart_of_what_is_new_is_passed_over(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(20)).deployed("v2", ago=minutes(9))
         told(story.alarm("5xx-rate", onset=minutes(6)), "alarm_after_deployment", "v1")
 
-    def test_a_restart_of_long_ago_explains_nothing(self):
+    def test_a_restart_of_long_ago_explains_nothing(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v1", ago=hours(2))
         told(story.alarm("5xx-rate", onset=minutes(6)), "no_recent_deployment")
 
-    def test_a_restart_after_the_onset_does_not_shield_what_caused_it(self):
+    def test_a_restart_after_the_onset_does_not_shield_what_caused_it(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(20)).deployed("v2", ago=minutes(5))
         told(story.alarm("5xx-rate", onset=minutes(15)), "alarm_after_deployment", "v1")
 
@@ -99,51 +101,51 @@ class TestRestarts:
 class TestSettings:
     OLD, NEW = {"networkConfiguration": "subnet-a"}, {"networkConfiguration": "subnet-b"}
 
-    def test_changed_settings_are_no_change_of_the_revision(self):
+    def test_changed_settings_are_no_change_of_the_revision(self) -> None:
         story = incident().deployed("v1", ago=days(6), settings=self.OLD)
         story.deployed("v1", ago=minutes(9), settings=self.NEW).alarm("5xx-rate", onset=minutes(6))
         told(story, "only_settings_changed")
         assert "networkConfiguration" in story.judged().verdict.detail
 
-    def test_while_in_progress_they_can_be_stopped_and_ecs_brings_them_back(self):
+    def test_while_in_progress_they_can_be_stopped_and_ecs_brings_them_back(self) -> None:
         story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6), settings=self.OLD)
         story.deployed("v1", ago=minutes(9), settings=self.NEW, status=Status.IN_PROGRESS)
         told(story.alarm("5xx-rate", onset=minutes(6)), "alarm_after_deployment", "v1")
 
-    def test_settings_changed_together_with_the_revision_are_a_change_of_the_revision(self):
+    def test_settings_changed_together_with_the_revision_are_a_change_of_the_revision(self) -> None:
         story = incident().deployed("v1", ago=days(6), settings=self.OLD)
         story.deployed("v2", ago=minutes(9), settings=self.NEW).alarm("5xx-rate", onset=minutes(6))
         told(story, "alarm_after_deployment", "v1")
 
 
 class TestRollbacks:
-    def story(self):
+    def story(self) -> History:
         """v2 was rolled back to v1, and there is trouble again."""
         story = incident().deployed("v0", ago=days(20)).deployed("v1", ago=days(6))
         story.deployed("v2", ago=minutes(30)).deployed("v1", ago=minutes(10))
         return story.alarm("5xx-rate", onset=minutes(5))
 
-    def test_a_return_to_what_had_been_stable_is_a_persons_own_rollback(self):
+    def test_a_return_to_what_had_been_stable_is_a_persons_own_rollback(self) -> None:
         told(self.story(), "deployment_is_a_rollback")
 
-    def test_a_return_to_what_had_failed_before_is_a_deployment_like_any_other(self):
+    def test_a_return_to_what_had_failed_before_is_a_deployment_like_any_other(self) -> None:
         story = incident().deployed("v0", ago=days(20)).deployed("v1", ago=days(6)).deployed("v0", ago=days(5.9))
         story.was_red("5xx-rate", ago=days(5.95), lasted=hours(1)).deployed("v1", ago=minutes(10))
         told(story.alarm("5xx-rate", onset=minutes(5)), "alarm_after_deployment", "v0")
 
-    def test_this_controllers_own_rollback_is_not_rolled_back(self):
+    def test_this_controllers_own_rollback_is_not_rolled_back(self) -> None:
         story = incident().deployed("v1", ago=minutes(50)).deployed("v2", ago=minutes(30))
         story.deployed("v1", ago=minutes(10)).rolled_back("v1", ago=minutes(12)).alarm("latency", onset=minutes(5))
         told(story, "deployment_is_a_rollback")
 
-    def test_further_alarms_wait_while_its_recovery_is_watched(self):
+    def test_further_alarms_wait_while_its_recovery_is_watched(self) -> None:
         told(self.story().rolled_back("v1", ago=minutes(12), is_open=True), "already_handled")
 
-    def test_what_a_person_named_is_theirs(self):
+    def test_what_a_person_named_is_theirs(self) -> None:
         story = self.story().rolled_back("v1", ago=minutes(12), automatic=False, pins=True, is_open=True)
         told(story, "pinned_by_human")
 
-    def test_a_restart_of_it_is_theirs_as_well(self):
+    def test_a_restart_of_it_is_theirs_as_well(self) -> None:
         story = self.story().rolled_back("v1", ago=minutes(12), automatic=False, pins=True)
         told(story.deployed("v1", ago=minutes(6)), "pinned_by_human")
 
@@ -154,12 +156,12 @@ class TestRollbacks:
             pytest.param(minutes(48), "deployment_is_a_rollback", id="an hour after it began"),
         ],
     )
-    def test_for_as_long_as_a_deployment_is_suspect(self, now, reason):
+    def test_for_as_long_as_a_deployment_is_suspect(self, now: timedelta, reason: str) -> None:
         story = self.story().rolled_back("v1", ago=minutes(12), automatic=False, pins=True)
         story.now += now
         assert story.reason() == reason
 
-    def test_a_rollback_of_long_ago_is_no_recent_deployment(self):
+    def test_a_rollback_of_long_ago_is_no_recent_deployment(self) -> None:
         story = incident().deployed("v1", ago=days(9)).deployed("v2", ago=days(5)).deployed("v1", ago=days(4))
         story.rolled_back("v1", ago=days(4)).alarm("5xx-rate", onset=minutes(5))
         told(story, "no_recent_deployment")
@@ -176,19 +178,19 @@ class TestOnset:
             pytest.param(minutes(11), "alarm_after_deployment", id="together with the deployment"),
         ],
     )
-    def test_a_datapoint_stands_for_its_whole_minute(self, onset, reason):
+    def test_a_datapoint_stands_for_its_whole_minute(self, onset: timedelta, reason: str) -> None:
         assert bad_deployment(onset=onset).reason() == reason
 
-    def test_an_alarm_that_was_red_at_the_start_proves_nothing(self):
+    def test_an_alarm_that_was_red_at_the_start_proves_nothing(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9))
         told(story.alarm("latency", onset=minutes(8), fired=minutes(11)), "alarm_predates_deployment")
 
-    def test_another_alarm_that_began_after_it_still_convicts(self):
+    def test_another_alarm_that_began_after_it_still_convicts(self) -> None:
         story = bad_deployment(onset=minutes(18)).alarm("latency", onset=minutes(5), trigger=False)
         told(story, "alarm_after_deployment", "v1")
         assert "latency" in story.judged().verdict.detail
 
-    def test_and_is_the_one_that_is_asked_whether_it_flaps(self):
+    def test_and_is_the_one_that_is_asked_whether_it_flaps(self) -> None:
         story = bad_deployment(onset=minutes(18))
         for ago in (3, 4, 5):
             story.was_red("latency", ago=hours(ago))
@@ -196,7 +198,7 @@ class TestOnset:
 
 
 class TestChains:
-    def test_a_deployment_that_was_replaced_unproven_is_blamed_for_what_began_under_it(self):
+    def test_a_deployment_that_was_replaced_unproven_is_blamed_for_what_began_under_it(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(25)).deployed("v3", ago=minutes(5))
         told(story.alarm("5xx-rate", onset=minutes(15)), "alarm_after_deployment", "v1")
 
@@ -207,21 +209,21 @@ class TestChains:
             pytest.param(minutes(37) - seconds(1), "alarm_after_deployment", id="a second short of that"),
         ],
     )
-    def test_unproven_is_younger_than_stable(self, v2_finished, reason):
+    def test_unproven_is_younger_than_stable(self, v2_finished: timedelta, reason: str) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=v2_finished).deployed("v3", ago=minutes(5))
         assert story.alarm("5xx-rate", onset=minutes(15)).reason() == reason
 
-    def test_restarts_do_not_make_what_is_old_unproven(self):
+    def test_restarts_do_not_make_what_is_old_unproven(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(57)).deployed("v2", ago=minutes(27))
         story.deployed("v3", ago=minutes(5)).alarm("5xx-rate", onset=minutes(15))
         told(story, "alarm_predates_deployment")
 
-    def test_the_chain_goes_on_through_deployments_that_never_finished(self):
+    def test_the_chain_goes_on_through_deployments_that_never_finished(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(25))
         story.deployed("v3", ago=minutes(14), status=Status.STOPPED).deployed("v4", ago=minutes(5))
         told(story.alarm("5xx-rate", onset=minutes(18)), "alarm_after_deployment", "v1")
 
-    def test_a_fix_forward_after_a_rollback_is_not_blamed_for_what_it_came_to_mend(self):
+    def test_a_fix_forward_after_a_rollback_is_not_blamed_for_what_it_came_to_mend(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(40)).deployed("v1", ago=minutes(25))
         story.rolled_back("v1", ago=minutes(28)).deployed("v3", ago=minutes(5))
         told(story.alarm("5xx-rate", onset=minutes(35)), "alarm_predates_deployment")
@@ -230,7 +232,7 @@ class TestChains:
 class TestSlowStart:
     """Tasks that start slowly are not failing."""
 
-    def in_progress(self, healthy):
+    def in_progress(self, healthy: int | None) -> History:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9), status=Status.IN_PROGRESS)
         return story.serving(healthy=healthy).alarm("unhealthy-targets", onset=minutes(6))
 
@@ -239,10 +241,10 @@ class TestSlowStart:
         [(0, "alarm_after_deployment"), (1, "slow_start"), (None, "slow_start")],
         ids=["no target is healthy", "one still is", "nobody knows"],
     )
-    def test_in_progress_it_takes_a_service_without_healthy_targets(self, healthy, reason):
+    def test_in_progress_it_takes_a_service_without_healthy_targets(self, healthy: int | None, reason: str) -> None:
         assert self.in_progress(healthy).reason() == reason
 
-    def test_other_signals_convict_at_once(self):
+    def test_other_signals_convict_at_once(self) -> None:
         told(self.in_progress(2).alarm("5xx-rate", onset=minutes(5), trigger=False), "alarm_after_deployment", "v1")
 
     @pytest.mark.parametrize(
@@ -253,7 +255,9 @@ class TestSlowStart:
             pytest.param(minutes(5), minutes(6), "alarm_after_deployment", id="red still, one evaluation range later"),
         ],
     )
-    def test_afterwards_it_takes_trouble_that_lasts(self, finished, last_breach, reason):
+    def test_afterwards_it_takes_trouble_that_lasts(
+        self, finished: timedelta, last_breach: timedelta, reason: str
+    ) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=finished, took=minutes(8))
         story.serving(healthy=2).alarm("unhealthy-targets", onset=minutes(8), last_breach=last_breach)
         assert story.reason() == reason
@@ -262,7 +266,7 @@ class TestSlowStart:
 class TestEcsEvents:
     """They skip the questions about alarms."""
 
-    def impaired(self, **service):
+    def impaired(self, **service: object) -> History:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9)).serving(**service)
         return story.event(TriggerKind.TASKS_CANNOT_START)
 
@@ -271,32 +275,32 @@ class TestEcsEvents:
         [(1, "tasks_cannot_start"), (2, "still_serving"), (None, "still_serving")],
         ids=["less than half serve", "half of the four still serve", "nobody knows"],
     )
-    def test_a_service_that_still_serves_is_left_alone(self, healthy, reason):
+    def test_a_service_that_still_serves_is_left_alone(self, healthy: int | None, reason: str) -> None:
         assert self.impaired(healthy=healthy).reason() == reason
 
     @pytest.mark.parametrize(("running", "reason"), [(1, "tasks_cannot_start"), (2, "still_serving")])
-    def test_without_load_balancer_running_tasks_serve(self, running, reason):
+    def test_without_load_balancer_running_tasks_serve(self, running: int, reason: str) -> None:
         assert self.impaired(running=running).without_load_balancer().reason() == reason
 
-    def test_in_progress_what_still_serves_is_the_old_one(self):
+    def test_in_progress_what_still_serves_is_the_old_one(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9), status=Status.IN_PROGRESS)
         told(story.serving(healthy=4).event(TriggerKind.TASKS_CANNOT_START), "tasks_cannot_start", "v1")
 
-    def failed(self, status=Status.STOPPED):
+    def failed(self, status: Status = Status.STOPPED) -> History:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(1), status=status)
         return story.event(TriggerKind.DEPLOYMENT_FAILED)
 
-    def test_a_failed_deployment_is_rolled_back(self):
+    def test_a_failed_deployment_is_rolled_back(self) -> None:
         told(self.failed(), "deployment_failed", "v1")
 
-    def test_unless_ecs_does_it_by_itself(self):
+    def test_unless_ecs_does_it_by_itself(self) -> None:
         told(self.failed().serving(rolls_back_by_itself=True), "handled_by_ecs")
 
-    def test_but_not_if_ecs_has_had_its_time(self):
+    def test_but_not_if_ecs_has_had_its_time(self) -> None:
         story = self.failed(Status.ROLLBACK_FAILED).serving(rolls_back_by_itself=True)
         told(story.event(TriggerKind.DEPLOYMENT_FAILED, overdue=True), "deployment_failed", "v1")
 
-    def test_nor_asked_again_where_ecs_did_it(self):
+    def test_nor_asked_again_where_ecs_did_it(self) -> None:
         story = self.failed(Status.ROLLBACK_SUCCESSFUL).serving(rolls_back_by_itself=True)
         told(story.event(TriggerKind.DEPLOYMENT_FAILED, overdue=True), "deployment_is_a_rollback")
 
@@ -311,7 +315,9 @@ class TestFlapping:
             pytest.param((3, 5, 24.3), "alarm_after_deployment", id="the first longer ago than a day before it"),
         ],
     )
-    def test_an_alarm_that_came_and_went_proves_nothing_by_coming_again(self, hours_ago, reason):
+    def test_an_alarm_that_came_and_went_proves_nothing_by_coming_again(
+        self, hours_ago: tuple[float, ...], reason: str
+    ) -> None:
         story = bad_deployment()
         for ago in hours_ago:
             story.was_red("5xx-rate", ago=hours(ago))
@@ -321,7 +327,9 @@ class TestFlapping:
 class TestSharedCause:
     """v2 finished 9 minutes ago, the trouble began 6 minutes ago: within ten minutes."""
 
-    def story(self, *onsets, changed: bool | None = False, fleet=20, ago=None):
+    def story(
+        self, *onsets: timedelta, changed: bool | None = False, fleet: int = 20, ago: timedelta | None = None
+    ) -> History:
         story = bad_deployment(ago=ago or minutes(9))
         story.fleet = fleet
         for number, onset in enumerate(onsets):
@@ -338,7 +346,7 @@ class TestSharedCause:
             pytest.param([5, 4, 3], "alarm_after_deployment", id="all of them later: perhaps victims"),
         ],
     )
-    def test_unchanged_services_that_were_ill_before(self, onsets, reason):
+    def test_unchanged_services_that_were_ill_before(self, onsets: list[float], reason: str) -> None:
         assert self.story(*map(minutes, onsets)).reason() == reason
 
     @pytest.mark.parametrize(
@@ -348,13 +356,13 @@ class TestSharedCause:
             pytest.param(minutes(16) + seconds(1), "shared_cause", id="finished longer before it"),
         ],
     )
-    def test_later_ones_count_where_the_suspect_had_long_finished(self, finished, reason):
+    def test_later_ones_count_where_the_suspect_had_long_finished(self, finished: timedelta, reason: str) -> None:
         assert self.story(minutes(6), minutes(5), minutes(0), ago=finished).reason() == reason
 
-    def test_services_that_changed_themselves_do_not_count(self):
+    def test_services_that_changed_themselves_do_not_count(self) -> None:
         assert self.story(*map(minutes, [7, 8, 9]), changed=True).reason() == "alarm_after_deployment"
 
-    def test_services_of_which_that_is_not_known_do(self):
+    def test_services_of_which_that_is_not_known_do(self) -> None:
         assert self.story(*map(minutes, [7, 8, 9]), changed=None).reason() == "shared_cause"
 
     @pytest.mark.parametrize(
@@ -367,23 +375,23 @@ class TestSharedCause:
             (6, 3, "shared_cause"),
         ],
     )
-    def test_in_a_small_fleet_half_of_the_others_and_at_least_two(self, fleet, others, reason):
+    def test_in_a_small_fleet_half_of_the_others_and_at_least_two(self, fleet: int, others: int, reason: str) -> None:
         assert self.story(*[minutes(8)] * others, fleet=fleet).reason() == reason
 
 
 class TestIrreversible:
-    def test_the_service(self):
+    def test_the_service(self) -> None:
         told(bad_deployment().serving(irreversible=True), "irreversible_change")
 
     @pytest.mark.parametrize("tagged", ["v2", "v3", "v4"], ids=["between", "the suspect", "after the suspect"])
-    def test_any_revision_since_the_target(self, tagged):
+    def test_any_revision_since_the_target(self, tagged: str) -> None:
         story = incident().deployed("v1", ago=days(6))
         for build, ago in (("v2", 55), ("v3", 25), ("v4", 5)):
             story.deployed(build, ago=minutes(ago), irreversible=build == tagged)
         story.was_red("latency", ago=minutes(50)).alarm("5xx-rate", onset=minutes(15))
         told(story, "irreversible_change")
 
-    def test_not_the_target_itself(self):
+    def test_not_the_target_itself(self) -> None:
         story = incident().deployed("v1", ago=days(6), irreversible=True).deployed("v2", ago=minutes(9))
         told(story.alarm("5xx-rate", onset=minutes(6)), "alarm_after_deployment", "v1")
 
@@ -397,10 +405,10 @@ class TestLimit:
             pytest.param(hours(23.9), False, "alarm_after_deployment", id="a person's do not count"),
         ],
     )
-    def test_three_automatic_ones_a_day(self, ago, automatic, reason):
+    def test_three_automatic_ones_a_day(self, ago: timedelta, *, automatic: bool, reason: str) -> None:
         story = bad_deployment().rolled_back("v0", ago=hours(2)).rolled_back("v0", ago=hours(3))
         assert story.rolled_back("v0", ago=ago, automatic=automatic).reason() == reason
 
 
-def test_a_first_deployment_has_nowhere_to_go_back_to():
+def test_a_first_deployment_has_nowhere_to_go_back_to() -> None:
     told(incident().deployed("v1", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)), "no_stable_revision")

@@ -4,13 +4,13 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from history import NOW, History, days, incident, minutes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autorollback.decision.decide import decide
 from autorollback.decision.model import Alarm, Facts, RollBack, Status
 from autorollback.decision.stability import quarantined, stretches
+from tests.scenarios.history import NOW, History, days, incident, minutes
 
 BUILDS = st.sampled_from(["v1", "v2", "v3", "v4"])
 STATUSES = st.sampled_from(

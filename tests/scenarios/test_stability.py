@@ -1,13 +1,15 @@
 """Where to go back to: what really ran well, by evidence, never the revision before."""
 
+from datetime import timedelta
+
 import pytest
-from history import bad_deployment, days, hours, incident, minutes, seconds
 
 from autorollback.decision.decide import choose_for_person
 from autorollback.decision.model import RollBack, Status, TriggerKind
+from tests.scenarios.history import History, bad_deployment, days, hours, incident, minutes, seconds
 
 
-def passed_over(story, build):
+def passed_over(story: History, build: str) -> str:
     """Why a build was not chosen, in the words of the report."""
     return next(c.detail for c in story.judged().candidates if c.revision.identity == build)
 
@@ -20,11 +22,11 @@ class TestStretches:
         [(minutes(30), "v1"), (minutes(30) - seconds(1), "v0")],
         ids=["half an hour", "a second less"],
     )
-    def test_stable_is_half_an_hour_in_service(self, served, target):
+    def test_stable_is_half_an_hour_in_service(self, served: timedelta, target: str) -> None:
         story = incident().deployed("v0", ago=days(2)).deployed("v1", ago=minutes(11) + served)
         assert story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)).target() == target
 
-    def test_the_revision_before_is_passed_over_where_it_did_not_run_well(self):
+    def test_the_revision_before_is_passed_over_where_it_did_not_run_well(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=days(1)).was_red("latency", ago=hours(2))
         story.was_red("latency", ago=minutes(36)).deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
         assert story.target() == "v1"
@@ -35,7 +37,7 @@ class TestStretches:
         [(minutes(41), "v1"), (minutes(41) - seconds(1), "v0")],
         ids=["calm for the last half hour", "calm for a second less"],
     )
-    def test_the_calm_part_lasts_to_the_end(self, ended, target):
+    def test_the_calm_part_lasts_to_the_end(self, ended: timedelta, target: str) -> None:
         story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6))
         story.was_red("latency", ago=ended + minutes(5)).deployed("v2", ago=minutes(9))
         assert story.alarm("5xx-rate", onset=minutes(6)).target() == target
@@ -45,45 +47,45 @@ class TestStretches:
         [(minutes(21), "v1"), (minutes(21) + seconds(1), "v0")],
         ids=["ten minutes before the end", "a second longer"],
     )
-    def test_or_to_ten_minutes_before_it(self, began, target):
+    def test_or_to_ten_minutes_before_it(self, began: timedelta, target: str) -> None:
         """A migration that runs ahead of its deployment does not discredit what it finds."""
         story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6))
         story.was_red("latency", ago=began, lasted=minutes(30)).deployed("v2", ago=minutes(9))
         assert story.alarm("5xx-rate", onset=minutes(6)).target() == target
 
-    def test_an_alarm_that_was_there_before_it_came_says_nothing_against_it(self):
+    def test_an_alarm_that_was_there_before_it_came_says_nothing_against_it(self) -> None:
         story = incident().deployed("v0", ago=days(9)).was_red("5xx-rate", ago=hours(2), lasted=minutes(50))
         story.deployed("v1", ago=hours(1)).deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
         assert story.target() == "v1"
 
-    def test_a_restart_does_not_interrupt_a_stretch(self):
+    def test_a_restart_does_not_interrupt_a_stretch(self) -> None:
         story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=minutes(50)).deployed("v1", ago=minutes(30))
         assert story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)).target() == "v1"
 
     @pytest.mark.parametrize("status", [Status.STOPPED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED])
-    def test_a_deployment_that_failed_is_no_evidence_for_what_it_brought(self, status):
+    def test_a_deployment_that_failed_is_no_evidence_for_what_it_brought(self, status: Status) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=hours(3), status=status)
         story.deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
         assert story.target() == "v1"
 
-    def test_but_other_stretches_of_the_same_build_may_be(self):
+    def test_but_other_stretches_of_the_same_build_may_be(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=hours(5), status=Status.ROLLBACK_SUCCESSFUL)
         story.deployed("v2", ago=hours(3)).deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
         assert story.target() == "v2"
 
-    def test_what_a_deployment_in_progress_replaces_is_stable_by_its_own_time(self):
+    def test_what_a_deployment_in_progress_replaces_is_stable_by_its_own_time(self) -> None:
         story = incident().deployed("v0", ago=days(6)).deployed("v1", ago=hours(1))
         story.deployed("v2", ago=minutes(9), status=Status.IN_PROGRESS).alarm("5xx-rate", onset=minutes(6))
         assert story.target() == "v1"
 
-    def test_the_newest_deployments_source_may_be_older_than_what_aws_keeps(self):
+    def test_the_newest_deployments_source_may_be_older_than_what_aws_keeps(self) -> None:
         story = incident().deployed("v1", ago=days(95)).deployed("v2", ago=minutes(9))
         story.deployments.pop(0)
         assert story.alarm("5xx-rate", onset=minutes(6)).target() == "v1"
 
 
 class TestTraffic:
-    def story(self, requests):
+    def story(self, requests: int | None) -> History:
         story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6), requests=requests)
         return story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
 
@@ -92,13 +94,13 @@ class TestTraffic:
         [(1, "v1"), (0, "v0"), (None, "v0")],
         ids=["some reached it", "none did: a quiet night", "nobody knows"],
     )
-    def test_behind_a_load_balancer_requests_must_have_reached_it(self, requests, target):
+    def test_behind_a_load_balancer_requests_must_have_reached_it(self, requests: int | None, target: str) -> None:
         assert self.story(requests).target() == target
 
-    def test_the_evidence_gives_the_number(self):
+    def test_the_evidence_gives_the_number(self) -> None:
         assert "1,234 requests" in passed_over(self.story(1234), "v1")
 
-    def test_without_load_balancer_none_is_asked(self):
+    def test_without_load_balancer_none_is_asked(self) -> None:
         assert self.story(0).without_load_balancer().target() == "v1"
 
 
@@ -108,7 +110,7 @@ class TestUnwatched:
         [(hours(24), "alarm_after_deployment"), (hours(24) - seconds(1), "no_stable_revision")],
         ids=["a day", "a second less"],
     )
-    def test_time_without_alarms_counts_from_a_day_on(self, served, reason):
+    def test_time_without_alarms_counts_from_a_day_on(self, served: timedelta, reason: str) -> None:
         story = incident().unwatched_until(minutes(15)).deployed("v1", ago=minutes(11) + served)
         assert story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)).reason() == reason
 
@@ -117,36 +119,36 @@ class TestUnwatched:
         [(minutes(41), "alarm_after_deployment"), (minutes(41) - seconds(1), "no_stable_revision")],
         ids=["half an hour of it watched", "a second less"],
     )
-    def test_watched_time_counts_as_ever(self, watched, reason):
+    def test_watched_time_counts_as_ever(self, watched: timedelta, reason: str) -> None:
         story = incident().unwatched_until(watched).deployed("v1", ago=hours(3)).deployed("v2", ago=minutes(9))
         assert story.alarm("5xx-rate", onset=minutes(6)).reason() == reason
 
     @pytest.mark.parametrize(
         ("served", "target"), [(hours(25), "v1"), (hours(23), "v0")], ids=["a day and more", "less"]
     )
-    def test_so_does_time_that_is_longer_ago_than_alarm_history_is_kept(self, served, target):
+    def test_so_does_time_that_is_longer_ago_than_alarm_history_is_kept(self, served: timedelta, target: str) -> None:
         story = incident().deployed("v0", ago=days(60)).deployed("v1", ago=days(40) + served)
         story.deployed("bad", ago=days(40)).was_red("latency", ago=minutes(36)).deployed("v2", ago=minutes(9))
         assert story.alarm("5xx-rate", onset=minutes(6)).target() == target
 
 
 class TestQuarantine:
-    def test_what_was_rolled_back_from_stays_out(self):
+    def test_what_was_rolled_back_from_stays_out(self) -> None:
         story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6)).quarantined("v1", ago=days(1))
         story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
         assert story.target() == "v0"
         assert "quarantined" in passed_over(story, "v1")
 
-    def test_until_a_person_has_deployed_it_again_and_it_became_stable(self):
+    def test_until_a_person_has_deployed_it_again_and_it_became_stable(self) -> None:
         story = incident().deployed("v0", ago=days(9)).quarantined("v1", ago=days(7)).deployed("v1", ago=days(6))
         assert story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)).target() == "v1"
 
-    def test_not_if_it_did_not_become_stable(self):
+    def test_not_if_it_did_not_become_stable(self) -> None:
         story = incident().deployed("v1", ago=days(9)).quarantined("v1", ago=days(7)).deployed("v0", ago=days(6))
         story.deployed("v1", ago=minutes(35)).deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
         assert story.target() == "v0"
 
-    def test_not_if_this_controller_brought_it_back(self):
+    def test_not_if_this_controller_brought_it_back(self) -> None:
         story = incident().deployed("v0", ago=days(9)).deployed("bad", ago=days(8)).quarantined("v1", ago=days(7))
         story.rolled_back("v1", ago=days(6) + minutes(3)).deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9))
         assert story.alarm("5xx-rate", onset=minutes(6)).target() != "v1"
@@ -155,7 +157,7 @@ class TestQuarantine:
 class TestKnownGood:
     """The ledger remembers longer than AWS."""
 
-    def forgotten(self):
+    def forgotten(self) -> History:
         """Of v2 alone AWS still knows."""
         return incident().deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
 
@@ -166,7 +168,7 @@ class TestKnownGood:
             pytest.param(days(8) + minutes(3), "irreversible_change", id="before it: who knows what came between"),
         ],
     )
-    def test_a_record_counts_where_every_deployment_since_is_known(self, seen_until, reason):
+    def test_a_record_counts_where_every_deployment_since_is_known(self, seen_until: timedelta, reason: str) -> None:
         story = (
             incident().deployed("v2", ago=days(8)).was_red("latency", ago=minutes(36)).deployed("v3", ago=minutes(9))
         )
@@ -174,15 +176,15 @@ class TestKnownGood:
         assert story.reason() == reason
 
     @pytest.mark.parametrize("requests", [0, None])
-    def test_behind_a_load_balancer_it_has_requests(self, requests):
+    def test_behind_a_load_balancer_it_has_requests(self, requests: int | None) -> None:
         story = self.forgotten().known_good("v1", since=days(99), until=hours(1), requests=requests)
         assert story.reason() == "no_stable_revision"
 
-    def test_quarantined_it_stays_out(self):
+    def test_quarantined_it_stays_out(self) -> None:
         story = self.forgotten().known_good("v1", since=days(99), until=hours(1)).quarantined("v1", ago=days(1))
         assert story.reason() == "no_stable_revision"
 
-    def test_the_newer_evidence_comes_first(self):
+    def test_the_newer_evidence_comes_first(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9)).alarm("latency", onset=minutes(6))
         assert story.known_good("v0", since=days(99), until=days(50)).target() == "v1"
 
@@ -190,27 +192,27 @@ class TestKnownGood:
 class TestPersons:
     """A person decided: nobody is blamed, but the target is chosen alike."""
 
-    def chosen(self, story):
+    def chosen(self, story: History) -> str | None:
         story.event(TriggerKind.DEPLOYMENT_FAILED)
         verdict = choose_for_person(story.facts(), story.policy, story.now).verdict
         return verdict.candidates[0].revision.identity if isinstance(verdict, RollBack) else verdict.reason.value
 
-    def test_from_what_runs_to_the_last_stable_one(self):
+    def test_from_what_runs_to_the_last_stable_one(self) -> None:
         assert self.chosen(incident().deployed("v1", ago=days(6)).deployed("v2", ago=days(2))) == "v1"
 
-    def test_restarts_are_passed_over(self):
+    def test_restarts_are_passed_over(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=days(2)).deployed("v2", ago=hours(2))
         assert self.chosen(story) == "v1"
 
-    def test_a_deployment_in_progress_is_no_obstacle(self):
+    def test_a_deployment_in_progress_is_no_obstacle(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(1), status=Status.IN_PROGRESS)
         assert self.chosen(story) == "v1"
 
-    def test_nothing_that_ran_well(self):
+    def test_nothing_that_ran_well(self) -> None:
         assert self.chosen(incident().deployed("v1", ago=days(6))) == "no_stable_revision"
 
 
-def test_every_candidate_is_told_with_its_reason():
+def test_every_candidate_is_told_with_its_reason() -> None:
     story = bad_deployment().deployed("v3", ago=minutes(2)).alarm("latency", onset=minutes(1))
     assert [(c.revision.identity, c.verdict) for c in story.judged().candidates][-1] == ("v1", "stable")
     assert "served only" in passed_over(story, "v2") or "was in ALARM" in passed_over(story, "v2")
