@@ -1,0 +1,81 @@
+"""A stored judgement can be judged again."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from autorollback.decision.decide import decide
+from autorollback.decision.model import Status
+from autorollback.decision.record import RecordError, from_json, to_json
+from tests.scenarios.history import NOW, History, bad_deployment, days, hours, minutes
+from tests.scenarios.test_invariants import stories
+
+
+def stored(story: History) -> dict[str, Any]:
+    """What is read back from where it was stored."""
+    record: dict[str, Any] = json.loads(json.dumps(to_json(story.facts(), story.policy, NOW)))
+    return record
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(stories())
+def test_every_story_replayed_is_judged_alike(story: History) -> None:
+    assert decide(*from_json(stored(story))) == story.judged()
+
+
+def test_every_kind_of_fact_comes_back_equal() -> None:
+    story = (
+        bad_deployment()
+        .neighbour("cart", onset=minutes(7), changed=None)
+        .known_good("v0", since=days(9), until=days(8))
+    )
+    story.quarantined("v9", ago=days(3)).paused_for(hours(1)).rolled_back("v1", ago=days(2), deployment="arn")
+    story.serving(ports=(("app", 8080),), healthy=3, bake=minutes(5)).under(latency_p99_seconds=1)
+    story.deployed("v3", ago=minutes(1), status=Status.IN_PROGRESS, settings={"platformVersion": "1.4.0"})
+    assert from_json(stored(story)) == (story.facts(), story.policy, NOW)
+
+
+def change(record: dict[str, Any], path: str, value: object) -> None:
+    *way, last = path.split(".")
+    for step in way:
+        record = record[step]
+    record[last] = value
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        pytest.param(lambda r: change(r, "version", 2), "version 2; this controller reads version 1", id="version"),
+        pytest.param(lambda r: r.pop("policy"), "record.policy is missing", id="a part is missing"),
+        pytest.param(lambda r: change(r, "more", 1), "record.more is not known", id="a part too many"),
+        pytest.param(lambda r: r["facts"].pop("unread"), "facts.unread is missing", id="a fact is missing"),
+        pytest.param(
+            lambda r: change(r, "facts.service.extra", 1), "facts.service.extra is not known", id="a fact more"
+        ),
+        pytest.param(lambda r: change(r, "facts.service.desired", "4"), "facts.service.desired: int", id="a text"),
+        pytest.param(lambda r: change(r, "facts.service.desired", True), "desired: True is no int", id="a flag"),
+        pytest.param(lambda r: change(r, "facts.service.controller", "X"), "'X' is no Controller", id="another word"),
+        pytest.param(lambda r: change(r, "now", "2026-11-22T14:00:00"), "now: .*no time zone", id="a time of nowhere"),
+        pytest.param(lambda r: change(r, "facts.alarms", {}), "facts.alarms: list expected", id="an object for a list"),
+    ],
+)
+def test_a_record_that_is_not_whole_is_refused(spoil: Callable[[dict[str, Any]], object], told: str) -> None:
+    record = stored(bad_deployment())
+    spoil(record)
+    with pytest.raises(RecordError, match=told):
+        from_json(record)
+
+
+def test_a_record_is_an_object() -> None:
+    with pytest.raises(RecordError, match="not list"):
+        from_json([])
+
+
+def test_times_are_told_in_utc() -> None:
+    facts, _, now = from_json(stored(bad_deployment()))
+    assert now == datetime(2026, 11, 22, 14, tzinfo=UTC)
+    assert facts.deployments[0].created_at.utcoffset() == now.utcoffset()
