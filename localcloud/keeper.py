@@ -68,10 +68,18 @@ def _keep_up(scene: Stage, speed: int) -> None:
     while True:
         time.sleep(_BEAT)
         scene.cloud.clock.advance(timedelta(seconds=_BEAT * (speed - 1)))
-        now = f"{scene.running_revision()}, alarm 5xx-rate {scene.alarm_state()}"
+        now = _seen(scene)
         if now != known:
-            click.echo(f"{scene.cloud.clock.now():%H:%M:%S}  {AUTH.name} runs {now}")
+            click.echo(f"{scene.cloud.clock.now():%H:%M:%S}  {now}")
             known = now
+
+
+def _seen(scene: Stage) -> str:
+    """In words; whoever tries things may have deleted the service or the stack."""
+    try:
+        return f"{AUTH.name} runs {scene.running_revision()}, alarm 5xx-rate {scene.alarm_state()}"
+    except StageError as gone:
+        return str(gone)
 
 
 def _alarms_of_the_example(cloud: Cloud) -> None:
@@ -117,7 +125,7 @@ Break it, then watch (the alarm needs some three minutes; this window tells):
 
   aws ecs update-service {where} --service {AUTH.name} --task-definition {AUTH.name}:{BAD_REVISION} --query service.taskDefinition
   aws cloudwatch describe-alarms --state-value ALARM --query 'MetricAlarms[].AlarmName'
-  aws logs tail /aws/lambda/auto-rollback --since 10m
+  aws logs filter-log-events --log-group-name /aws/lambda/auto-rollback --output text --query "events[?contains(message, 'summary')].message"
 
 By hand:
 

@@ -203,10 +203,16 @@ class Stage:
         return {digest: count for digest, count in counts.items() if count}
 
     def running_revision(self, actor: Actor | None = None) -> str:
-        """The task definition that the service is set to run, as `auth-service:18`."""
+        """The task definition that the service is set to run, as `auth-service:18`.
+
+        Raises:
+            StageError: there is no such service.
+        """
         which = actor or self.actor
-        (service,) = self.client("ecs").describe_services(cluster=which.cluster, services=[which.name])["services"]
-        return str(service["taskDefinition"]).rpartition("/")[2]
+        found = self.client("ecs").describe_services(cluster=which.cluster, services=[which.name])["services"]
+        if not found:
+            raise StageError(f"there is no service {which.name}")
+        return str(found[0]["taskDefinition"]).rpartition("/")[2]
 
     def error_rates(self, since: datetime, actor: Actor | None = None) -> list[tuple[datetime, float]]:
         """The 5xx share of requests in percent, by minute, of the minutes that have requests."""

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
@@ -256,13 +256,11 @@ def _revision(revision: dict[str, Any]) -> str:
     return f"{revision['task_definition']}  ({images})"
 
 
-_NEXT = Group(
-    Text.from_markup("[bold]make cloud[/]    the same scene, left up: break it yourself with aws, cdk and rollback.sh"),
-    Text.from_markup("[bold]make synth[/]    the CloudFormation template, without credentials"),
-    Text.from_markup(
-        "[bold]make deploy[/]   into the account of your AWS credentials, after services.yaml names your services"
-    ),
-)
+_NEXT = Table.grid(padding=(0, 2))
+_NEXT.add_column(no_wrap=True, style="bold")
+_NEXT.add_row("make cloud", "the same scene, left up: break it yourself, with aws, cdk and rollback.sh")
+_NEXT.add_row("make synth", "the CloudFormation template, without credentials")
+_NEXT.add_row("make deploy", "into the account of your AWS credentials; services.yaml names your services")
 
 
 def begins() -> datetime:
