@@ -2,9 +2,9 @@
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_ssm import SSMClient
+
+Name = TypeVar("Name", bound=Hashable)
 
 AT_ONCE = 10
 
@@ -122,7 +124,7 @@ class Clients:
         return client
 
 
-def together(reads: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+def together(reads: Mapping[Name, Callable[[], Any]]) -> dict[Name, Any]:
     """Run independent reads at once and wait for all; the first error among them is raised."""
     if not reads:
         return {}

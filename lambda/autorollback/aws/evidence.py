@@ -13,7 +13,7 @@ from typing import Any
 
 from autorollback.aws.alarms import Alarms, RedAlarm
 from autorollback.aws.clients import Clients, together
-from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition
+from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition, short_name
 from autorollback.aws.ecs import DeploymentPage, Ecs
 from autorollback.aws.ledger import Ledger, Recollection
 from autorollback.aws.policies import Policies
@@ -29,6 +29,10 @@ PAGES = 5
 """Pages of 20 service deployments that are read before the search for a stable revision is given up."""
 
 STRETCHES_AT_ONCE = 2
+
+
+_Read = tuple[str, Any]
+"""What is read of the past: its kind, and of what."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class _Draft:
     alarms: tuple[Alarm, ...]
     next_page: str | None
     requests: dict[tuple[str, datetime], Requests] = field(default_factory=dict)
+    definitions: set[str] = field(default_factory=set)
+    vanished: set[str] = field(default_factory=set)
     unread: list[str] = field(default_factory=list)
 
 
@@ -137,19 +143,7 @@ class Evidence:
         seen = together(reads)
         service = replace(look.service, healthy=seen["healthy"]) if look.service and "healthy" in seen else look.service
         draft = _Draft(service, seen["deployments"], dict(seen["revisions"]), seen["alarms"], look.page.next)
-        self._read_missing_sources(draft)
         return draft, seen["red"]
-
-    def _read_missing_sources(self, draft: _Draft) -> None:
-        """Revisions that were running when the oldest deployment on record came, and those that a rollback went back to."""
-        missing = {
-            arn
-            for deployment in draft.deployments
-            for arn in (*deployment.sources, deployment.rollback_revision)
-            if arn and arn not in draft.revisions
-        }
-        if missing:
-            draft.revisions |= Ecs(self.clients).revisions(sorted(missing))
 
     def _read_page(self, draft: _Draft, key: ServiceKey) -> None:
         ecs = Ecs(self.clients)
@@ -163,18 +157,15 @@ class Evidence:
         draft.deployments = (*draft.deployments, *seen["deployments"])
         draft.revisions |= seen["revisions"]
         draft.next_page = page.next
-        self._read_missing_sources(draft)
 
     def _look_back(
-        self,
-        draft: _Draft,
-        policy: ServicePolicy,
-        trigger: Trigger,
-        look: FirstLook,
-        now: datetime,
+        self, draft: _Draft, policy: ServicePolicy, trigger: Trigger, look: FirstLook, now: datetime
     ) -> bool:
-        """Read on, stretch by stretch, until one is stable; True where all that is on record has been read without one."""
-        asked = 0
+        """Read on, stretch by stretch, until one is stable; True where all that is on record has been read without one.
+
+        What is read can join two stretches into one, so that each round asks anew what is missing.
+        """
+        at_once = STRETCHES_AT_ONCE
         while True:
             facts = self._as_facts(draft, look, trigger, now, ())
             stretches = [
@@ -182,58 +173,47 @@ class Evidence:
                 for s in stability.stretches(facts)
                 if s.until is not None and s.until - s.since >= policy.policy.stable_after
             ]
-            wanted = stretches[: asked + STRETCHES_AT_ONCE]
-            self._read_past(draft, policy, facts, wanted, now)
-            facts = self._as_facts(draft, look, trigger, now, ())
-            if ran_before := [s for s in stretches if s not in wanted and _is_newest(facts, s)]:
-                self._read_past(draft, policy, facts, [*wanted, *ran_before], now)
-                facts = self._as_facts(draft, look, trigger, now, ())
-            if _has_target(facts, policy, now) or facts.memory.known_good:
+            wanted = [*stretches[:at_once], *(s for s in stretches[at_once:] if _is_newest(facts, s))]
+            if missing := self._missing(draft, policy, facts, wanted, now):
+                _take_in(draft, together(missing))
+            elif _has_target(facts, policy, now) or facts.memory.known_good:
                 return False
-            if len(wanted) == len(stretches):
+            elif len(stretches) <= at_once:
                 return True
-            asked = len(wanted)
+            else:
+                at_once += STRETCHES_AT_ONCE
 
-    def _read_past(
+    def _missing(
         self,
         draft: _Draft,
         policy: ServicePolicy,
         facts: Facts,
         stretches: Sequence[stability.Stretch],
         now: datetime,
-    ) -> None:
-        to_describe = {
+    ) -> dict[_Read, Callable[[], Any]]:
+        """The reads without which these stretches, and what came after them, cannot be judged."""
+        moment = min((s.until or now for s in stretches), default=now)
+        definitions = {
             draft.revisions[arn].task_definition_arn
-            for arn in _revisions_since(facts, min((s.until or now for s in stretches), default=now), stretches)
-            if arn in draft.revisions and draft.revisions[arn].identity is None
+            for arn in _revisions_since(facts, moment, stretches)
+            if arn in draft.revisions
         }
-        reads: dict[str, Callable[[], Any]] = {
-            f"definition {arn}": partial(_definition, self.definitions, arn) for arn in sorted(to_describe)
+        reads: dict[_Read, Callable[[], Any]] = {
+            ("definition", arn): partial(_definition, self.definitions, arn)
+            for arn in sorted(definitions - draft.definitions)
         }
-        since = _history_from(facts, stretches, now)
-        alarms = Alarms(self.clients, self.names)
+        if unknown := _unknown_revisions(draft):
+            reads["revisions", unknown] = partial(Ecs(self.clients).revisions, unknown)
+        since, alarms = _history_from(facts, stretches, now), Alarms(self.clients, self.names)
         for alarm in draft.alarms:
             if not _history_read(alarm, since):
-                reads[f"history {alarm.name}"] = partial(alarms.with_history, alarm, since)
+                reads["history", alarm.name] = partial(alarms.with_history, alarm, since)
         if policy.load_balancer:
+            traffic = Traffic(self.clients)
             for stretch in stretches:
-                spot = (stretch.revision, stretch.since)
-                if spot not in draft.requests:
-                    reads[f"requests {spot}"] = partial(
-                        Traffic(self.clients).requests, policy, stretch.since, stretch.end(now), now
-                    )
-        seen = together(reads)
-        draft.alarms = tuple(seen.get(f"history {a.name}", a) for a in draft.alarms)
-        for stretch in stretches:
-            spot = (stretch.revision, stretch.since)
-            if f"requests {spot}" in seen:
-                draft.requests[spot] = seen[f"requests {spot}"]
-        for arn, revision in draft.revisions.items():
-            name = f"definition {revision.task_definition_arn}"
-            if name in seen and revision.identity is None:
-                draft.revisions[arn] = described_as(revision, seen[name])
-                if seen[name] is None:
-                    draft.unread.append(f"task definition {revision.task_definition}")
+                if (spot := (stretch.revision, stretch.since)) not in draft.requests:
+                    reads["requests", spot] = partial(traffic.requests, policy, stretch.since, stretch.end(now), now)
+        return reads
 
     def _as_facts(
         self, draft: _Draft, look: FirstLook, trigger: Trigger, now: datetime, neighbours: Sequence[Neighbour]
@@ -281,6 +261,31 @@ class Evidence:
         return finished is None or (newest[0].start <= onset and onset - finished <= seen["policy"].policy.window)
 
 
+def _unknown_revisions(draft: _Draft) -> tuple[str, ...]:
+    """What ran before a deployment, or what one went back to, and no deployment that was read had brought.
+
+    Before the oldest deployment of a page, that is on the next page; of the newest few it is asked at once.
+    """
+    deployments = draft.deployments if draft.next_page is None else draft.deployments[:-1]
+    arns = (arn for d in deployments for arn in (*d.sources, d.rollback_revision) if arn)
+    return tuple(dict.fromkeys(a for a in arns if a not in draft.revisions and a not in draft.vanished))
+
+
+def _take_in(draft: _Draft, answers: Mapping[_Read, Any]) -> None:
+    draft.alarms = tuple(answers.get(("history", a.name), a) for a in draft.alarms)
+    draft.requests |= {spot: answer for (kind, spot), answer in answers.items() if kind == "requests"}
+    for (kind, asked), answer in answers.items():
+        if kind == "revisions":
+            draft.revisions |= answer
+            draft.vanished |= {arn for arn in asked if arn not in answer}
+    definitions = {arn: answer for (kind, arn), answer in answers.items() if kind == "definition"}
+    draft.definitions |= set(definitions)
+    for arn, revision in draft.revisions.items():
+        if revision.task_definition_arn in definitions:
+            draft.revisions[arn] = described_as(revision, definitions[revision.task_definition_arn])
+    draft.unread += [f"task definition {short_name(arn)}" for arn, found in definitions.items() if found is None]
+
+
 def described_as(revision: Revision, definition: Definition | None) -> Revision:
     """The revision with the identity that its task definition gives; unchanged where there is none any more."""
     if definition is None:
@@ -304,20 +309,21 @@ def _definition(definitions: Definitions, arn: str) -> Definition | None:
 
 def _revisions_since(facts: Facts, moment: datetime, stretches: Sequence[stability.Stretch]) -> list[str]:
     """The revisions whose content the question needs: of every deployment since a moment, and of the newest that looks like
-    a change; of the stretches; and those that ran the same images as these."""
+    a change; of the stretches; and those that ran the images of that change, for it may be a return to them."""
     arns: dict[str, None] = {}
-    looked_changed = False
+    changed: Revision | None = None
     for index, deployment in enumerate(facts.deployments):
-        if looked_changed and deployment.start < moment:
+        if changed and deployment.start < moment:
             break
         arns |= dict.fromkeys(
             arn for arn in (deployment.target, *deployment.sources, deployment.rollback_revision) if arn
         )
         target, source = facts.revision(deployment.target), blame.running_before(facts, index)
-        looked_changed = looked_changed or _appearance(target) != _appearance(source)
+        if changed is None and _appearance(target) != _appearance(source):
+            changed = target
     arns |= dict.fromkeys(s.revision for s in stretches)
-    known = {_appearance(r)[1] for arn in arns if (r := facts.revision(arn)) and r.images}
-    arns |= {r.arn: None for r in facts.revisions.values() if r.images and _appearance(r)[1] in known}
+    if changed and changed.images:
+        arns |= {r.arn: None for r in facts.revisions.values() if r.images == changed.images}
     return list(arns)
 
 

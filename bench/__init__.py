@@ -1,0 +1,1 @@
+"""Measurements; each prints its table. None of them is a test."""
