@@ -1,6 +1,7 @@
 """The door: a raw event or payload in, a typed request out, or a clear refusal. Everything behind it is typed."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -128,10 +129,10 @@ def parse(raw: object, names: Names) -> Request:
 
 
 def _event(raw: Mapping[str, Any], names: Names) -> Request:
-    kind = (raw.get("source"), raw.get("detail-type"))
-    reader = _EVENTS.get(kind)
+    kind = [raw.get("source"), raw.get("detail-type")]
+    reader = next((reader for known, reader in _EVENTS.items() if list(known) == kind), None)
     if reader is None:
-        raise BadRequest("source and detail-type", list(kind), _UNDERSTOOD)
+        raise BadRequest("source and detail-type", kind, _UNDERSTOOD)
     return reader(raw, names)
 
 
@@ -159,7 +160,7 @@ def _alarm_changed(raw: Mapping[str, Any], names: Names) -> Request:
 
 
 def _muted(detail: Mapping[str, Any], state: Mapping[str, Any]) -> str | None:
-    if mute := detail.get("muteDetail"):
+    if (mute := detail.get("muteDetail")) is not None:
         rule = mute.get("mutedByArn") if isinstance(mute, Mapping) else None
         return f"by the mute rule {rule}" if rule else "by a mute rule"
     if suppressor := state.get("actionsSuppressedBy"):
@@ -199,7 +200,7 @@ def _scheduled(raw: Mapping[str, Any], names: Names) -> Request:
     raise BadRequest("resources", rules, f"the rule {names.sweep_rule} or {names.readiness_rule}")
 
 
-_EVENTS: Mapping[tuple[Any, Any], Callable[[Mapping[str, Any], Names], Request]] = {
+_EVENTS: Mapping[tuple[str, str], Callable[[Mapping[str, Any], Names], Request]] = {
     ("aws.cloudwatch", "CloudWatch Alarm State Change"): _alarm_changed,
     ("aws.ecs", "ECS Service Action"): _service_action,
     ("aws.ecs", "ECS Deployment State Change"): _deployment_ended,
@@ -262,13 +263,12 @@ def _whole(low: int, high: int) -> Callable[[object], bool]:
 
 def _revision(value: object) -> bool:
     number = isinstance(value, int) and not isinstance(value, bool) and value > 0
-    return number or (
-        _text(value) and _revision_number(str(value)).isdecimal() and int(_revision_number(str(value))) > 0
-    )
+    return number or (_text(value) and re.fullmatch(r"0*[1-9][0-9]*", str(value).rpartition(":")[2]) is not None)
 
 
-def _revision_number(text: str) -> str:
-    return text.rpartition(":")[2]
+def _image_tag(value: object) -> bool:
+    """Whether it is a tag as registries take it (OCI distribution specification, "Pulling manifests")."""
+    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", value) is not None
 
 
 _FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
@@ -276,7 +276,7 @@ _FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
     "service": (_text, "the name of a protected service"),
     "cluster": (_text, "the name of a cluster"),
     "revision": (_revision, 'a revision of the service\'s family: 18, "18", "auth-service:18" or an ARN'),
-    "image_tag": (_text, "a tag of the same repository"),
+    "image_tag": (_image_tag, "a tag of the same repository: up to 128 letters, digits, and _ . - after the first"),
     "container": (_text, "the name of a container, beside image_tag"),
     "force": (_flag, "true or false"),
     "dry_run": (_flag, "true or false"),

@@ -1,0 +1,310 @@
+"""What comes in: understood, none of ours, or refused with the field, what was given and what is allowed."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from autorollback.naming import Names, ServiceKey
+from autorollback.requests import (
+    AlarmChanged,
+    BadRequest,
+    DailyAudit,
+    DeploymentEnded,
+    Manual,
+    NotOurs,
+    Sweep,
+    TasksCannotStart,
+    parse,
+)
+
+NAMES = Names()
+AUTH = ServiceKey("shop", "auth")
+ALARM = "auto-rollback/shop/auth/5xx-rate"
+FIRED_AT = datetime(2026, 11, 22, 14, 4, 40, 989000, tzinfo=UTC)
+REASON_DATA = {"version": "1.0", "startDate": "2026-11-22T13:59:00.000+0000", "period": 60, "threshold": 5.0}
+
+
+def alarm_event(state: dict[str, Any] | None = None, **detail: Any) -> dict[str, Any]:
+    """As CloudWatch sends it (CloudWatch User Guide, "Alarm events and EventBridge")."""
+    return {
+        "version": "0",
+        "id": "c4c1c1c9-6542-e61b-6ef0-8c4d36933a92",
+        "detail-type": "CloudWatch Alarm State Change",
+        "source": "aws.cloudwatch",
+        "account": "111122223333",
+        "time": "2026-11-22T14:04:40Z",
+        "region": "eu-central-1",
+        "resources": [f"arn:aws:cloudwatch:eu-central-1:111122223333:alarm:{ALARM}"],
+        "detail": {
+            "alarmName": ALARM,
+            "configuration": {"metrics": []},
+            "previousState": {"value": "OK", "timestamp": "2026-11-22T13:00:00.000+0000"},
+            "state": {
+                "value": "ALARM",
+                "reason": "Threshold Crossed",
+                "reasonData": json.dumps(REASON_DATA),
+                "timestamp": "2026-11-22T14:04:40.989+0000",
+                **(state or {}),
+            },
+            **detail,
+        },
+    }
+
+
+def ecs_event(
+    kind: str, name: str, arn: str = "arn:aws:ecs:eu-central-1:111122223333:service/shop/auth"
+) -> dict[str, Any]:
+    """As ECS sends it (ECS Developer Guide, "Amazon ECS service action events", "... deployment state change events")."""
+    return {
+        "detail-type": kind,
+        "source": "aws.ecs",
+        "time": "2026-11-22T14:04:40Z",
+        "resources": [arn],
+        "detail": {
+            "eventType": "ERROR",
+            "eventName": name,
+            "deploymentId": "ecs-svc/123",
+            "updatedAt": "2026-11-22T14:04:39Z",
+            "reason": "ECS deployment circuit breaker: task failed to start.",
+        },
+    }
+
+
+def scheduled(*rules: str) -> dict[str, Any]:
+    arns = [f"arn:aws:events:eu-central-1:111122223333:rule/{rule}" for rule in rules]
+    return {
+        "detail-type": "Scheduled Event",
+        "source": "aws.events",
+        "time": "2026-11-22T14:05:00Z",
+        "resources": arns,
+        "detail": {},
+    }
+
+
+class TestAlarms:
+    def test_one_of_ours_in_alarm(self) -> None:
+        assert parse(alarm_event(), NAMES) == AlarmChanged(ALARM, AUTH, "5xx-rate", True, FIRED_AT, REASON_DATA)
+
+    def test_back_to_ok(self) -> None:
+        request = parse(alarm_event({"value": "OK"}), NAMES)
+        assert isinstance(request, AlarmChanged)
+        assert not request.in_alarm
+
+    def test_a_users_own_alarm_may_have_slashes(self) -> None:
+        request = parse(alarm_event(alarmName="auto-rollback/shop/auth/own-team/checkout"), NAMES)
+        assert isinstance(request, AlarmChanged)
+        assert (request.service, request.signal) == (AUTH, "own-team/checkout")
+
+    @pytest.mark.parametrize(
+        ("event", "why"),
+        [
+            pytest.param(alarm_event(alarmName="ServerCpuTooHigh"), "is not named", id="another alarm"),
+            pytest.param(
+                alarm_event(alarmName="auto-rollback-blue/shop/auth/latency"), "is not named", id="another copy"
+            ),
+            pytest.param(alarm_event(alarmName="auto-rollback/shop/auth"), "is not named", id="no signal"),
+            pytest.param(alarm_event({"value": "INSUFFICIENT_DATA"}), "insufficient data", id="insufficient data"),
+        ],
+    )
+    def test_none_of_ours(self, event: dict[str, Any], why: str) -> None:
+        request = parse(event, NAMES)
+        assert isinstance(request, NotOurs)
+        assert why in request.detail
+
+    @pytest.mark.parametrize(
+        ("event", "by"),
+        [
+            (alarm_event(), None),
+            (alarm_event(muteDetail=None), None),
+            (alarm_event(muteDetail={"mutedByArn": "arn:mute"}), "by the mute rule arn:mute"),
+            (alarm_event(muteDetail={}), "by a mute rule"),
+            (alarm_event({"actionsSuppressedBy": "WaitPeriod"}), "its actions are suppressed by WaitPeriod"),
+        ],
+        ids=["not", "null", "a mute rule", "a mute rule without a name", "a suppressor"],
+    )
+    def test_muted(self, event: dict[str, Any], by: str | None) -> None:
+        request = parse(event, NAMES)
+        assert isinstance(request, AlarmChanged)
+        assert request.muted == by
+
+    @pytest.mark.parametrize("data", [None, "no JSON", "[1]", 5], ids=["null", "text", "a list", "a number"])
+    def test_reason_data_that_says_nothing_is_empty(self, data: object) -> None:
+        request = parse(alarm_event({"reasonData": data}), NAMES)
+        assert isinstance(request, AlarmChanged)
+        assert request.reason_data == {}
+
+    def test_fields_that_aws_may_add_are_ignored(self) -> None:
+        event = alarm_event({"newInState": 1}, alarmTags={"team": "shop"}) | {"newField": 1}
+        assert parse(event, NAMES) == parse(alarm_event(), NAMES)
+
+
+AT = datetime(2026, 11, 22, 14, 4, 40, tzinfo=UTC)
+ACTION, DEPLOYMENT = "ECS Service Action", "ECS Deployment State Change"
+
+
+@pytest.mark.parametrize(
+    ("event", "request_"),
+    [
+        pytest.param(ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED"), TasksCannotStart(AUTH, AT), id="cannot start"),
+        pytest.param(
+            ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_FAILED"),
+            DeploymentEnded(AUTH, AT, "ecs-svc/123", False, "ECS deployment circuit breaker: task failed to start."),
+            id="failed",
+        ),
+        pytest.param(
+            ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_COMPLETED"),
+            DeploymentEnded(AUTH, AT, "ecs-svc/123", True, "ECS deployment circuit breaker: task failed to start."),
+            id="completed",
+        ),
+        pytest.param(scheduled("auto-rollback-sweep"), Sweep(datetime(2026, 11, 22, 14, 5, tzinfo=UTC)), id="sweep"),
+        pytest.param(
+            scheduled("auto-rollback-readiness"), DailyAudit(datetime(2026, 11, 22, 14, 5, tzinfo=UTC)), id="audit"
+        ),
+    ],
+)
+def test_events_of_ecs_and_of_the_clock(event: dict[str, Any], request_: object) -> None:
+    assert parse(event, NAMES) == request_
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ecs_event(ACTION, "SERVICE_STEADY_STATE"),
+        ecs_event(ACTION, "SERVICE_TASK_PLACEMENT_FAILURE"),
+        ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_IN_PROGRESS"),
+    ],
+    ids=lambda event: str(event["detail"]["eventName"]),
+)
+def test_other_events_of_ecs_ask_for_nothing(event: dict[str, Any]) -> None:
+    assert isinstance(parse(event, NAMES), NotOurs)
+
+
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        pytest.param([], "(event)", id="no object"),
+        pytest.param(None, "(event)", id="nothing"),
+        pytest.param(
+            {"source": "aws.s3", "detail-type": "Object Created"}, "source and detail-type", id="another source"
+        ),
+        pytest.param({"source": ["aws.ecs"], "detail-type": {}}, "source and detail-type", id="a source of no type"),
+        pytest.param(alarm_event() | {"detail": "text"}, "detail", id="a detail that is no object"),
+        pytest.param(alarm_event(alarmName=None), "detail.alarmName", id="no alarm name"),
+        pytest.param(alarm_event(state={"value": "RED"}), "detail.state.value", id="a state of another name"),
+        pytest.param(alarm_event(state={"timestamp": "noon"}), "detail.state.timestamp", id="a time that is none"),
+        pytest.param(alarm_event(state={"timestamp": "2026-11-22T14:04:40"}), "detail.state.timestamp", id="no offset"),
+        pytest.param(
+            ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED", "arn:aws:ecs:eu:1:service/auth"), "resources", id="old ARN"
+        ),
+        pytest.param(
+            ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED") | {"resources": []}, "resources", id="no resource"
+        ),
+        pytest.param(ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_FAILED") | {"time": None}, "time", id="no time"),
+        pytest.param(scheduled("somebody-elses"), "resources", id="another rule"),
+    ],
+)
+def test_what_is_not_understood_is_refused_by_its_field(raw: object, field: str) -> None:
+    with pytest.raises(BadRequest) as refused:
+        parse(raw, NAMES)
+    assert refused.value.field == field
+    assert refused.value.allowed
+
+
+class TestManual:
+    @pytest.mark.parametrize(
+        ("payload", "manual"),
+        [
+            ({"service": "auth"}, {"action": "rollback", "service": "auth"}),
+            (
+                {
+                    "action": "rollback",
+                    "service": "auth",
+                    "cluster": "shop",
+                    "revision": 18,
+                    "reason": "checkout fails",
+                },
+                {"service": "auth", "cluster": "shop", "revision": "18", "reason": "checkout fails"},
+            ),
+            ({"service": "auth", "revision": "18"}, {"revision": "18"}),
+            ({"service": "auth", "revision": "auth:18"}, {"revision": "auth:18"}),
+            (
+                {"service": "auth", "revision": "arn:aws:ecs:eu-central-1:111122223333:task-definition/auth:18"},
+                {"revision": "arn:aws:ecs:eu-central-1:111122223333:task-definition/auth:18"},
+            ),
+            (
+                {"service": "auth", "image_tag": "2026.11-3", "container": "app"},
+                {"image_tag": "2026.11-3", "container": "app"},
+            ),
+            ({"service": "auth", "force": True, "dry_run": True}, {"force": True, "dry_run": True}),
+            ({"action": "plan", "service": "auth"}, {"action": "plan"}),
+            ({"action": "history"}, {"service": None, "limit": 20}),
+            ({"action": "history", "service": "auth", "limit": 100, "next": "abc"}, {"limit": 100, "next": "abc"}),
+            ({"action": "readiness"}, {"action": "readiness"}),
+            ({"action": "release", "service": "auth", "revision": 19}, {"action": "release", "revision": "19"}),
+            ({"action": "pause", "minutes": 10080}, {"action": "pause", "minutes": 10080}),
+            ({"action": "resume", "service": "auth"}, {"action": "resume", "service": "auth"}),
+        ],
+        ids=lambda value: json.dumps(value)[:60],
+    )
+    def test_what_a_person_may_ask(self, payload: dict[str, Any], manual: dict[str, Any]) -> None:
+        request = parse(payload, NAMES)
+        assert isinstance(request, Manual)
+        assert {name: getattr(request, name) for name in manual} == manual
+
+    @pytest.mark.parametrize(
+        ("payload", "field"),
+        [
+            pytest.param({}, "service", id="no service"),
+            pytest.param({"service": ""}, "service", id="an empty name"),
+            pytest.param({"service": 5}, "service", id="a number for a name"),
+            pytest.param({"action": "undo", "service": "auth"}, "action", id="an action that is none"),
+            pytest.param({"action": ["plan"], "service": "auth"}, "action", id="a list of actions"),
+            pytest.param({"service": "auth", "revison": 18}, "revison", id="a typo"),
+            pytest.param({"service": "auth", "revision": 0}, "revision", id="revision 0"),
+            pytest.param({"service": "auth", "revision": True}, "revision", id="revision true"),
+            pytest.param({"service": "auth", "revision": 18.0}, "revision", id="a fraction"),
+            pytest.param({"service": "auth", "revision": "latest"}, "revision", id="no number"),
+            pytest.param({"service": "auth", "revision": "auth:"}, "revision", id="no number after the family"),
+            pytest.param({"service": "auth", "revision": "٣"}, "revision", id="digits of another script"),
+            pytest.param({"service": "auth", "revision": 18, "image_tag": "a"}, "image_tag", id="revision and tag"),
+            pytest.param({"service": "auth", "image_tag": "app:1"}, "image_tag", id="a tag with its repository"),
+            pytest.param({"service": "auth", "image_tag": "a" * 129}, "image_tag", id="a tag too long"),
+            pytest.param({"service": "auth", "container": "app"}, "container", id="a container alone"),
+            pytest.param({"service": "auth", "force": "true"}, "force", id="a text for a flag"),
+            pytest.param({"service": "auth", "dry_run": 1}, "dry_run", id="a number for a flag"),
+            pytest.param({"service": "auth", "reason": "x" * 2049}, "reason", id="a long story"),
+            pytest.param({"service": "auth", "minutes": 5}, "minutes", id="minutes of a rollback"),
+            pytest.param({"action": "pause"}, "minutes", id="a pause without end"),
+            pytest.param({"action": "pause", "minutes": 0}, "minutes", id="a pause of nothing"),
+            pytest.param({"action": "pause", "minutes": 10081}, "minutes", id="a pause of more than 7 days"),
+            pytest.param({"action": "resume", "cluster": "shop"}, "cluster", id="a cluster alone"),
+            pytest.param({"action": "release", "service": "auth"}, "revision", id="release of what"),
+            pytest.param({"action": "release", "revision": 18}, "service", id="release where"),
+            pytest.param({"action": "history", "limit": 101}, "limit", id="too many"),
+            pytest.param({"action": "readiness", "force": True}, "force", id="a field of another action"),
+        ],
+    )
+    def test_what_is_refused(self, payload: dict[str, Any], field: str) -> None:
+        with pytest.raises(BadRequest) as refused:
+            parse(payload, NAMES)
+        assert refused.value.field == field
+        assert refused.value.allowed
+        assert field in str(refused.value)
+
+    @pytest.mark.parametrize(
+        "field",
+        ["action", "service", "cluster", "revision", "image_tag", "container", "force", "dry_run", "reason"],
+    )
+    def test_null_is_no_value(self, field: str) -> None:
+        with pytest.raises(BadRequest) as refused:
+            parse({"service": "auth", field: None}, NAMES)
+        assert (refused.value.field, refused.value.given) == (field, None)
+
+
+def test_another_copy_has_its_own_names() -> None:
+    blue = Names("blue")
+    assert isinstance(parse(alarm_event(), blue), NotOurs)
+    assert isinstance(parse(alarm_event(alarmName="auto-rollback-blue/shop/auth/latency"), blue), AlarmChanged)
+    assert isinstance(parse(scheduled("auto-rollback-blue-sweep"), blue), Sweep)
