@@ -27,6 +27,23 @@ _COLOURS = {TEAM: "cyan", ECS: "blue", ALARM: "red", CONTROLLER: "green"}
 _LIMIT = 5.0  # percent: the default of error_rate_percent
 
 
+# a rule is named by what it would hold for; one that was passed reads better the other way round
+_PASSED = {
+    "paused": "may act",
+    "no_longer_in_alarm": "still in alarm",
+    "handled_by_ecs": "ECS does nothing",
+    "service_inactive": "service is up",
+    "already_handled": "first to look",
+    "no_recent_deployment": "deployed recently",
+    "alarm_predates_deployment": "calm before it",
+    "alarm_is_flapping": "alarm is honest",
+    "shared_cause": "alone in trouble",
+    "irreversible_change": "can be undone",
+    "rollback_limit_reached": "within the limit",
+    "no_stable_revision": "one that ran well",
+}
+
+
 class StoryError(Exception):
     """The story did not come out as it should; the message says what is missing."""
 
@@ -199,10 +216,11 @@ def _reasons(result: Any) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True, style="bold")
     table.add_column()
-    for entry in result["evidence"]:
-        decides = entry["verdict"] != "passed"
-        sign = "[green]→[/]" if decides else "[dim]✓[/]"
-        table.add_row(sign, entry["rule"].replace("_", " "), escape(entry["detail"]))
+    for entry in {(e["rule"], e["detail"]): e for e in result["evidence"]}.values():
+        passed = entry["verdict"] == "passed"
+        sign = "[dim]✓[/]" if passed else "[green]→[/]"
+        words = _PASSED.get(entry["rule"]) if passed else None
+        table.add_row(sign, words or entry["rule"].replace("_", " "), escape(entry["detail"]))
     for candidate in result["candidates"]:
         if candidate["verdict"] != "chosen":
             continue
