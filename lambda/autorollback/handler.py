@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 from autorollback import metrics, results
 from autorollback.aws.clients import Clients
 from autorollback.decision.model import Reason
-from autorollback.flows import confirm, manual, respond
+from autorollback.flows import confirm, manual, respond, sweep
 from autorollback.flows.desk import Call, Desk, Settings
 from autorollback.naming import Names
 from autorollback.requests import (
@@ -49,15 +49,24 @@ def handle(event: object, context: "LambdaContext") -> Result:
         datetime.now(UTC),  # noqa: TID251 - the one place where time enters
         timedelta(milliseconds=context.get_remaining_time_in_millis()) + _MARGIN,
     )
-    logger.append_keys(request_id=call.request_id)
+    # keys of the invocation before must not stand beside what this one says
+    logger.append_keys(request_id=call.request_id, correlation_id=_correlation(event), incident_id=None)
     try:
         result = answer(settings, call, event)
     except BadRequest as error:
         result = results.rejected(error)
         logger.warning("rejected: %s", error)
     metrics.count(settings.names.metric_namespace, result)
-    logger.info(result.get("summary") or result.get("detail") or "", extra={"result": result})
+    logger.append_keys(incident_id=result.get("incident_id"))
+    log = logger.debug if result.get("reason") == Reason.UNPROTECTED_SERVICE else logger.info
+    log(result.get("summary") or result.get("detail") or "", extra={"result": result})
     return result
+
+
+def _correlation(event: object) -> str | None:
+    """The id of the EventBridge event, which its duplicates share; a person's invocation has none."""
+    given = event.get("id") if isinstance(event, Mapping) else None
+    return given if isinstance(given, str) else None
 
 
 def settings_of(environment: Mapping[str, str]) -> Settings:
@@ -96,7 +105,7 @@ def _dispatch(desk: Desk, call: Call, request: Request) -> Result:
         case DeploymentEnded():
             return confirm.deployment_ended(desk, call, request)
         case Sweep():
-            return confirm.sweep(desk, call, request)
+            return sweep.sweep(desk, call)
         case DailyAudit():
             return results.done("this version has no readiness audit yet")
         case Manual():

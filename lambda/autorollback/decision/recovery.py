@@ -5,9 +5,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from autorollback.decision import lineage
-from autorollback.decision.model import Deployment, Facts, PastRollback, Status
+from autorollback.decision.model import Alarm, Deployment, Facts, PastRollback, Status
 from autorollback.decision.words import clock, span
 from autorollback.policy import Policy
+
+DATAPOINTS_COME_AFTER = timedelta(minutes=2)
+"""How long after its end a minute's datapoint has been evaluated, at the latest that is usual."""
 
 UNFINISHED_FOR = timedelta(hours=2)
 """A rollback's deployment that has not finished after this long is a person's; a longer bake of its own adds to it."""
@@ -24,11 +27,17 @@ class Progress(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Where a rollback stands, in words, and when to look again while it is open."""
+    """Where a rollback stands, in words.
+
+    Attributes:
+        look_again: when to ask again, while it is open.
+        calm_since: since when all is well, where it is.
+    """
 
     progress: Progress
     detail: str
     look_again: datetime | None = None
+    calm_since: datetime | None = None
 
 
 def assess(rollback: PastRollback, facts: Facts, policy: Policy, now: datetime) -> Recovery:
@@ -47,7 +56,8 @@ def assess(rollback: PastRollback, facts: Facts, policy: Policy, now: datetime) 
         begun.status.is_rollback and not _was_stopped_by(rollback, begun)
     ):
         return Recovery(
-            Progress.NOT_RECOVERED, f"the rollback's own deployment ended {begun.status}; {_running(facts)} runs now"
+            Progress.NOT_RECOVERED,
+            f"the rollback's own deployment ended {begun.status}; {_running(facts)} runs now; look at the events and stopped tasks of the service",
         )
     if begun.status.in_progress:
         return _still_open(rollback, facts, now, f"the rollback's deployment is {begun.status}", policy)
@@ -61,17 +71,42 @@ def _after_deployment(
     red = sorted(alarm.signal for alarm in facts.alarms if alarm.in_alarm)
     healthy = facts.service.healthy if facts.service else None
     if not red and healthy != 0:
+        stale = [alarm for alarm in facts.alarms if not _speaks_of_now(alarm, rollback, finished, now)]
+        if stale:
+            names = ", ".join(sorted(alarm.signal for alarm in stale))
+            sure_at = max(_sure_at(alarm, finished) for alarm in stale)
+            return Recovery(Progress.OPEN, f"{names} went OK before the rollback's deployment had finished", sure_at)
         targets = "" if healthy is None else f", {healthy} targets are healthy"
+        calmed = [alarm.since for alarm in facts.alarms if alarm.since and alarm.since > rollback.at]
+        calm_since = max([finished, *calmed])
         return Recovery(
-            Progress.RECOVERED, f"every alarm is OK{targets}, {span(now - rollback.at)} after the rollback began"
+            Progress.RECOVERED,
+            f"every alarm is OK{targets}, {span(calm_since - rollback.at)} after the rollback began",
+            calm_since=calm_since,
         )
     seen = f"still in ALARM: {', '.join(red)}" if red else "no target is healthy"
     if now < finished + policy.confirm_within:
         return Recovery(Progress.OPEN, seen, finished + policy.confirm_within)
     return Recovery(
         Progress.NOT_RECOVERED,
-        f"{seen}, {span(now - finished)} after the rollback's deployment finished at {clock(finished)}; {_running(facts)} runs now",
+        f"{seen}, {span(now - finished)} after the rollback's deployment finished at {clock(finished)}; {_running(facts)} runs now; "
+        "look at what the service depends on: its secrets, its database, the services it calls",
     )
+
+
+def _speaks_of_now(alarm: Alarm, rollback: PastRollback, finished: datetime, now: datetime) -> bool:
+    """Whether an alarm's OK rests on datapoints of what the rollback brought back.
+
+    One that was calm all through the incident need not: it never missed the trouble. CloudWatch evaluates a calm alarm
+    on, without saying so: once its whole range lies after the cut-over, its OK is fresh.
+    """
+    calm_all_along = alarm.since is None or alarm.since <= rollback.at
+    went_ok_after = alarm.since is not None and alarm.since >= finished + alarm.period
+    return calm_all_along or went_ok_after or now >= _sure_at(alarm, finished)
+
+
+def _sure_at(alarm: Alarm, finished: datetime) -> datetime:
+    return finished + alarm.evaluation_range + DATAPOINTS_COME_AFTER
 
 
 def _was_stopped_by(rollback: PastRollback, deployment: Deployment) -> bool:
@@ -102,6 +137,8 @@ def _superseded(facts: Facts) -> Recovery:
 
 
 def _running(facts: Facts) -> str:
+    """What runs now: what the newest deployment left; while one is under way, what the service is set to run."""
     newest = facts.deployments[0] if facts.deployments else None
-    revision = facts.revision(newest.leaves or newest.target) if newest else None
-    return revision.task_definition if revision else "an unknown revision"
+    if revision := facts.revision(newest.leaves if newest else None):
+        return revision.task_definition
+    return facts.service.task_definition.rpartition("/")[2] if facts.service else "nothing: the service is gone"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from autorollback.decision.lineage import deployment_of
+from autorollback.decision.lineage import deployment_of, something_ran_before
 from autorollback.decision.model import Alarm, Candidate, Deployment, Facts, KnownGood, Revision, Status
 from autorollback.decision.words import clock, span
 from autorollback.policy import Policy
@@ -133,7 +133,7 @@ def candidates(
     dated += [
         (record.until, _recorded(record, facts, kept_out, avoid))
         for record in facts.memory.known_good
-        if record.until <= before.start
+        if record.until <= before.start and _is_of_this_service(facts, before)
     ]
     newest_first = sorted(dated, key=lambda d: (d[0], d[1].verdict == "stable", d[1].revision.arn), reverse=True)
     return _each_once(candidate for _, candidate in newest_first)
@@ -261,6 +261,11 @@ def _reaches_back_to(facts: Facts, record: KnownGood) -> bool:
     sources = [facts.revision(arn) for arn in oldest.sources]
     took_over = bool(sources) and all(s is not None and s.identity == record.revision.identity for s in sources)
     return oldest.start <= record.until or took_over
+
+
+def _is_of_this_service(facts: Facts, before: Deployment) -> bool:
+    """What the ledger remembers from before the first deployment is of an earlier service of the same name."""
+    return before not in facts.deployments or something_ran_before(facts, facts.deployments.index(before))
 
 
 def _brought_by_person(stretch: Stretch, facts: Facts) -> bool:

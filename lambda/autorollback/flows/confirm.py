@@ -1,34 +1,39 @@
 """After a rollback: did it help? Asked when an alarm goes OK, when a deployment ends, and by the sweep."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from autorollback import results
+from autorollback.aws.deployer import Way
 from autorollback.aws.evidence import FirstLook
-from autorollback.aws.ledger import Incident, State, past_rollback
-from autorollback.decision.model import Reason, Trigger, TriggerKind
+from autorollback.aws.ledger import Incident, State, Watched, past_rollback
+from autorollback.decision import stability
+from autorollback.decision.lineage import deployment_of
+from autorollback.decision.model import Facts, KnownGood, Reason, Status, Trigger, TriggerKind
 from autorollback.decision.recovery import Progress, Recovery, assess
-from autorollback.flows import respond
+from autorollback.decision.words import clock
+from autorollback.flows import respond, rollback
 from autorollback.flows.desk import Call, Desk
 from autorollback.naming import ServiceKey
 from autorollback.policy import ServicePolicy
-from autorollback.requests import DeploymentEnded, Sweep
+from autorollback.requests import DeploymentEnded
 from autorollback.results import Result
+
+ECS_HAS = timedelta(minutes=10)
+"""How long ECS has to begin rolling a failed deployment back, and between two looks at whether it is done."""
 
 
 def confirm(desk: Desk, call: Call, key: ServiceKey) -> Result:
-    """Look after a service's open incident: close it where its end can be told, and tell people."""
+    """An alarm is calm: perhaps an open incident of its service is over."""
     if not desk.ledger.lease(key, call.request_id, call.now, call.lease_until):
         return results.ignored(Reason.ALREADY_HANDLED, "the service is being judged by another invocation", key)
     try:
-        look = desk.evidence.first_look(key, call.now)
-        if look.policy is None:
-            return respond.unprotected(key, desk)
-        if resumed := respond.finish_unfinished(desk, call, look, look.policy):
-            return resumed
-        incident = _open_incident(look)
-        if incident is None:
-            return results.ignored(Reason.NOT_IN_ALARM, "no incident of this service is open", key)
-        return _follow(desk, call, look, look.policy, incident)
+        look, finished = respond.settle(desk, call, desk.evidence.first_look(key, call.now))
+        if finished or look.policy is None:
+            return finished or respond.unprotected(key, desk)
+        if look.recollection.open_incidents:
+            return follow(desk, call, look, look.policy)
+        return results.ignored(Reason.NOT_IN_ALARM, "no incident of this service is open", key)
     finally:
         desk.ledger.give_back(key, call.request_id)
 
@@ -36,45 +41,65 @@ def confirm(desk: Desk, call: Call, key: ServiceKey) -> Result:
 def deployment_ended(desk: Desk, call: Call, ended: DeploymentEnded) -> Result:
     """ECS says that a deployment completed or failed: perhaps ours, perhaps one that comes into a red alarm."""
     key = ended.service
+    if desk.evidence.policies.of(key) is None:
+        return respond.unprotected(key, desk)
     if not desk.ledger.lease(key, call.request_id, call.now, call.lease_until):
         return results.ignored(Reason.ALREADY_HANDLED, "the service is being judged by another invocation", key)
     try:
-        look = desk.evidence.first_look(key, call.now)
-        if look.policy is None:
-            return respond.unprotected(key, desk)
-        if resumed := respond.finish_unfinished(desk, call, look, look.policy):
-            return resumed
-        if incident := _open_incident(look):
-            return _follow(desk, call, look, look.policy, incident)
-        if not ended.completed:
-            return respond.judge(desk, call, look, look.policy, respond.trigger_of(ended))
-        present = desk.evidence.present(look, respond.trigger_of(ended), call.now)
-        red = next((alarm for alarm in present.alarms if alarm.in_alarm), None)
-        if red is None:
-            return results.done("a deployment completed, and no alarm of the service is in ALARM")
-        return respond.judge(desk, call, look, look.policy, Trigger(TriggerKind.ALARM, ended.at, red.name))
+        look, finished = respond.settle(desk, call, desk.evidence.first_look(key, call.now))
+        if finished or look.policy is None:
+            return finished or respond.unprotected(key, desk)
+        if look.recollection.open_incidents:
+            return follow(desk, call, look, look.policy)
+        if ended.completed:
+            return _completed(desk, call, look, look.policy, ended)
+        result = respond.judge(desk, call, look, look.policy, respond.trigger_of(ended))
+        if result["reason"] == Reason.HANDLED_BY_ECS and look.page.arns:
+            desk.ledger.watch(key, Watched(look.page.arns[0], ended.at, call.now + ECS_HAS))
+        return result
     finally:
         desk.ledger.give_back(key, call.request_id)
 
 
-def sweep(desk: Desk, call: Call, _sweep: Sweep) -> Result:
-    """What events alone would lose: incidents that are overdue, and claims that were left unfinished."""
-    due = desk.ledger.due(call.now)
-    looked = [confirm(desk, call, key) for key in due]
-    return results.done(f"{len(looked)} incident(s) looked after")
-
-
-def _open_incident(look: FirstLook) -> Incident | None:
-    return next((i for i in look.recollection.incidents if i.state is State.OPEN), None)
-
-
-def _follow(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, incident: Incident) -> Result:
+def follow(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy) -> Result:
+    """Look after a service's open incidents: close those whose end can be told, and tell people."""
     facts = desk.evidence.present(look, Trigger(TriggerKind.ALARM, call.now), call.now)
+    answers = [_follow(desk, call, policy, facts, incident) for incident in look.recollection.open_incidents]
+    return answers[0]
+
+
+def left_to_ecs(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, watched: Watched) -> Result:
+    """A deployment failed, and ECS was to roll it back: has it? Else it is judged here."""
+    facts = desk.evidence.present(look, Trigger(TriggerKind.DEPLOYMENT_FAILED, watched.failed_at), call.now)
+    newest = facts.deployments[0] if facts.deployments else None
+    if newest is None or newest.arn != watched.deployment or newest.status is Status.ROLLBACK_SUCCESSFUL:
+        desk.ledger.watch_no_more(policy.key, watched)
+        return results.done(f"{policy.key}: the failed deployment of {clock(watched.failed_at)} runs no more")
+    if newest.status.is_rollback:
+        desk.ledger.watch(policy.key, replace(watched, due=call.now + ECS_HAS))
+        return results.done(f"{policy.key}: ECS is rolling the failed deployment back")
+    overdue = Trigger(TriggerKind.DEPLOYMENT_FAILED, watched.failed_at, overdue=True)
+    result = respond.judge(desk, call, look, policy, overdue)
+    desk.ledger.watch_no_more(policy.key, watched)
+    return result
+
+
+def _follow(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, incident: Incident) -> Result:
+    if _stop_failed(incident, facts):
+        return rollback.act_again(desk, call, policy, incident)
     recovery = assess(past_rollback(incident), facts, policy.policy, call.now)
     if recovery.progress is Progress.OPEN:
         desk.ledger.save(incident, due=recovery.look_again)
         return results.done(f"{incident.incident_id} is still open: {recovery.detail}")
-    return _close(desk, call, incident, recovery)
+    begun = incident.rollback_deployment or (d.arn if (d := deployment_of(past_rollback(incident), facts)) else None)
+    return _close(desk, call, replace(incident, rollback_deployment=begun), recovery)
+
+
+def _stop_failed(incident: Incident, facts: Facts) -> bool:
+    """Whether ECS was asked to roll the newest deployment back and could not; after that nobody is in charge of it."""
+    newest = facts.deployments[0] if facts.deployments else None
+    asked = incident.intent["way"] == Way.STOP_DEPLOYMENT and incident.rollback_deployment == incident.deployment
+    return bool(asked and newest and newest.arn == incident.deployment and newest.status is Status.ROLLBACK_FAILED)
 
 
 def _close(desk: Desk, call: Call, incident: Incident, recovery: Recovery) -> Result:
@@ -83,8 +108,60 @@ def _close(desk: Desk, call: Call, incident: Incident, recovery: Recovery) -> Re
         "summary": f"{incident.key.service}: {recovery.progress.value.replace('_', ' ')}: {recovery.detail}.",
         "incident_state": recovery.progress.value,
     }
+    if recovery.calm_since is not None:
+        took = recovery.calm_since - incident.claimed_at
+        result["time_to_recover_seconds"] = max(0, round(took.total_seconds()))
     closed = replace(incident, state=State(recovery.progress.value), result=result, closed_at=call.now, announced=False)
-    desk.ledger.save(closed, due=call.now)
+    saved = desk.ledger.save(closed, due=call.now)
     desk.announcer.announce(result, str(incident.intent["service_arn"]))
-    desk.ledger.save(replace(closed, announced=True), due=None)
+    desk.ledger.finish(replace(saved, announced=True), None, call.request_id)
+    return result
+
+
+def _completed(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, ended: DeploymentEnded) -> Result:
+    """A deployment of somebody else completed: judge it where an alarm is red, else learn from what it replaced."""
+    facts = desk.evidence.facts(look, Trigger(TriggerKind.ALARM, ended.at), call.now)
+    if red := next((alarm for alarm in facts.alarms if alarm.in_alarm), None):
+        return respond.judge(desk, call, look, policy, Trigger(TriggerKind.ALARM, ended.at, red.name))
+    learnt = _remember_replaced(desk, call, policy, facts)
+    if returned := _returned_from_quarantine(desk, call, policy, facts):
+        return returned
+    return results.done(f"{policy.key}: a deployment completed, and no alarm of the service is in ALARM{learnt}")
+
+
+def _remember_replaced(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts) -> str:
+    """What has just been replaced is remembered as known good, where its time in service proved it."""
+    newest = facts.deployments[0] if facts.deployments else None
+    for stretch in stability.stretches(facts):
+        revision = facts.revision(stretch.revision)
+        if newest is None or stretch.until != newest.start or revision is None or revision.identity is None:
+            continue
+        appraisal = stability.appraise(stretch, facts, policy.policy, call.now)
+        if appraisal.stable:
+            requests = facts.requests.get(revision.arn)
+            good = KnownGood(revision, appraisal.calm_since, appraisal.calm_until, requests)
+            desk.ledger.keep_good(policy.key, good)
+            return f"; {revision.task_definition} is remembered as known good: it {appraisal.detail}"
+    return ""
+
+
+def _returned_from_quarantine(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts) -> Result | None:
+    """People are told once where a build that was rolled back from is deployed again."""
+    newest = facts.deployments[0] if facts.deployments else None
+    brought = facts.revision(newest.target) if newest else None
+    since = facts.memory.quarantined.get(brought.identity) if brought and brought.identity else None
+    if newest is None or brought is None or since is None:
+        return None
+    detail = f"{brought.task_definition} runs in {policy.key} again, though it was rolled back from at {clock(since)}"
+    images = results.revision(brought)
+    result = results.done(
+        detail,
+        summary=f"{detail}.",
+        cluster=policy.key.cluster,
+        service=policy.key.service,
+        **{"from": None, "to": images},
+    )
+    if desk.ledger.tell_once(policy.key, newest.arn, "quarantined", result, call.now):
+        desk.announcer.announce(result, facts.service.arn if facts.service else str(policy.key))
+        desk.ledger.told(policy.key, newest.arn, "quarantined")
     return result

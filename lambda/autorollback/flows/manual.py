@@ -95,12 +95,14 @@ def service_named(desk: Desk, asked: Manual) -> ServiceKey:
 
 
 def _rolled_back(desk: Desk, call: Call, key: ServiceKey, asked: Manual, *, plan: bool) -> Result:
-    look = desk.evidence.first_look(key, call.now) if key.cluster else None
-    if look is None or look.policy is None:
+    if not key.cluster:
         return respond.unprotected(key, desk)
+    look, finished = desk.evidence.first_look(key, call.now), None
+    if not plan and not asked.force:
+        look, finished = respond.settle(desk, call, look)
+    if finished or look.policy is None:
+        return finished or respond.unprotected(key, desk)
     policy = look.policy
-    if not plan and not asked.force and (resumed := respond.finish_unfinished(desk, call, look, policy)):
-        return resumed
     facts = desk.evidence.facts(look, Trigger(TriggerKind.ALARM, call.now), call.now)
     judgement = _requested(desk, call, policy, facts, asked)
     if plan:
@@ -126,7 +128,7 @@ def _rolled_back(desk: Desk, call: Call, key: ServiceKey, asked: Manual, *, plan
         return respond.held(policy, facts, replace(judgement, candidates=considered), hold)
     if plan:
         return rollback.would_roll_back(key, facts, wanted, chosen, considered)
-    return rollback.carry_out(desk, call, policy, facts, wanted, chosen, considered)
+    return rollback.carry_out(desk, call, policy, facts, wanted, chosen, considered, look.recollection.incidents)
 
 
 def _requested(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, asked: Manual) -> Judgement:

@@ -2,7 +2,7 @@
 
 from autorollback import results
 from autorollback.aws.evidence import FirstLook
-from autorollback.aws.ledger import CLAIM_RESUMED_WITHIN
+from autorollback.aws.ledger import judged_of
 from autorollback.decision import blame
 from autorollback.decision.blame import Passed
 from autorollback.decision.decide import decide
@@ -17,7 +17,6 @@ from autorollback.decision.model import (
     Trigger,
     TriggerKind,
 )
-from autorollback.decision.words import clock
 from autorollback.flows import rollback
 from autorollback.flows.desk import Call, Desk
 from autorollback.flows.rollback import Asked
@@ -33,15 +32,16 @@ def respond(desk: Desk, call: Call, cause: Cause) -> Result:
     """Judge a service, one judgement at a time, and act on the verdict."""
     key, trigger = cause.service, trigger_of(cause)
     if trigger.muted:
+        desk.ledger.heard_muted(key, trigger.alarm or "", trigger.at)
         return results.ignored(Reason.MUTED, f"the alarm's actions are muted: {trigger.muted}", key)
+    if not isinstance(cause, AlarmChanged) and desk.evidence.policies.of(key) is None:
+        return unprotected(key, desk)  # ECS speaks of every service of the account; alarms of ours are of ours
     if not desk.ledger.lease(key, call.request_id, call.now, call.lease_until):
         return results.ignored(Reason.ALREADY_HANDLED, "the service is being judged by another invocation", key)
     try:
-        look = desk.evidence.first_look(key, call.now)
-        if look.policy is None:
-            return unprotected(key, desk)
-        if resumed := finish_unfinished(desk, call, look, look.policy):
-            return resumed
+        look, finished = settle(desk, call, desk.evidence.first_look(key, call.now))
+        if finished or look.policy is None:
+            return finished or unprotected(key, desk)
         return judge(desk, call, look, look.policy, trigger, cause if isinstance(cause, AlarmChanged) else None)
     finally:
         desk.ledger.give_back(key, call.request_id)
@@ -64,7 +64,7 @@ def judge(
     if not isinstance(awake, Passed):
         return results.ignored(awake.reason, awake.detail, policy.key)
     facts = desk.evidence.facts(look, trigger, call.now, event)
-    return act_on(desk, call, policy, facts, decide(facts, policy.policy, call.now))
+    return act_on(desk, call, look, policy, facts, decide(facts, policy.policy, call.now))
 
 
 def unprotected(key: ServiceKey, desk: Desk) -> Result:
@@ -73,19 +73,27 @@ def unprotected(key: ServiceKey, desk: Desk) -> Result:
     return results.ignored(Reason.UNPROTECTED_SERVICE, detail, key)
 
 
-def finish_unfinished(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy) -> Result | None:
-    """A claim that was left unfinished comes before everything else. None where there is none, or it had to be given up."""
+def settle(desk: Desk, call: Call, look: FirstLook) -> tuple[FirstLook, Result | None]:
+    """A claim that was left unfinished comes before everything else, and a request that was answered gets its answer again.
+
+    The answer is None where there is nothing of both, or where the claim had to be given up: then the look is a new one.
+    """
     incident = look.recollection.unfinished
+    if look.policy is None:
+        return look, None
     if incident is None:
-        return None
-    if call.now - incident.claimed_at > CLAIM_RESUMED_WITHIN:
-        why = f"{incident.key}: the rollback claimed at {clock(incident.claimed_at)} was never finished, and is too old to be"
-        rollback.give_up(desk, call, incident, why)
-        return None
-    return rollback.resume(desk, call, policy, incident)
+        mine = (i for i in look.recollection.incidents if i.intent.get("request_id") == call.request_id)
+        return look, next((dict(i.result) for i in mine if i.result), None)
+    result = rollback.resume(desk, call, look.policy, incident)
+    if result["outcome"] != "failed":
+        return look, result
+    desk.ledger.lease(look.policy.key, call.request_id, call.now, call.lease_until)
+    return desk.evidence.first_look(look.policy.key, call.now), None
 
 
-def act_on(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, judgement: Judgement) -> Result:
+def act_on(
+    desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, facts: Facts, judgement: Judgement
+) -> Result:
     """Carry out a verdict: roll back, report what would be rolled back, tell people that it holds, or do nothing."""
     match judgement.verdict:
         case Ignore(reason, detail):
@@ -94,11 +102,11 @@ def act_on(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, judgemen
             return _hold(desk, call, policy, facts, judgement, hold)
         case RollBack() as verdict:
             asked = Asked(verdict, judgement.evidence, judgement.candidates, automatic=True)
-            return _roll_back(desk, call, policy, facts, judgement, asked)
+            return _roll_back(desk, call, look, policy, facts, judgement, asked)
 
 
 def _roll_back(
-    desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, judgement: Judgement, asked: Asked
+    desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, facts: Facts, judgement: Judgement, asked: Asked
 ) -> Result:
     chosen, considered = rollback.choose(desk, facts, asked)
     if chosen is None:
@@ -115,7 +123,7 @@ def _roll_back(
         result = rollback.would_roll_back(policy.key, facts, asked, chosen, considered)
         _tell_once(desk, call, policy, facts, asked.verdict.suspect.arn, result)
         return result
-    return rollback.carry_out(desk, call, policy, facts, asked, chosen, considered)
+    return rollback.carry_out(desk, call, policy, facts, asked, chosen, considered, look.recollection.incidents)
 
 
 def no_candidate(asked: Asked, considered: tuple[object, ...]) -> Hold:
@@ -140,14 +148,16 @@ def held(policy: ServicePolicy, facts: Facts, judgement: Judgement, hold: Hold) 
 def _hold(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, judgement: Judgement, hold: Hold) -> Result:
     result = held(policy, facts, judgement, hold)
     if hold.reason is not Reason.SLOW_START:
-        suspect = hold.suspect.arn if hold.suspect else "none"
-        _tell_once(desk, call, policy, facts, suspect, result)
+        _tell_once(desk, call, policy, facts, hold.suspect.arn if hold.suspect else "none", result)
     return result
 
 
 def _tell_once(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, deployment: str, result: Result) -> None:
     """People are told once for each suspect deployment and reason, not once for each alarm."""
-    if not desk.ledger.tell_once(policy.key, deployment, str(result["reason"]), result, call.now):
+    key, reason = policy.key, str(result["reason"])
+    red = [alarm.name for alarm in facts.alarms if alarm.in_alarm]
+    newest = facts.deployments[0].arn if facts.deployments else ""
+    if not desk.ledger.tell_once(key, deployment, reason, result, call.now, judged_of(newest, red)):
         return
-    desk.announcer.announce(result, facts.service.arn if facts.service else str(policy.key))
-    desk.ledger.told(policy.key, deployment, str(result["reason"]))
+    desk.announcer.announce(result, facts.service.arn if facts.service else str(key))
+    desk.ledger.told(key, deployment, reason)

@@ -1,7 +1,8 @@
 """From a verdict to a service that runs what ran well: preflight, claim, act, record, announce. Each step can be repeated."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -15,10 +16,25 @@ from autorollback.aws.ledger import Incident, State, new_incident, past_rollback
 from autorollback.decision import blame
 from autorollback.decision.blame import carries_out
 from autorollback.decision.model import Candidate, Check, Evidence, Facts, Reason, Revision, RollBack, Status
+from autorollback.decision.words import clock
 from autorollback.flows.desk import Call, Desk
 from autorollback.naming import ServiceKey
 from autorollback.policy import ServicePolicy
 from autorollback.results import Result
+
+CLAIM_RESUMED_WITHIN = timedelta(hours=1)
+THROTTLES = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottledException",
+        "RequestThrottled",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+    }
+)
+"""Codes that the SDK retries as throttling and ECS may send (botocore.retries.standard, ThrottledRetryableChecker)."""
 
 
 class ActFailed(RuntimeError):  # noqa: N818 - says what happened
@@ -78,10 +94,11 @@ def carry_out(
     asked: Asked,
     chosen: Candidate,
     considered: Sequence[Candidate],
+    incidents: Sequence[Incident] = (),
 ) -> Result:
-    """Claim the newest deployment, act once, record it, tell people."""
-    key, newest = policy.key, asked.verdict.newest
-    result = _result("rolled_back", "rolled back", key, facts, asked, chosen, considered)
+    """Claim the newest deployment, act once, record it, tell people. `incidents` are the service's, newest first."""
+    key, newest, suspect = policy.key, asked.verdict.newest, asked.verdict.suspect
+    same = [i for i in incidents if i.deployment == newest.arn]
     incident = new_incident(
         key,
         newest,
@@ -97,55 +114,74 @@ def carry_out(
             "pins": asked.pins,
             "words": asked.words,
             "request_id": call.request_id,
-            "from": _identified(facts.revision(asked.verdict.suspect.target)),
+            "onset": asked.verdict.onset.isoformat() if asked.verdict.onset else None,
+            "left": [_identified(r) for arn in (suspect.target, newest.target) if (r := facts.revision(arn))],
+            "result": _result("rolled_back", "rolled back", key, facts, asked, chosen, considered),
         },
         forced_by=call.request_id if asked.forced else None,
+        failed_before=sum(i.state is State.FAILED for i in same),
     )
-    result = result | {"incident_id": incident.incident_id, "incident_state": State.OPEN.value}
-    incident = replace(incident, intent={**incident.intent, "result": result})
-    seen = together({"claimed": lambda: desk.ledger.claim(incident), "newest": lambda: desk.deployer.newest(key)})
+    incident = incident.says(incident_id=incident.incident_id, incident_state=State.OPEN.value)
+    held = next((i for i in incidents if i.state is State.CLAIMED), None) if asked.forced else None
+    seen = together({"claimed": lambda: desk.ledger.claim(incident, held), "newest": lambda: desk.deployer.newest(key)})
     if not seen["claimed"]:
         return results.ignored(Reason.ALREADY_HANDLED, "this deployment has been claimed by another rollback", key)
     if seen["newest"] != newest.arn and not asked.forced:
-        desk.ledger.retract(incident)
-        return results.ignored(Reason.SUPERSEDED, "another deployment has started meanwhile", key)
+        return _came_to_nothing(desk, incident)
     return _act(desk, call, policy, incident)
 
 
 def resume(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
-    """Go on with a claim that was left unfinished: by a crash, by a retry, by a message that could not be sent."""
+    """Go on with a claim that was left unfinished: by a crash, by a retry, by a message that could not be sent.
+
+    What ECS shows tells how far it got. An act that was not done is done only while the claim is young: later, people
+    decide.
+    """
     if incident.state is not State.CLAIMED:
         return _announce(desk, call, policy, incident)
-    newest = desk.deployer.newest(incident.key)
-    if newest == incident.deployment:
-        return _act(desk, call, policy, incident)
-    if newest is not None and _is_ours(desk, newest, incident):
-        return _record(desk, call, policy, incident, newest)
-    superseded = replace(incident, state=State.SUPERSEDED, closed_at=call.now, announced=True)
-    desk.ledger.save(superseded, due=None)
-    return results.ignored(Reason.SUPERSEDED, "another deployment started before the rollback did", incident.key)
+    ecs = Ecs(desk.clients)
+    listed = ecs.deployments_page(incident.key).arns
+    since = listed[: listed.index(incident.deployment)] if incident.deployment in listed else listed
+    if since:
+        ours = _ours(ecs, since, incident)
+        return _record(desk, call, policy, incident, ours) if ours else _came_to_nothing(desk, incident)
+    if incident.intent["way"] == Way.STOP_DEPLOYMENT and _is_rolled_back(desk, incident.deployment):
+        return _record(desk, call, policy, incident, incident.deployment)
+    if call.now - incident.attempted_at > CLAIM_RESUMED_WITHIN:
+        why = f"the rollback claimed at {clock(incident.attempted_at)} was never finished, and is too old to be"
+        return _give_up(desk, call, incident, f"{incident.key}: {why}")
+    return _act(desk, call, policy, incident)
 
 
-def give_up(desk: Desk, call: Call, incident: Incident, why: str) -> Result:
-    """Close a claim that cannot be finished, and tell people."""
-    result = {**incident.intent["result"], "outcome": "failed", "summary": why, "incident_state": State.FAILED.value}
-    failed = replace(incident, state=State.FAILED, result=result, closed_at=call.now, announced=True)
-    desk.announcer.announce(result, str(incident.intent["service_arn"]))
-    desk.ledger.save(failed, due=None)
-    return result
+def act_again(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
+    """ECS could not finish the rollback that it was asked for: deploy the target, once, under the same claim."""
+    summary = f"{incident.intent['result']['summary']} ECS's own rollback failed; the target is deployed instead."
+    again = replace(
+        incident.says(summary=summary), state=State.CLAIMED, announced=False, result=None, rollback_deployment=None
+    )
+    intent = {**again.intent, "way": Way.UPDATE_SERVICE, "again_at": call.now.isoformat()}
+    saved = desk.ledger.save(replace(again, intent=intent), due=call.now)
+    return resume(desk, call, policy, saved)
 
 
 def _act(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
     try:
-        if incident.intent["way"] == Way.STOP_DEPLOYMENT and desk.deployer.stop(incident.deployment):
-            return _record(desk, call, policy, incident, incident.deployment)
+        if incident.intent["way"] == Way.STOP_DEPLOYMENT:
+            if desk.deployer.stop(incident.deployment) or _is_rolled_back(desk, incident.deployment):
+                return _record(desk, call, policy, incident, incident.deployment)
+            if desk.deployer.newest(incident.key) != incident.deployment:
+                return _came_to_nothing(desk, incident)
         incident = _restored(desk, incident)
         desk.deployer.update(incident.key, str(incident.intent["deploy"]))
     except ClientError as error:
         told = explain(error, incident.key)
+        if not _is_refusal(error):
+            raise ActFailed(told) from error
+        if "again_at" in incident.intent:
+            return _escalate(desk, call, incident, told)
         if incident.automatic:
             raise ActFailed(told) from error
-        return give_up(desk, call, incident, f"{incident.key} was not rolled back: {told}")
+        return _give_up(desk, call, incident, f"{incident.key} was not rolled back: {told}")
     return _record(desk, call, policy, incident, None)
 
 
@@ -159,29 +195,56 @@ def _restored(desk: Desk, incident: Incident) -> Incident:
     copy = desk.definitions.restore(
         desk.definitions.describe(str(incident.intent["target"])), incident.intent["digests"]
     )
-    result = incident.intent["result"]
-    result = {**result, "to": {**result["to"], "restored_as": copy.name}}
-    restored = replace(incident, intent={**incident.intent, "deploy": copy.arn, "result": result})
-    desk.ledger.save(restored, due=incident.claimed_at)
-    return restored
+    restored = incident.says(to={**incident.intent["result"]["to"], "restored_as": copy.name})
+    restored = replace(restored, intent={**restored.intent, "deploy": copy.arn})
+    return desk.ledger.save(restored, due=incident.claimed_at)
 
 
 def _record(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident, deployment: str | None) -> Result:
-    done = replace(incident, state=State.OPEN, result=incident.intent["result"], rollback_deployment=deployment)
-    writes: dict[str, Callable[[], Any]] = {
-        "record": lambda: desk.ledger.save(done, due=call.now + policy.policy.confirm_within)
-    }
-    if left := incident.intent.get("from"):
-        writes["quarantine"] = lambda: desk.ledger.quarantine(incident.key, left, call.now)
-    together(writes)
-    return _announce(desk, call, policy, done)
+    result = dict(incident.intent["result"])
+    if onset := incident.intent.get("onset"):
+        took = call.now - datetime.fromisoformat(onset)
+        result["time_to_rollback_seconds"] = max(0, round(took.total_seconds()))
+    done = replace(incident, state=State.OPEN, result=result, rollback_deployment=deployment, announced=False)
+    left = [what for what in incident.intent.get("left", []) if what]
+    recorded = desk.ledger.record(done, call.now + policy.policy.confirm_within, left, call.now)
+    return _announce(desk, call, policy, recorded)
 
 
 def _announce(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
     result = dict(incident.result or incident.intent["result"])
     desk.announcer.announce(result, str(incident.intent["service_arn"]))
     due = call.now + policy.policy.confirm_within if incident.state is State.OPEN else None
-    desk.ledger.save(replace(incident, announced=True), due=due)
+    desk.ledger.finish(replace(incident, announced=True), due, call.request_id)
+    return result
+
+
+def _came_to_nothing(desk: Desk, incident: Incident) -> Result:
+    """Somebody deployed before the rollback did: nothing was done, so nothing stays of the claim."""
+    desk.ledger.retract(incident)
+    return results.ignored(Reason.SUPERSEDED, "another deployment started before the rollback did", incident.key)
+
+
+def _give_up(desk: Desk, call: Call, incident: Incident, why: str) -> Result:
+    """Close a claim that cannot be finished, and tell people."""
+    result = {**incident.intent["result"], "outcome": "failed", "summary": why, "incident_state": State.FAILED.value}
+    return _closed(desk, call, incident, State.FAILED, result)
+
+
+def _escalate(desk: Desk, call: Call, incident: Incident, why: str) -> Result:
+    """ECS's rollback failed, and so did the second try: people must look now."""
+    state = State.NOT_RECOVERED
+    summary = (
+        f"{incident.key.service}: not recovered: ECS's own rollback failed, and deploying the target did too: {why}."
+    )
+    result = {**incident.intent["result"], "summary": summary, "incident_state": state.value}
+    return _closed(desk, call, incident, state, result)
+
+
+def _closed(desk: Desk, call: Call, incident: Incident, state: State, result: Result) -> Result:
+    desk.announcer.announce(result, str(incident.intent["service_arn"]))
+    closed = replace(incident, state=state, result=result, closed_at=call.now, announced=True)
+    desk.ledger.finish(closed, None, call.request_id)
     return result
 
 
@@ -219,13 +282,26 @@ def _way(facts: Facts, verdict: RollBack, chosen: Candidate) -> str:
     return Way.STOP_DEPLOYMENT if in_flight and returns else Way.UPDATE_SERVICE
 
 
-def _is_ours(desk: Desk, newest: str, incident: Incident) -> bool:
-    ecs = Ecs(desk.clients)
-    return any(
-        carries_out(deployment, revision.task_definition_arn, past_rollback(incident))
-        for deployment in ecs.deployments([newest])
-        for revision in ecs.revisions([deployment.target]).values()
-    )
+def _ours(ecs: Ecs, since: Sequence[str], incident: Incident) -> str | None:
+    """Which of the deployments since the claim carries its rollback out: the first, if one does."""
+    deployments = ecs.deployments(since)
+    revisions = ecs.revisions([d.target for d in deployments])
+    for deployment in reversed(deployments):
+        target = revisions.get(deployment.target)
+        if target and carries_out(deployment, target.task_definition_arn, past_rollback(incident)):
+            return deployment.arn
+    return None
+
+
+def _is_rolled_back(desk: Desk, deployment: str) -> bool:
+    """Whether ECS is rolling a deployment back already, or has: then a stop that was refused is not needed."""
+    return any(d.status.is_rollback for d in Ecs(desk.clients).deployments([deployment]))
+
+
+def _is_refusal(error: ClientError) -> bool:
+    """Whether AWS understood and said no. A throttle, or a failure of its own, may be otherwise the next time."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return 400 <= status < 500 and error.response["Error"].get("Code") not in THROTTLES
 
 
 def _identified(revision: Revision | None) -> Mapping[str, Any] | None:
