@@ -47,6 +47,10 @@ cloud: install ## start the local cloud and leave it up, to try aws and cdk by h
 test: install lint ## lint, then every test
 	@python -m pytest
 
+.PHONY: soak
+soak: install ## thousands of seeded fault cases: CASES=20000 SEED=1 make soak
+	@python -m tests.faults.soak --cases $${CASES:-5000} --seed $${SEED:-1000}
+
 .PHONY: lint
 lint: $(INSTALLED) ## format, lint, types, walls, shell
 	@ruff format --check --quiet $(SOURCES) || { echo "Not formatted: run make format" >&2; exit 1; }

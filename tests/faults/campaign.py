@@ -1,0 +1,456 @@
+"""A seeded campaign against the function: processes die around any AWS call, calls are throttled, events come twice and late.
+
+The handler runs in this process, against a local cloud over HTTP. A process "dies" by an exception that nothing catches,
+raised before a call leaves or after its effect; from then on none of its calls gets through, as if it were gone.
+"""
+
+import json
+import os
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, Literal, cast
+from unittest import mock
+
+import botocore.endpoint
+from boto3.dynamodb.types import TypeDeserializer
+from moto.dynamodb.models import dynamodb_backends
+from moto.dynamodb.models.dynamo_type import DynamoType
+from moto.sns.models import sns_backends
+
+from autorollback import handler, metrics
+from autorollback.aws.clients import Clients
+from autorollback.policy import parse_service
+from localcloud.ecs.world import World
+from localcloud.errors import Refusal
+from localcloud.recorder import Call
+from localcloud.server import Cloud, running
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+CLUSTER, TABLE, TOPIC = "prod", "ledger", "auto-rollback"
+TIMEOUT = timedelta(seconds=120)
+RETRIES = (timedelta(minutes=1), timedelta(minutes=2))
+"""Lambda's own, of an asynchronous invocation that failed (Lambda guide, "How Lambda handles errors and retries")."""
+
+ACTS = {("ecs", "UpdateService"), ("ecs", "StopServiceDeployment"), ("ecs", "RegisterTaskDefinition")}
+KINDS = ("completed", "in_progress", "copy", "by_hand", "cannot_start")
+PROCESSES = 4
+MAX_THROTTLES = 8
+
+_read = TypeDeserializer().deserialize
+
+
+class Died(BaseException):
+    """The process is gone. Not an Exception: nothing in the function may catch it."""
+
+
+class Violation(AssertionError):  # noqa: N818 - the word of the campaign
+    """An invariant that does not hold; the message names the case."""
+
+
+@dataclass
+class Faults:
+    """What befalls one invocation: death around its call of that number (from 0), throttles by the number of the call."""
+
+    dies_at: int | None = None
+    after_effect: bool = False
+    throttled: Mapping[int, int] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+    dead: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begins(self, call: str) -> int:
+        """A call is about to leave; its number."""
+        with self._lock:
+            if self.dead:
+                raise Died
+            number = len(self.calls)
+            self.calls.append(call)
+            if number == self.dies_at and not self.after_effect:
+                self.dead = True
+                raise Died
+            return number
+
+    def has_effect(self, number: int) -> None:
+        """The answer of a call has come."""
+        with self._lock:
+            if self.dead or (number == self.dies_at and self.after_effect):
+                self.dead = True
+                raise Died
+
+
+@dataclass
+class Process:
+    """One execution environment of the function, with clients of its own; it lives through one invocation after another."""
+
+    name: str
+    clients: Clients
+    faults: Faults = field(default_factory=Faults)
+    throttles_left: dict[int, int] = field(default_factory=dict)
+
+
+@dataclass
+class Case:
+    """One incident and what happens to it. `seed` makes it again."""
+
+    kind: str
+    seed: int
+    first: Faults = field(default_factory=Faults)
+    again: str = "retry"  # who comes after the first delivery failed: Lambda's retry, another event, or only the sweep
+    random_faults: bool = False
+
+    def __str__(self) -> str:
+        where = f" dies {'after' if self.first.after_effect else 'before'} call {self.first.dies_at}, then {self.again}"
+        return f"{self.kind}, seed {self.seed}{'' if self.random_faults else where}"
+
+
+class Campaign:
+    """A cloud with a service for each case to come. Cases run one after the other; time only goes on."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud, self.world = cloud, World.of(cloud)
+        self.session = cloud.session("team")
+        self.ecs, self.cloudwatch = self.session.client("ecs"), self.session.client("cloudwatch")
+        self.dynamodb = self.session.client("dynamodb")
+        self.events: list[dict[str, Any]] = []
+        self.violations: list[str] = []
+        self.copies: list[dict[str, Any]] = []
+        self._here = threading.local()
+        self._requests = 0
+        self._services = 0
+        cloud.emit = self.events.append
+        self.world.cluster(CLUSTER)
+        self.repository = self.world.repository("app")
+        self.world.push("app", "v1")
+        self.world.push("app", "v2")
+        self._table()
+        self.topic = self.session.client("sns").create_topic(Name=TOPIC)["TopicArn"]
+        self.processes = [self._process(number) for number in range(PROCESSES)]
+        cloud.recorder.interfere = self._judge  # type: ignore[method-assign]  # the recorder's own hook is by operation
+
+    def prepare(self, number: int) -> list[str]:
+        """Services that have run their first build for two hours; their names."""
+        names = []
+        for _ in range(number):
+            name = f"service-{self._services}"
+            self._services += 1
+            for tag in ("v1", "v2"):
+                self.world.define(name, {"app": f"{self.repository}:{tag}"})
+            self.world.service(CLUSTER, name, f"{name}:1", desired=2)
+            document = {"cluster": CLUSTER, "service": name, "alarms": [f"queue-{name}"], "families": ["*"], "task_roles": ["*"]}  # fmt: skip
+            policy = json.dumps(parse_service(document).to_document())
+            self.session.client("ssm").put_parameter(
+                Name=f"/auto-rollback/{CLUSTER}/{name}", Value=policy, Type="String"
+            )
+            self.cloudwatch.put_metric_alarm(
+                AlarmName=_alarm(name), Namespace="Queues", MetricName=name, Statistic="Sum", Period=60, Threshold=30,
+                EvaluationPeriods=3, ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore",
+            )  # fmt: skip
+            self.cloudwatch.set_alarm_state(AlarmName=_alarm(name), StateValue="OK", StateReason="calm")
+            names.append(name)
+        self.passes(timedelta(hours=2))
+        return names
+
+    def run(self, case: Case, service: str) -> int:
+        """Play one case to its end and check what must always hold; how many calls the first delivery made.
+
+        Raises:
+            Violation: naming the case.
+        """
+        chance = random.Random(case.seed)  # noqa: S311 - the seed makes the case again
+        self._break(case.kind, service)
+        event = self._event(case.kind, service)
+        self._deliver(case, event, chance)
+        self._recover(service, chance if case.random_faults else None)
+        self._check(case, service)
+        return len(case.first.calls)
+
+    def passes(self, time: timedelta) -> None:
+        """Be later; deployments have gone on meanwhile."""
+        self.cloud.clock.jump(self.cloud.clock.now() + time)
+
+    def _break(self, kind: str, service: str) -> None:
+        if kind == "copy":
+            self.ecs.deregister_task_definition(taskDefinition=f"{service}:1")
+        self.world.deploy(CLUSTER, service, f"{service}:2")
+        if kind == "in_progress":
+            self.passes(timedelta(seconds=30))
+        else:
+            self.passes(timedelta(minutes=8))
+        began = self.cloud.clock.now().replace(second=0, microsecond=0) - timedelta(
+            minutes=0 if kind == "in_progress" else 3
+        )
+        if kind != "cannot_start":
+            self._alarm(service, "ALARM", began)
+
+    def _alarm(self, service: str, state: Literal["OK", "ALARM"], began: datetime) -> None:
+        data = {
+            "version": "1.0", "startDate": began.strftime("%Y-%m-%dT%H:%M:%S.000+0000"), "statistic": "Sum", "period": 60,
+            "recentDatapoints": [90.0, 90.0, 90.0] if state == "ALARM" else [0.0, 0.0, 0.0], "threshold": 30.0,
+        }  # fmt: skip
+        self.cloudwatch.set_alarm_state(
+            AlarmName=_alarm(service), StateValue=state, StateReason="told", StateReasonData=json.dumps(data)
+        )
+
+    def _event(self, kind: str, service: str) -> dict[str, Any]:
+        if kind == "by_hand":
+            return {"service": service, "cluster": CLUSTER, "reason": "a person saw it"}
+        if kind == "cannot_start":
+            self.cloud.ecs.find(CLUSTER, service).running.clear()
+            return self._of_ecs(service, "ECS Service Action", "SERVICE_TASK_START_IMPAIRED")
+        return [e for e in self.events if e["detail"].get("alarmName") == _alarm(service)][-1]
+
+    def _of_ecs(self, service: str, detail_type: str, name: str) -> dict[str, Any]:
+        arn = f"arn:aws:ecs:{self.cloud.region}:{self.cloud.account}:service/{CLUSTER}/{service}"
+        return {
+            "id": f"{name}-{service}", "source": "aws.ecs", "detail-type": detail_type, "resources": [arn],
+            "time": self.cloud.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"), "detail": {"eventName": name},
+        }  # fmt: skip
+
+    def _deliver(self, case: Case, event: dict[str, Any], chance: random.Random) -> None:
+        if case.random_faults:
+            deliveries = [event] * chance.randint(1, 3)
+            with ThreadPoolExecutor(len(deliveries)) as pool:
+                running = [
+                    pool.submit(self._as_lambda, e, p, chance.randrange(2**32)) for p, e in enumerate(deliveries)
+                ]
+                failed = [future.result() for future in running]
+            if all(failed):  # dead letters, sent again by a person
+                self.passes(timedelta(minutes=10))
+                self._invoke(event, self.processes[0], self._request(), Faults())
+            return
+        request = self._request()
+        self._invoke(event, self.processes[0], request, case.first)
+        if case.again == "retry":
+            self.passes(RETRIES[0])
+            self._invoke(event, self.processes[1], request, Faults())
+        elif case.again == "duplicate":
+            self._invoke(event, self.processes[1], self._request(), Faults())  # while the lease of the dead one runs
+            self.passes(TIMEOUT + timedelta(seconds=10))
+            self._invoke(event, self.processes[2], self._request(), Faults())
+
+    def _as_lambda(self, event: dict[str, Any], process: int, seed: int) -> bool:
+        """One asynchronous invocation with its retries, in the course of which anything may go wrong; whether all failed."""
+        chance, request = random.Random(seed), self._request()  # noqa: S311 - the seed makes the case again
+        for wait in (timedelta(), *RETRIES):
+            self.passes(wait)
+            if not self._invoke(event, self.processes[process], request, _random_faults(chance)):
+                return False
+        return True
+
+    def _recover(self, service: str, chance: random.Random | None) -> None:
+        """What the world does after the rollback: its deployment ends, the alarm calms down, the sweep goes its rounds."""
+        news: list[dict[str, Any]] = []
+        calm = False
+        for round_ in range(16):
+            self.passes(timedelta(minutes=5))
+            if round_ >= 2 and not calm and not self._runs_bad(service):
+                calm = True
+                seen = len(self.events)
+                self._alarm(
+                    service, "OK", self.cloud.clock.now().replace(second=0, microsecond=0) - timedelta(minutes=3)
+                )
+                news = [*self.events[seen:], self._of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_COMPLETED")]  # fmt: skip
+            if chance is not None:
+                chance.shuffle(news)
+                for event in news:
+                    self._invoke(event, self.processes[0], self._request(), _random_faults(chance))
+                if round_ < 8:
+                    self._invoke(self._sweep(), self.processes[1], self._request(), _random_faults(chance))
+                    news = []
+                    continue
+            self._invoke(self._sweep(), self.processes[2], self._request(), Faults())
+            news = []
+            if self._closed(service):
+                return
+
+    def _runs_bad(self, service: str) -> bool:
+        return self.cloud.ecs.find(CLUSTER, service).task_definition.endswith(f"{service}:2")
+
+    def _sweep(self) -> dict[str, Any]:
+        rule = f"arn:aws:events:{self.cloud.region}:{self.cloud.account}:rule/auto-rollback-sweep"
+        return {
+            "id": "sweep", "source": "aws.events", "detail-type": "Scheduled Event", "resources": [rule], "detail": {},
+            "time": self.cloud.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+        }  # fmt: skip
+
+    def _closed(self, service: str) -> bool:
+        incidents = self._incidents(service)
+        return bool(incidents) and all("unfinished" not in i for i in incidents)
+
+    def _invoke(self, event: dict[str, Any], process: Process, request: str, faults: Faults) -> bool:
+        """Run the function once; whether it failed, so that Lambda would try again."""
+        process.faults, process.throttles_left = faults, dict(faults.throttled)
+        self._here.process = process
+        context = SimpleNamespace(aws_request_id=request, get_remaining_time_in_millis=lambda: TIMEOUT.seconds * 1000)
+        try:
+            handler.handle(event, cast(Any, context))
+        except Died:
+            return True
+        except Exception as error:  # noqa: BLE001 - whatever the function raises, Lambda tries again
+            process.faults.calls.append(f"raised {error!r}"[:200])
+            return True
+        return False
+
+    def _request(self) -> str:
+        self._requests += 1
+        return f"request-{self._requests}"
+
+    def _check(self, case: Case, service: str) -> None:
+        """What must hold after every incident, whatever happened on its way."""
+        wrong = list(self.violations)
+        self.violations.clear()
+        incidents = self._incidents(service)
+        deployments = self.cloud.ecs.find(CLUSTER, service).deployments
+        ours = deployments[2:]
+        stopped = any(i["rollback_deployment"] == i["deployment"] for i in incidents if i.get("rollback_deployment"))
+        if len(ours) != (0 if stopped else 1):
+            wrong.append(f"{len(ours)} deployments after the bad one, stopped: {stopped}")
+        if self._runs_bad(service):
+            wrong.append("the bad build still runs")
+        if [i["state"] for i in incidents] != ["recovered"]:
+            wrong.append(f"the incidents are {[(i['sk'], i['state']) for i in incidents]}")
+        if any("unfinished" in i for i in incidents):
+            wrong.append("something is left unfinished")
+        for state in ("open", "recovered"):
+            told = [m for m in self._told(service) if m.get("incident_state") == state]
+            if not told:
+                wrong.append(f"nobody was told of {state}")
+        registered = [d["family"] for d in self.copies if d["family"] == service]
+        if len(registered) > (1 if case.kind == "copy" else 0):
+            wrong.append(f"{len(registered)} copies were registered")
+        if wrong:
+            raise Violation(f"{case}: {'; '.join(wrong)}; first delivery: {case.first.calls}")
+
+    def _incidents(self, service: str) -> list[dict[str, Any]]:
+        return [i for i in self._items(service) if str(i["sk"]).startswith("incident#")]
+
+    def _items(self, service: str) -> list[dict[str, Any]]:
+        """Straight from the table: a campaign looks often."""
+        table = dynamodb_backends[self.cloud.account][self.cloud.region].tables[TABLE]
+        items = table.items.get(DynamoType({"S": f"service#{CLUSTER}/{service}"}), {})
+        found = [item.to_json()["Attributes"] for item in list(items.values())]
+        return [{key: _read(value) for key, value in item.items()} for item in found]
+
+    def _told(self, service: str) -> list[dict[str, Any]]:
+        sent = sns_backends[self.cloud.account][self.cloud.region].topics[self.topic].sent_notifications
+        results = [json.loads(json.loads(text)["default"]) for _, text, *_ in sent]
+        return [r for r in results if r.get("service") == service]
+
+    def _judge(self, call: Call) -> None:
+        """In the cloud: throttle, and see that no act comes without a record of it."""
+        if not call.access_key.startswith("process-"):
+            return
+        process = self.processes[int(call.access_key.removeprefix("process-"))]
+        if (call.service, call.operation) in ACTS:
+            service = str(call.parameters.get("service") or call.parameters.get("family") or "")
+            if call.operation == "RegisterTaskDefinition":
+                self.copies.append(dict(call.parameters))
+            service = service or str(call.parameters["serviceDeploymentArn"]).split("/")[-2]
+            if not any(i["state"] == "claimed" for i in self._incidents(service)):
+                self.violations.append(f"{call.operation} of {service} without a claim on record")
+        number = len(process.faults.calls) - 1
+        if process.throttles_left.get(number, 0) > 0:
+            process.throttles_left[number] -= 1
+            raise Refusal("ThrottlingException", "Rate exceeded")
+
+    def _process(self, number: int) -> Process:
+        session = self.cloud.session(f"process-{number}")
+        process = Process(f"process-{number}", Clients(session))
+        emitter = session._session  # boto3 has no other way to the hooks of all its clients
+        here = threading.local()
+
+        def leaves(**hooked: Any) -> None:
+            here.number = process.faults.begins(hooked["event_name"].removeprefix("before-send."))
+
+        def arrived(**_: Any) -> None:
+            process.faults.has_effect(here.number)
+
+        emitter.register("before-send", leaves)
+        emitter.register("response-received", arrived)
+        return process
+
+    def clients(self) -> Clients:
+        """Those of the process that is running in this thread."""
+        clients: Clients = self._here.process.clients
+        return clients
+
+    def _table(self) -> None:
+        names = ("pk", "sk", "unfinished", "due_at", "timeline", "at")
+
+        def keys(*pair: str) -> Any:
+            return [{"AttributeName": n, "KeyType": kind} for n, kind in zip(pair, ("HASH", "RANGE"), strict=True)]
+
+        self.dynamodb.create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=keys("pk", "sk"),
+            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in names],
+            GlobalSecondaryIndexes=[
+                {"IndexName": index, "KeySchema": keys(index, order), "Projection": {"ProjectionType": "ALL"}}
+                for index, order in (("unfinished", "due_at"), ("timeline", "at"))
+            ],
+        )
+
+
+def _random_faults(chance: random.Random) -> Faults:
+    """A good third of the invocations die somewhere, half of them meet throttles, some more than the client has patience for."""
+    faults = Faults()
+    if chance.random() < 0.4:
+        faults = replace(faults, dies_at=chance.randint(0, 30), after_effect=chance.random() < 0.5)
+    if chance.random() < 0.5:
+        faults.throttled = {chance.randint(0, 30): chance.randint(1, MAX_THROTTLES) for _ in range(2)}
+    return faults
+
+
+def _alarm(service: str) -> str:
+    return f"auto-rollback/{CLUSTER}/{service}/own-queue-{service}"
+
+
+@contextmanager
+def campaign() -> Iterator[Campaign]:
+    """A fresh cloud, and the handler of this process talking to it. Back-off takes no time, and no metrics are printed."""
+    silent: Callable[..., None] = lambda *_args, **_kwargs: None  # noqa: E731 - three stand-ins that do nothing
+    with running(START) as cloud:
+        here = Campaign(cloud)
+        environment = {
+            **cloud.environment("function"),
+            "AUTO_ROLLBACK_NAME": TOPIC,
+            "LEDGER_TABLE": TABLE,
+            "TOPIC_ARN": here.topic,
+        }
+        with (
+            mock.patch.dict(os.environ, environment),
+            mock.patch.object(handler, "_clients", here.clients),
+            mock.patch.object(metrics, "count", silent),
+            mock.patch.object(
+                handler, "logger", SimpleNamespace(append_keys=silent, info=silent, debug=silent, warning=silent)
+            ),
+            mock.patch.object(botocore.endpoint, "time", SimpleNamespace(sleep=silent)),
+        ):
+            yield here
+
+
+def deaths(kind: str, calls: list[str], seed: int, *, all_of_them: bool) -> Iterator[Case]:
+    """A case for each call that an undisturbed delivery makes: the process dies before it, and after its effect.
+
+    From the claim on every call counts; of the reads before it every fifth will do, unless all are wanted. Who comes next
+    changes from case to case.
+    """
+    claim = max(i for i, call in enumerate(calls) if call == "dynamodb.PutItem" and i < _first_act(calls))
+    next_ones = ("retry", "duplicate") if kind == "cannot_start" else ("retry", "duplicate", "sweep")
+    for index in range(len(calls)):
+        for after_effect in (False, True):
+            number = 2 * index + after_effect + seed
+            if all_of_them or index >= claim - 1 or number % 10 == 0:
+                faults = Faults(dies_at=index, after_effect=after_effect)
+                yield Case(kind, seed, faults, next_ones[number % len(next_ones)])
+
+
+def _first_act(calls: list[str]) -> int:
+    return next(i for i, call in enumerate(calls) if tuple(call.split(".")) in ACTS)
