@@ -1,12 +1,13 @@
 """Is this deployment to blame? Each rule from both sides, and on its edges."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from autorollback.decision.model import Controller, Status, TriggerKind
 from autorollback.policy import Mode
-from tests.scenarios.history import History, bad_deployment, days, hours, incident, minutes, seconds
+from tests.scenarios.history import NOW, History, bad_deployment, days, hours, incident, minutes, seconds
 
 
 def told(story: History, reason: str, target: str | None = None) -> None:
@@ -111,6 +112,16 @@ class TestSettings:
         story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6), settings=self.OLD)
         story.deployed("v1", ago=minutes(9), settings=self.NEW, status=Status.IN_PROGRESS)
         told(story.alarm("5xx-rate", onset=minutes(6)), "alarm_after_deployment", "v1")
+
+    def test_not_by_going_back_to_anything_but_its_source(self) -> None:
+        story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=minutes(25), settings=self.OLD)
+        story.deployed("v1", ago=minutes(9), settings=self.NEW, status=Status.IN_PROGRESS)
+        told(story.alarm("5xx-rate", onset=minutes(6)), "no_stable_revision")
+
+    def test_changed_after_the_onset_they_do_not_shield_what_caused_it(self) -> None:
+        story = incident().deployed("v1", ago=days(6), settings=self.OLD).deployed("v2", ago=minutes(20))
+        story.deployed("v2", ago=minutes(5), settings=self.NEW).alarm("5xx-rate", onset=minutes(15))
+        told(story, "alarm_after_deployment", "v1")
 
     def test_settings_changed_together_with_the_revision_are_a_change_of_the_revision(self) -> None:
         story = incident().deployed("v1", ago=days(6), settings=self.OLD)
@@ -377,6 +388,43 @@ class TestSharedCause:
     )
     def test_in_a_small_fleet_half_of_the_others_and_at_least_two(self, fleet: int, others: int, reason: str) -> None:
         assert self.story(*[minutes(8)] * others, fleet=fleet).reason() == reason
+
+
+class TestUnread:
+    """What could not be read is named, and nothing is done."""
+
+    def test_what_ran_before(self) -> None:
+        story = bad_deployment()
+        del story.revisions[story.deployments[0].target]
+        told(story, "no_recent_deployment")
+        assert "what ran before the deployment" in story.judged().verdict.detail
+
+    def test_an_alarm_history_that_does_not_reach_a_day_before_the_deployment(self) -> None:
+        story = bad_deployment()
+        story.alarms["5xx-rate"] = replace(story.alarms["5xx-rate"], history_from=NOW - hours(24))
+        told(story, "alarm_is_flapping")
+
+    def test_an_alarm_history_that_does_not_reach_the_stretch_of_a_candidate(self) -> None:
+        story = bad_deployment()
+        alarm = story.alarms["latency"]
+        story.alarms["latency"] = replace(alarm, history_from=NOW - days(5), since=NOW - days(5))
+        told(story, "no_stable_revision")
+        assert "the history of latency was not read" in story.judged().verdict.detail
+
+    def test_a_build_that_ran_on_while_another_failed(self) -> None:
+        story = incident().deployed("v1", ago=days(20)).deployed("v2", ago=minutes(75))
+        story.deployed("v1", ago=minutes(72), status=Status.STOPPED).deployed("v1", ago=minutes(39))
+        unread = story.deployments[1].target
+        story.deployed("v2", ago=minutes(3)).alarm("5xx-rate", onset=minutes(0))
+        told(story, "deployment_is_a_rollback")
+        del story.revisions[unread]
+        told(story, "deployment_is_a_rollback")
+
+    def test_how_a_build_that_comes_back_fared_before(self) -> None:
+        story = incident().deployed("v1", ago=days(20)).deployed("v2", ago=days(6)).deployed("v1", ago=minutes(9))
+        alarm = story.alarm("5xx-rate", onset=minutes(6)).alarms["latency"]
+        story.alarms["latency"] = replace(alarm, history_from=NOW - days(7), since=NOW - days(7))
+        told(story, "deployment_is_a_rollback")
 
 
 class TestIrreversible:

@@ -44,7 +44,7 @@ def stories(draw: st.DrawFn) -> History:
     return story.alarm("5xx-rate", onset=minutes(draw(st.integers(0, 18))))
 
 
-told = settings(max_examples=250, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+told = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 
 
 @told

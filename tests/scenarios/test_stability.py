@@ -54,7 +54,7 @@ class TestStretches:
         assert story.alarm("5xx-rate", onset=minutes(6)).target() == target
 
     def test_an_alarm_that_was_there_before_it_came_says_nothing_against_it(self) -> None:
-        story = incident().deployed("v0", ago=days(9)).was_red("5xx-rate", ago=hours(2), lasted=minutes(50))
+        story = incident().deployed("v0", ago=days(9)).was_red("5xx-rate", ago=hours(2), lasted=minutes(80))
         story.deployed("v1", ago=hours(1)).deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
         assert story.target() == "v1"
 
@@ -174,6 +174,11 @@ class TestKnownGood:
         )
         story.alarm("5xx-rate", onset=minutes(6)).known_good("v1", since=days(99), until=seen_until)
         assert story.reason() == reason
+
+    def test_what_ran_after_the_suspect_is_no_target(self) -> None:
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(25)).deployed("v3", ago=minutes(5))
+        story.alarm("5xx-rate", onset=minutes(15)).known_good("v9", since=minutes(12), until=minutes(4))
+        assert story.target() == "v1"
 
     @pytest.mark.parametrize("requests", [0, None])
     def test_behind_a_load_balancer_it_has_requests(self, requests: int | None) -> None:

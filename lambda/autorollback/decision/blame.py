@@ -211,8 +211,7 @@ def reversible(suspicion: Suspicion, facts: Facts, between: Sequence[Revision | 
     """A change that old code cannot live with is for a person to undo: of the suspect, or of any deployed since the target."""
     if facts.service and facts.service.irreversible:
         return Hold(Reason.IRREVERSIBLE_CHANGE, "the service has the tag auto-rollback:irreversible", suspicion.suspect)
-    since = [facts.revision(d.target) for d in facts.deployments if d.start >= suspicion.suspect.start]
-    for revision in (facts.revision(suspicion.suspect.target), *since, *between):
+    for revision in (facts.revision(suspicion.suspect.target), *between):
         if revision is None or revision.identity is None:
             what = revision.task_definition if revision else "something that was deployed after the target"
             detail = f"the tags of {what} could not be read, and one of them may be auto-rollback:irreversible"

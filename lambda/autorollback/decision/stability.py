@@ -147,17 +147,18 @@ def source_candidates(facts: Facts, policy: Policy, now: datetime, settings: Dep
 
 def quarantined(facts: Facts, policy: Policy, now: datetime) -> dict[str, datetime]:
     """Identities that were rolled back from, and when; without those that a person deployed again and that became stable."""
+    deployed_by_persons = _deployed_by_persons(facts)
     proven_again = {
-        (revision.identity, stretch.since)
+        (revision.identity, deployed_by_persons[stretch.brought_by])
         for stretch in stretches(facts)
-        if (revision := facts.revision(stretch.revision))
-        and _brought_by_person(stretch, facts)
+        if stretch.brought_by in deployed_by_persons
+        and (revision := facts.revision(stretch.revision))
         and appraise(stretch, facts, policy, now).stable
     }
     return {
         identity: at
         for identity, at in facts.memory.quarantined.items()
-        if not any(proven == identity and since > at for proven, since in proven_again)
+        if not any(proven == identity and deployed_at > at for proven, deployed_at in proven_again)
     }
 
 
@@ -268,9 +269,10 @@ def _is_of_this_service(facts: Facts, before: Deployment) -> bool:
     return before not in facts.deployments or something_ran_before(facts, facts.deployments.index(before))
 
 
-def _brought_by_person(stretch: Stretch, facts: Facts) -> bool:
+def _deployed_by_persons(facts: Facts) -> dict[str | None, datetime]:
+    """When each service deployment began that this controller did not start by itself, by its ARN."""
     automatic = {d.arn for r in facts.memory.rollbacks if r.automatic and (d := deployment_of(r, facts))}
-    return stretch.brought_by is not None and stretch.brought_by not in automatic
+    return {d.arn: d.start for d in facts.deployments if d.arn not in automatic}
 
 
 def _may_be(facts: Facts, arn: str, wanted: Revision) -> bool:
@@ -284,12 +286,12 @@ def _may_be(facts: Facts, arn: str, wanted: Revision) -> bool:
 
 
 def _of_sources(facts: Facts, deployment: Deployment, previous: Deployment | None) -> Iterator[Stretch]:
+    """What ran on while a deployment failed, and what ran before the oldest deployment that AWS still has."""
     for source in deployment.sources:
         revision = facts.revision(source)
-        if revision is None:
-            continue
         if previous is None:
-            yield Stretch(source, min(revision.created_at, deployment.start), deployment.start)
+            if revision is not None:
+                yield Stretch(source, min(revision.created_at, deployment.start), deployment.start)
         elif source not in (previous.leaves, previous.target):
             ended = previous.finished_at or previous.start
             yield Stretch(source, min(ended, deployment.start), deployment.start)
