@@ -39,7 +39,7 @@ def run(stage: Stage, home: Path, *arguments: str, **environment: str) -> Said:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=200,
     )
     return Said(done.returncode, done.stdout, done.stderr)
 
@@ -86,7 +86,7 @@ def declined(stage: Stage, home: Path) -> str:
         [str(SCRIPT), "auth-service"], env=settings, stdin=terminal, stdout=subprocess.PIPE, text=True
     ) as process:
         os.write(controller, b"n\n")
-        out, _ = process.communicate(timeout=120)
+        out, _ = process.communicate(timeout=200)
     os.close(controller)
     os.close(terminal)
     assert process.returncode == 2
