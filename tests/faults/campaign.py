@@ -119,7 +119,7 @@ class Campaign:
         self.dynamodb = self.session.client("dynamodb")
         self.events: list[dict[str, Any]] = []
         self.violations: list[str] = []
-        self.copies: list[dict[str, Any]] = []
+        self.acts: list[tuple[str, str]] = []
         self._here = threading.local()
         self._requests = 0
         self._services = 0
@@ -321,9 +321,12 @@ class Campaign:
             told = [m for m in self._told(service) if m.get("incident_state") == state]
             if not told:
                 wrong.append(f"nobody was told of {state}")
-        registered = [d["family"] for d in self.copies if d["family"] == service]
-        if len(registered) > (1 if case.kind == "copy" else 0):
-            wrong.append(f"{len(registered)} copies were registered")
+        registered = self.acts.count((service, "RegisterTaskDefinition"))
+        if registered > (1 if case.kind == "copy" else 0):
+            wrong.append(f"{registered} copies were registered")
+        acts = [operation for of, operation in self.acts if of == service and operation != "RegisterTaskDefinition"]
+        if len(acts) != 1:
+            wrong.append(f"it was acted {len(acts)} times: {acts}")
         if wrong:
             raise Violation(f"{case}: {'; '.join(wrong)}; first delivery: {case.first.calls}")
 
@@ -347,17 +350,16 @@ class Campaign:
         if not call.access_key.startswith("process-"):
             return
         process = self.processes[int(call.access_key.removeprefix("process-"))]
-        if (call.service, call.operation) in ACTS:
-            service = str(call.parameters.get("service") or call.parameters.get("family") or "")
-            if call.operation == "RegisterTaskDefinition":
-                self.copies.append(dict(call.parameters))
-            service = service or str(call.parameters["serviceDeploymentArn"]).split("/")[-2]
-            if not any(i["state"] == "claimed" for i in self._incidents(service)):
-                self.violations.append(f"{call.operation} of {service} without a claim on record")
         number = len(process.faults.calls) - 1
         if process.throttles_left.get(number, 0) > 0:
             process.throttles_left[number] -= 1
             raise Refusal("ThrottlingException", "Rate exceeded")
+        if (call.service, call.operation) in ACTS:
+            service = str(call.parameters.get("service") or call.parameters.get("family") or "")
+            service = service or str(call.parameters["serviceDeploymentArn"]).split("/")[-2]
+            self.acts.append((service, call.operation))
+            if not any(i["state"] == "claimed" for i in self._incidents(service)):
+                self.violations.append(f"{call.operation} of {service} without a claim on record")
 
     def _process(self, number: int) -> Process:
         session = self.cloud.session(f"process-{number}")

@@ -16,7 +16,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-from botocore.exceptions import ClientError
 
 from autorollback.decision.model import Deployment, KnownGood, Memory, PastRollback, Revision
 from autorollback.naming import ServiceKey
@@ -289,14 +288,8 @@ class Ledger:
                 "ExpressionAttributeValues": values,
             }
         if after:
-            where["ExclusiveStartKey"] = json.loads(base64.urlsafe_b64decode(after))
-        dynamodb = self.clients.dynamodb
-        try:
-            answer = dynamodb.query(TableName=self.table, ScanIndexForward=False, Limit=limit, **where)
-        except ClientError as error:
-            if after and error.response["Error"].get("Code") == "ValidationException":
-                raise ValueError(f"{after!r} is the place after no record of this table") from error
-            raise
+            where["ExclusiveStartKey"] = _place(after, {"pk", "sk"} if key else {"pk", "sk", "timeline", "at"})
+        answer = self.clients.dynamodb.query(TableName=self.table, ScanIndexForward=False, Limit=limit, **where)
         last = answer.get("LastEvaluatedKey")
         following = base64.urlsafe_b64encode(json.dumps(last).encode()).decode() if last else None
         return [_incident(_plain(item)) for item in answer["Items"]], following
@@ -567,6 +560,13 @@ def new_incident(
         automatic=automatic,
         intent=intent,
     )
+
+
+def _place(after: str, keys: set[str]) -> Any:
+    place = json.loads(base64.urlsafe_b64decode(after))
+    if not isinstance(place, dict) or place.keys() != keys:
+        raise ValueError(f"{after!r} is a place in no list of these records")
+    return place
 
 
 def judged_of(newest: str, alarms: Sequence[str]) -> tuple[str, ...]:

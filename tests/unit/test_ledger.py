@@ -1,0 +1,223 @@
+"""The ledger on a real table of the local cloud: who loses a write is told so, and what cannot be read stays whole."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from autorollback.aws.clients import Clients
+from autorollback.aws.ledger import (
+    Incident,
+    Ledger,
+    LedgerRecordError,
+    RecordChanged,
+    State,
+    Watched,
+    judged_of,
+    new_incident,
+)
+from autorollback.decision.model import Deployment, KnownGood, Revision, Status
+from autorollback.naming import ServiceKey
+from localcloud.server import running
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+KEY = ServiceKey("prod", "auth")
+BAD = Deployment("arn:aws:ecs:eu-west-1:123456789012:service-deployment/prod/auth/abc", Status.SUCCESSFUL, NOW, "rev")
+INTENT: dict[str, Any] = {
+    "way": "UpdateService",
+    "target": "auth:18",
+    "digests": {"app": "sha256:1"},
+    "restore": False,
+    "deploy": "auth:18",
+    "service_arn": "arn:service",
+    "result": {"outcome": "rolled_back", "to": {"task_definition": "auth:18"}},
+}
+LEFT = [{"identity": "bad-build", "task_definition": "auth:19", "images": {"app": None}}]
+
+
+def minutes(number: int) -> timedelta:
+    return timedelta(minutes=number)
+
+
+@pytest.fixture(scope="module")
+def clients() -> Iterator[Clients]:
+    with running(NOW) as cloud:
+        yield Clients(cloud.session("test"))
+
+
+@pytest.fixture
+def ledger(clients: Clients) -> Iterator[Ledger]:
+    names = ("pk", "sk", "unfinished", "due_at", "timeline", "at")
+    clients.dynamodb.create_table(
+        TableName="ledger",
+        BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in names],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index,
+                "KeySchema": [
+                    {"AttributeName": index, "KeyType": "HASH"},
+                    {"AttributeName": order, "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": "ALL"},
+            }
+            for index, order in (("unfinished", "due_at"), ("timeline", "at"))
+        ],
+    )
+    yield Ledger(clients, "ledger")
+    clients.dynamodb.delete_table(TableName="ledger")
+
+
+def claim(ledger: Ledger, at: datetime = NOW, **more: Any) -> Incident:
+    incident = new_incident(KEY, BAD, at, automatic=True, intent={**INTENT, "request_id": str(at)}, **more)
+    assert ledger.claim(incident)
+    return incident
+
+
+def test_one_judgement_at_a_time_until_its_owner_is_done_or_its_time_is_over(ledger: Ledger) -> None:
+    other = Ledger(ledger.clients, ledger.table)
+    assert ledger.lease(KEY, "one", NOW, NOW + minutes(2))
+    assert not other.lease(KEY, "two", NOW, NOW + minutes(2))
+    assert ledger.lease(KEY, "one", NOW, NOW + minutes(2)), "its own retry goes on at once"
+    assert other.lease(KEY, "two", NOW + minutes(3), NOW + minutes(5)), "a lease whose time is over is taken over"
+    ledger.give_back(KEY, "one")
+    assert not ledger.lease(KEY, "three", NOW + minutes(4), NOW + minutes(6)), "who lost it cannot give it back"
+
+
+def test_a_deployment_is_claimed_once(ledger: Ledger) -> None:
+    claim(ledger)
+    later = new_incident(KEY, BAD, NOW + minutes(1), automatic=False, intent=INTENT)
+    assert not ledger.claim(later)
+    assert ledger.claim(new_incident(KEY, BAD, NOW, automatic=False, intent=INTENT, forced_by="person"))
+
+
+def test_a_claim_whose_answer_was_lost_is_still_its_owners(ledger: Ledger) -> None:
+    assert ledger.claim(claim(ledger)), "the client sent the same write again"
+
+
+def test_a_forced_claim_closes_the_held_one_which_then_cannot_write_any_more(ledger: Ledger) -> None:
+    held = claim(ledger)
+    forced = new_incident(KEY, BAD, NOW + minutes(1), automatic=False, intent=INTENT, forced_by="person")
+    assert ledger.claim(forced, over=held)
+    assert {i.state for i in ledger.recall(KEY, NOW).incidents} == {State.CLAIMED, State.SUPERSEDED}
+    with pytest.raises(RecordChanged):
+        ledger.record(replace(held, state=State.OPEN), NOW, LEFT, NOW)
+    assert ledger.recall(KEY, NOW).memory.quarantined == {}, "the record and the quarantine are one stroke"
+
+
+def test_who_read_an_older_step_of_a_record_does_not_overwrite_the_newer_one(ledger: Ledger) -> None:
+    incident = claim(ledger)
+    opened = ledger.record(replace(incident, state=State.OPEN, result=INTENT["result"]), NOW, LEFT, NOW)
+    with pytest.raises(RecordChanged):
+        ledger.save(replace(incident, state=State.FAILED), None)
+    with pytest.raises(RecordChanged):
+        ledger.retract(incident)
+    ledger.save(replace(opened, announced=True), None)
+    memory = ledger.recall(KEY, NOW).memory
+    assert [r.is_open for r in memory.rollbacks] == [True]
+    assert memory.quarantined == {"bad-build": NOW}
+
+
+def test_the_last_word_ends_the_lease_with_the_same_stroke(ledger: Ledger) -> None:
+    other = Ledger(ledger.clients, ledger.table)
+    assert ledger.lease(KEY, "one", NOW, NOW + minutes(2))
+    ledger.finish(claim(ledger), NOW, "one")
+    assert other.lease(KEY, "two", NOW, NOW + minutes(2))
+    stale = replace(claim(ledger, NOW + minutes(1), failed_before=1))
+    ledger.finish(stale, NOW, "one")
+    assert not ledger.lease(KEY, "three", NOW, NOW + minutes(2)), "the lease of the other was left alone"
+
+
+def test_what_has_not_been_acted_counts_for_nothing_in_a_judgement(ledger: Ledger) -> None:
+    incident = claim(ledger)
+    assert ledger.recall(KEY, NOW).memory.rollbacks == ()
+    ledger.save(replace(incident, state=State.FAILED, result={"outcome": "failed"}, announced=True), None)
+    recalled = ledger.recall(KEY, NOW)
+    assert (recalled.memory.rollbacks, recalled.unfinished) == ((), None)
+    assert ledger.claim(new_incident(KEY, BAD, NOW, automatic=True, intent=INTENT, failed_before=1))
+
+
+def test_only_what_is_due_is_due(ledger: Ledger) -> None:
+    claim(ledger, NOW + minutes(5))
+    ledger.watch(ServiceKey("prod", "web"), Watched(BAD.arn, NOW, NOW + minutes(10)))
+    assert ledger.due(NOW + minutes(4)) == ()
+    assert ledger.due(NOW + minutes(5)) == (KEY,)
+    assert set(ledger.due(NOW + minutes(10))) == {KEY, ServiceKey("prod", "web")}
+    assert ledger.recall(ServiceKey("prod", "web"), NOW).watched == (Watched(BAD.arn, NOW, NOW + minutes(10)),)
+
+
+def test_people_are_told_once_of_a_verdict_and_every_alarm_has_its_own(ledger: Ledger) -> None:
+    def tell(alarm: str) -> bool:
+        return ledger.tell_once(
+            KEY, BAD.arn, "alarm_is_flapping", {"outcome": "held"}, NOW, judged_of(BAD.arn, [alarm])
+        )
+
+    assert tell("5xx")
+    assert tell("5xx"), "the message did not go out"
+    ledger.told(KEY, BAD.arn, "alarm_is_flapping")
+    assert not tell("latency")
+    assert ledger.recall(KEY, NOW).judged == frozenset(judged_of(BAD.arn, ["5xx", "latency"]))
+
+
+def test_the_newest_time_that_a_build_ran_well_stands(ledger: Ledger) -> None:
+    revision = Revision("rev", "auth:18", "arn:auth:18", NOW, {"app": "sha256:1"}, "good-build")
+    for until in (NOW + minutes(90), NOW + minutes(60)):
+        ledger.keep_good(KEY, KnownGood(revision, NOW, until, 1200))
+    (known,) = ledger.recall(KEY, NOW).memory.known_good
+    assert (known.until, known.requests, known.revision.identity) == (NOW + minutes(90), 1200, "good-build")
+
+
+def test_a_lifted_quarantine_is_recorded(ledger: Ledger) -> None:
+    ledger.record(replace(claim(ledger), state=State.OPEN), NOW, LEFT, NOW)
+    assert ledger.release(KEY, "auth:19", "mended", NOW) == 1
+    assert ledger.recall(KEY, NOW).memory.quarantined == {}
+    (released,) = ledger.recall_items(KEY, "release#")
+    assert (released["task_definition"], released["words"]) == ("auth:19", "mended")
+
+
+@pytest.mark.parametrize(
+    ("edited", "says"),
+    [
+        pytest.param(
+            {"version": {"N": "2"}}, "version 2, .* deploy the newer controller", id="written by a newer version"
+        ),
+        pytest.param({"version": {"N": "0"}}, "version 0, .* mend or delete", id="written by an older version"),
+        pytest.param({"state": {"S": "fine"}}, "'fine' is not a valid State", id="edited by hand"),
+        pytest.param({"intent": {"S": '{"way": "UpdateService"'}}, "Expecting ',' delimiter", id="cut off"),
+        pytest.param({"intent": {"S": "{}"}}, "intent lacks way", id="half there"),
+        pytest.param({"claimed_at": {"S": "2026-03-02T09:00:00"}}, "has no time zone", id="a time without its zone"),
+    ],
+)
+def test_a_record_that_cannot_be_read_is_an_error_that_names_it_and_stays_whole(
+    ledger: Ledger, edited: dict[str, Any], says: str
+) -> None:
+    incident, dynamodb = claim(ledger), ledger.clients.dynamodb
+    key: Any = {"pk": {"S": f"service#{KEY}"}, "sk": {"S": incident.sort_key}}
+    broken: Any = dynamodb.get_item(TableName="ledger", Key=key)["Item"] | edited
+    dynamodb.put_item(TableName="ledger", Item=broken)
+    with pytest.raises(LedgerRecordError, match=f"incident#2026-03-02.*{says}"):
+        ledger.recall(KEY, NOW)
+    assert not ledger.claim(replace(incident, intent={**INTENT, "request_id": "another"}))
+    assert dynamodb.get_item(TableName="ledger", Key=key)["Item"] == broken
+
+
+def test_other_records_that_cannot_be_read_are_named_too(ledger: Ledger) -> None:
+    item: Any = {"pk": {"S": f"service#{KEY}"}, "sk": {"S": "pause"}, "until": {"S": "tomorrow"}}
+    ledger.clients.dynamodb.put_item(TableName="ledger", Item=item)
+    with pytest.raises(LedgerRecordError, match=r"service#prod/auth pause: .*tomorrow.*mend or delete"):
+        ledger.recall(KEY, NOW)
+
+
+def test_history_goes_on_where_the_page_before_ended_and_refuses_what_no_page_gave(ledger: Ledger) -> None:
+    for number in range(3):
+        claim(ledger, NOW + minutes(number), failed_before=number)
+    first, following = ledger.history(None, 2, None)
+    rest, end = ledger.history(None, 2, following)
+    assert [i.claimed_at for i in (*first, *rest)] == [NOW + minutes(2), NOW + minutes(1), NOW]
+    assert end is None
+    for nonsense in ("xyz", "e30="):
+        with pytest.raises(ValueError, match=r"."):
+            ledger.history(None, 2, nonsense)
