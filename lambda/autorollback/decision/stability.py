@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from autorollback.decision.lineage import deployment_of, something_ran_before
+from autorollback.decision.lineage import deployment_of, running_before, something_ran_before
 from autorollback.decision.model import Alarm, Candidate, Deployment, Facts, KnownGood, Revision, Status
 from autorollback.decision.words import clock, span
 from autorollback.policy import Policy
@@ -270,9 +270,15 @@ def _is_of_this_service(facts: Facts, before: Deployment) -> bool:
 
 
 def _deployed_by_persons(facts: Facts) -> dict[str | None, datetime]:
-    """When each service deployment began that this controller did not start by itself, by its ARN."""
+    """When each service deployment began that brought another identity and that this controller did not start by itself."""
     automatic = {d.arn for r in facts.memory.rollbacks if r.automatic and (d := deployment_of(r, facts))}
-    return {d.arn: d.start for d in facts.deployments if d.arn not in automatic}
+    return {
+        d.arn: d.start
+        for index, d in enumerate(facts.deployments)
+        if d.arn not in automatic
+        and (source := running_before(facts, index))
+        and not _same_identity(facts, source.arn, d.target)
+    }
 
 
 def _may_be(facts: Facts, arn: str, wanted: Revision) -> bool:
