@@ -164,7 +164,7 @@ def grant_reads(role: iam.IRole, stack: cdk.Stack) -> None:
     role.add_to_principal_policy(
         iam.PolicyStatement(
             sid="ReadImages",
-            actions=["ecr:BatchGetImage", "ecr:DescribeImages"],
+            actions=["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:GetLifecyclePolicy"],
             resources=[f"arn:{cdk.Aws.PARTITION}:ecr:*:{stack.account}:repository/*"],
         )
     )

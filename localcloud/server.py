@@ -33,6 +33,7 @@ EXTENSIONS = (
     "localcloud.errors",
     "localcloud.locks",
     "localcloud.ecs",
+    "localcloud.ecr",
     "localcloud.elb",
     "localcloud.traffic",
     "localcloud.alarms",

@@ -11,7 +11,7 @@ from aws_lambda_powertools import Logger
 from autorollback import metrics, results
 from autorollback.aws.clients import Clients
 from autorollback.decision.model import Reason
-from autorollback.flows import confirm, manual, respond, sweep
+from autorollback.flows import confirm, manual, readiness, respond, sweep
 from autorollback.flows.desk import Call, Desk, Settings
 from autorollback.naming import Names
 from autorollback.requests import (
@@ -107,6 +107,6 @@ def _dispatch(desk: Desk, call: Call, request: Request) -> Result:
         case Sweep():
             return sweep.sweep(desk, call)
         case DailyAudit():
-            return results.done("this version has no readiness audit yet")
+            return readiness.daily(desk, call)
         case Manual():
             return manual.answer(desk, call, request)

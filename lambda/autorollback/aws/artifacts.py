@@ -1,9 +1,10 @@
 """What a task definition needs to run: images, secrets, parameters and roles. Whether they are there; values are never read."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ from autorollback.decision.words import clock
 
 if TYPE_CHECKING:
     from autorollback.aws.clients import Clients
+
+TAGS_LOOKED_AT, TAGS_TOLD = 1000, 5
+"""Of a repository's tags, to tell those that are nearest to one that is not there."""
 
 _ECR = re.compile(
     r"(?P<registry>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
@@ -61,14 +65,65 @@ def parse_image(reference: str) -> Image | None:
     return Image(found["registry"], found["region"], found["repository"], tag, found["digest"])
 
 
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """The ECR registry of a service's own account and region; images elsewhere are reported as not checked."""
+
+    clients: "Clients"
+    service_arn: str
+
+    def own_image(self, reference: str) -> Image | None:
+        """The image, if it is in this registry."""
+        _, _, _, region, account, _ = self.service_arn.split(":", 5)
+        image = parse_image(reference)
+        return image if image and (image.registry, image.region) == (account, region) else None
+
+    def stored(self, repository: str, ids: Mapping[str, dict[str, str]]) -> Stored:
+        """What is there of some images. BatchGetImage reports a missing one in `failures` (botocore ecr/2015-09-21)."""
+        ecr = self.clients.ecr
+        try:
+            answer = ecr.batch_get_image(repositoryName=repository, imageIds=list(ids.values()))  # type: ignore[arg-type]  # one of its two keys each
+        except ecr.exceptions.RepositoryNotFoundException:
+            return Stored()
+        found = [image["imageId"] for image in answer["images"]]
+        return Stored(
+            frozenset(i["imageDigest"] for i in found),
+            {i["imageTag"]: i["imageDigest"] for i in found if "imageTag" in i},
+        )
+
+    def digest_of(self, repository: str, tag: str) -> str | None:
+        """The digest that a tag has now; None without such a tag or repository."""
+        return self.stored(repository, {tag: {"imageTag": tag}}).tags.get(tag)
+
+    def tags_like(self, repository: str, tag: str) -> list[str]:
+        """Existing tags that are nearest to one that is not there."""
+        ecr = self.clients.ecr
+        pages = ecr.get_paginator("describe_images").paginate(
+            repositoryName=repository, filter={"tagStatus": "TAGGED"}, PaginationConfig={"MaxItems": TAGS_LOOKED_AT}
+        )
+        try:
+            tags = [tag for page in pages for image in page["imageDetails"] for tag in image.get("imageTags", [])]
+        except ecr.exceptions.RepositoryNotFoundException:
+            return []
+        return sorted(get_close_matches(tag, tags, n=TAGS_TOLD, cutoff=0))
+
+
 @dataclass(slots=True)
 class Preflight:
-    """Checks candidates for one service; what two of them share is asked once."""
+    """Checks candidates for one service; what two of them share is asked once.
+
+    `settings` are those that the service runs under now, as its service revision has them.
+    """
 
     clients: "Clients"
     service: Service
     definitions: Definitions
+    settings: Mapping[str, str] = field(default_factory=dict)
     _answers: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def _registry(self) -> Registry:
+        return Registry(self.clients, self.service.arn)
 
     def check(self, candidate: Candidate, ran_until: datetime | None = None) -> tuple[Check, ...]:
         """Every finding about a candidate, all asked at once; `ran_until` is when it last ran."""
@@ -78,10 +133,10 @@ class Preflight:
             running = self.definitions.describe(self.service.task_definition)
         except UnknownDefinition as error:
             return (Check("definition_usable", False, f"a task definition cannot be described: {error}"),)
-        images = {name: image for name, text in definition.images.items() if (image := self._ours(text))}
+        images = {name: image for name, text in definition.images.items() if (image := self._registry.own_image(text))}
         wanted = _image_ids(images, revision)
         asked: dict[str, Callable[[], Any]] = {
-            f"repository {repository} {sorted(ids)}": partial(self._stored, repository, ids)
+            f"repository {repository} {sorted(ids)}": partial(self._registry.stored, repository, ids)
             for repository, ids in wanted.items()
         }
         asked |= {f"secret {secret}": partial(self._secret, secret) for secret in definition.secrets}
@@ -94,27 +149,30 @@ class Preflight:
             *_needs("secrets_present", "secret ", answers, ran_until),
             *_needs("roles_present", "role ", answers, ran_until),
             _usable(definition, images, revision, stored),
-            _settings(definition, running, self.service),
+            _settings(definition, running, self.service, self._other_settings(revision)),
         )
 
-    def _ours(self, reference: str) -> Image | None:
-        """The image, if it is in this account's and region's ECR; others are reported as not checked."""
-        _, _, _, region, account, _ = self.service.arn.split(":", 5)
-        image = parse_image(reference)
-        return image if image and (image.registry, image.region) == (account, region) else None
-
-    def _stored(self, repository: str, ids: Mapping[str, dict[str, str]]) -> Stored:
-        """What is there of some images. BatchGetImage reports a missing one in `failures` (botocore ecr/2015-09-21)."""
-        ecr = self.clients.ecr
+    def restoring(self, candidate: Candidate) -> Check:
+        """Whether a candidate can only be brought back as a pinned copy; this finding refuses nobody."""
+        revision = candidate.revision
         try:
-            answer = ecr.batch_get_image(repositoryName=repository, imageIds=list(ids.values()))  # type: ignore[arg-type]  # one of its two keys each
-        except ecr.exceptions.RepositoryNotFoundException:
-            return Stored()
-        found = [image["imageId"] for image in answer["images"]]
-        return Stored(
-            frozenset(i["imageDigest"] for i in found),
-            {i["imageTag"]: i["imageDigest"] for i in found if "imageTag" in i},
-        )
+            definition = self.definitions.describe(revision.task_definition_arn)
+        except UnknownDefinition as error:
+            return Check("definition_usable", None, f"it cannot be described: {error}")
+        images = {name: image for name, text in definition.images.items() if (image := self._registry.own_image(text))}
+        asked = {
+            repository: partial(self._registry.stored, repository, ids)
+            for repository, ids in _image_ids(images, revision).items()
+        }
+        found = _usable(definition, images, revision, together(asked))
+        return found if found.passed else replace(found, passed=None)
+
+    def _other_settings(self, revision: Revision) -> list[str]:
+        """Names of the service settings under which it ran otherwise; they stay as the service has them now."""
+        if not revision.settings or not self.settings:
+            return []
+        names = {*revision.settings, *self.settings}
+        return sorted(name for name in names if revision.settings.get(name) != self.settings.get(name))
 
     def _secret(self, value_from: str) -> Needed:
         if found := _SECRET.match(value_from):
@@ -214,18 +272,24 @@ def _usable(
 def reasons_to_restore(
     definition: Definition, images: Mapping[str, Image], revision: Revision, stored: Mapping[str, Stored]
 ) -> list[str]:
-    """Why the definition itself would not bring back what ran: it is deregistered, or a tag has moved."""
+    """Why the definition itself might not bring back what ran: it is deregistered, a tag has moved, or nobody can tell."""
     why = [] if definition.status == "ACTIVE" else [f"{definition.name} is {definition.status}"]
-    for name, image in sorted(images.items()):
-        ran = revision.images.get(name)
-        now = stored[image.repository].tags.get(image.tag) if image.tag and not image.digest else None
-        if image.tag and not image.digest and ran and now != ran:
+    for name, reference in sorted(definition.images.items()):
+        wanted, pinned_to = revision.images.get(name), reference.partition("@")[2]
+        if wanted is None or wanted == pinned_to:
+            continue
+        image = images.get(name)
+        if image is None:
+            why.append(f"{name}: whether {reference} still means {wanted[:19]} cannot be asked of its registry")
+        elif pinned_to:
+            why.append(f"{name}: it is pinned to {pinned_to[:19]}, {wanted[:19]} is wanted")
+        elif image.tag and (now := stored[image.repository].tags.get(image.tag)) != wanted:
             moved = f"is now {now[:19]}" if now else "is gone"
-            why.append(f"{name}: {image.repository}:{image.tag} {moved}, {ran[:19]} ran")
+            why.append(f"{name}: {image.repository}:{image.tag} {moved}, {wanted[:19]} ran")
     return why
 
 
-def _settings(definition: Definition, running: Definition, service: Service) -> Check:
+def _settings(definition: Definition, running: Definition, service: Service, other: Sequence[str]) -> Check:
     """Is there still what the service's load balancer and network need of the definition, and the running one has?"""
     for place in service.ports:
         if place in running.ports and place not in definition.ports:
@@ -238,4 +302,7 @@ def _settings(definition: Definition, running: Definition, service: Service) -> 
         return Check(
             "settings_match", False, f"the service runs on Fargate, {definition.name} was not registered for it"
         )
+    if other:
+        detail = f"it fits, but ran under other settings of the service, which stay as they are now: {', '.join(other)}"
+        return Check("settings_match", True, detail)
     return Check("settings_match", True, "load balancer, network mode and platform fit the service")

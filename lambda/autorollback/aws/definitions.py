@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 if TYPE_CHECKING:
     from autorollback.aws.clients import Clients
 
@@ -14,8 +16,16 @@ IRREVERSIBLE_TAG = "auto-rollback:irreversible"
 RESTORED_TAG = "auto-rollback:restored-from"
 
 
+CONCURRENT = "Too many concurrent attempts"
+"""How ECS's ClientException begins where a retry does help (hashicorp/terraform-provider-aws issue 9777)."""
+
+
 class UnknownDefinition(LookupError):  # noqa: N818 - a finding, which the caller turns into a refusal or a hold
     """ECS cannot describe this task definition: there is none, or it has been deleted."""
+
+
+class CannotBeRestored(ValueError):  # noqa: N818 - a finding, which the caller turns into a hold
+    """ECS refuses to register this content again as it is, and a changed one would not be what ran."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +107,7 @@ class Definition:
             for c in self.content.get("containerDefinitions", [])
         ]
         content = {**self.content, "containerDefinitions": containers}
-        text = json.dumps(content, sort_keys=True, default=str, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return hashlib.sha256(_canonical(content).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +150,8 @@ class Definitions:
             newest = self.describe(original.family)
         except UnknownDefinition:
             return None
-        same = newest.tags.get(RESTORED_TAG) == original.arn and newest.content == pinned(original, digests)
+        wanted = _canonical(pinned(original, digests))
+        same = newest.tags.get(RESTORED_TAG) == original.arn and _canonical(newest.content) == wanted
         return newest if same else None
 
     def restore(self, original: Definition, digests: Mapping[str, str | None]) -> Definition:
@@ -149,16 +159,31 @@ class Definitions:
 
         RegisterTaskDefinition refuses an empty list of tags, and tags that begin with `aws:`, which are AWS's own
         (API RegisterTaskDefinition, tags).
+
+        Raises:
+            CannotBeRestored: ECS refuses the content (its ClientException and InvalidParameterException: a retry cannot help),
+                or it holds fields that this version's SDK does not know and would lose.
         """
         if existing := self.copy_of(original, digests):
             return existing
         tags = {k: v for k, v in original.tags.items() if not k.lower().startswith("aws:")} | {
             RESTORED_TAG: original.arn
         }
+        if original.unknown_fields:
+            fields = ", ".join(original.unknown_fields)
+            raise CannotBeRestored(
+                f"{original.name}: this version does not know its fields {fields}: update the controller"
+            )
         content = pinned(original, digests)
-        answer = self.clients.ecs.register_task_definition(
-            **content, tags=[{"key": key, "value": value} for key, value in tags.items()]
-        )
+        try:
+            answer = self.clients.ecs.register_task_definition(
+                **content, tags=[{"key": key, "value": value} for key, value in tags.items()]
+            )
+        except ClientError as error:
+            code, why = error.response["Error"].get("Code"), error.response["Error"].get("Message", "")
+            if code not in ("ClientException", "InvalidParameterException") or why.startswith(CONCURRENT):
+                raise
+            raise CannotBeRestored(f"{original.name} cannot be registered again as it is: {why}") from error
         registered = answer["taskDefinition"]
         return Definition(registered["taskDefinitionArn"], registered.get("status", "ACTIVE"), content, tags)
 
@@ -170,6 +195,28 @@ def pinned(definition: Definition, digests: Mapping[str, str | None]) -> dict[st
         for c in definition.content.get("containerDefinitions", [])
     ]
     return {**definition.content, "containerDefinitions": containers}
+
+
+def _canonical(content: object) -> str:
+    """The content as text in which the order of keys and of named things (containers, variables, mounts) does not count.
+
+    AWS does not promise to describe them in the order in which they were registered. Lists of words, such as a command,
+    keep theirs.
+    """
+
+    def ordered(value: object) -> object:
+        if isinstance(value, Mapping):
+            return {str(key): ordered(item) for key, item in value.items()}
+        if isinstance(value, list):
+            items = [ordered(item) for item in value]
+            return sorted(items, key=_as_text) if all(isinstance(item, dict) for item in items) else items
+        return value
+
+    return _as_text(ordered(content))
+
+
+def _as_text(value: object) -> str:
+    return json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
 
 
 def without_version(image: str) -> str:

@@ -4,14 +4,11 @@ from dataclasses import replace
 from typing import assert_never
 
 from autorollback import results
-from autorollback.aws.artifacts import parse_image
-from autorollback.aws.definitions import Definition, UnknownDefinition
-from autorollback.aws.evidence import described_as
+from autorollback.aws.evidence import FirstLook
 from autorollback.decision.blame import rollback_behind
 from autorollback.decision.decide import choose_for_person, decide
 from autorollback.decision.model import (
     Candidate,
-    Check,
     Evidence,
     Facts,
     Hold,
@@ -20,13 +17,14 @@ from autorollback.decision.model import (
     Reason,
     Revision,
     RollBack,
+    Service,
     Status,
     Trigger,
     TriggerKind,
 )
-from autorollback.decision.words import clock
-from autorollback.flows import records, respond, rollback
+from autorollback.flows import readiness, records, respond, rollback
 from autorollback.flows.desk import Call, Desk
+from autorollback.flows.named import as_it_ran, revision_named, tagged
 from autorollback.flows.rollback import Asked
 from autorollback.naming import ServiceKey
 from autorollback.policy import ServicePolicy
@@ -50,7 +48,7 @@ def answer(desk: Desk, call: Call, asked: Manual) -> Result:
         case Action.RELEASE:
             return records.release(desk, call, asked, service_named(desk, asked))
         case Action.READINESS:
-            raise BadRequest("action", asked.action.value, "another action: this version has no readiness audit yet")
+            return readiness.ask(desk, call, _maybe_named(desk, asked))
         case Action.ROLLBACK | Action.PLAN:
             return _rollback_or_plan(desk, call, asked)
         case _:
@@ -62,8 +60,6 @@ def _maybe_named(desk: Desk, asked: Manual) -> ServiceKey | None:
 
 
 def _rollback_or_plan(desk: Desk, call: Call, asked: Manual) -> Result:
-    if asked.image_tag:
-        raise BadRequest("image_tag", asked.image_tag, "revision; this version cannot deploy by tag yet")
     key = service_named(desk, asked)
     if asked.action is Action.PLAN or asked.dry_run:
         return _rolled_back(desk, call, key, asked, plan=True)
@@ -104,7 +100,7 @@ def _rolled_back(desk: Desk, call: Call, key: ServiceKey, asked: Manual, *, plan
         return finished or respond.unprotected(key, desk)
     policy = look.policy
     facts = desk.evidence.facts(look, Trigger(TriggerKind.ALARM, call.now), call.now)
-    judgement = _requested(desk, call, policy, facts, asked)
+    judgement = _requested(desk, call, policy, look, facts, asked)
     if plan:
         judgement = replace(judgement, evidence=(*judgement.evidence, *_automatic(facts, policy, call)))
     match judgement.verdict:
@@ -118,7 +114,7 @@ def _rolled_back(desk: Desk, call: Call, key: ServiceKey, asked: Manual, *, plan
                 judgement.evidence,
                 judgement.candidates,
                 automatic=False,
-                pins=asked.force or asked.revision is not None,
+                pins=asked.force or asked.revision is not None or asked.image_tag is not None,
                 forced=asked.force,
                 words=asked.reason,
             )
@@ -131,51 +127,41 @@ def _rolled_back(desk: Desk, call: Call, key: ServiceKey, asked: Manual, *, plan
     return rollback.carry_out(desk, call, policy, facts, wanted, chosen, considered, look.recollection.incidents)
 
 
-def _requested(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, asked: Manual) -> Judgement:
+def _requested(
+    desk: Desk, call: Call, policy: ServicePolicy, look: FirstLook, facts: Facts, asked: Manual
+) -> Judgement:
     named = None
-    if asked.revision is not None and facts.service is not None and facts.deployments:
-        named = _named(desk, facts.service.task_definition, asked.revision)
-        if named.arn == facts.service.task_definition:
-            return Judgement(Ignore(Reason.ALREADY_RUNNING, f"{named.name} is what the service runs"))
+    if facts.service is not None and facts.deployments:
+        named = _what_was_named(desk, call, policy, look, facts, facts.service, asked)
+    if named and _runs_already(facts, named.revision):
+        return Judgement(Ignore(Reason.ALREADY_RUNNING, f"{named.revision.task_definition} is what the service runs"))
     if (hold := _rollback_under_way(facts)) and not asked.force:
         return Judgement(hold, (Evidence(hold.reason, "hold", hold.detail),))
     if named is None:
         return choose_for_person(facts, policy.policy, call.now)
-    candidate, newest = _candidate(facts, named), facts.deployments[0]
-    verdict = RollBack(Reason.REQUESTED, "a person asked for it", newest, newest, (candidate,))
-    return Judgement(verdict, (Evidence(Reason.REQUESTED, "roll_back", f"a person named {named.name}"),), (candidate,))
+    newest, what = facts.deployments[0], asked.image_tag or named.revision.task_definition
+    verdict = RollBack(Reason.REQUESTED, "a person asked for it", newest, newest, (named,))
+    return Judgement(verdict, (Evidence(Reason.REQUESTED, "roll_back", f"a person named {what}"),), (named,))
 
 
-def _named(desk: Desk, running: str, wanted: str) -> Definition:
-    """The definition that a person named: a revision number of the service's family, `family:18`, or an ARN."""
-    family = running.rpartition("/")[2].partition(":")[0]
-    reference = f"{family}:{wanted}" if wanted.isdecimal() else wanted
-    if reference.rpartition("/")[2].partition(":")[0] != family:
-        raise BadRequest("revision", wanted, f"a revision of the service's family {family}")
-    try:
-        return desk.definitions.describe(reference)
-    except UnknownDefinition as error:
-        raise BadRequest("revision", wanted, f"an existing revision of {family} ({error})") from error
+def _what_was_named(
+    desk: Desk, call: Call, policy: ServicePolicy, look: FirstLook, facts: Facts, service: Service, asked: Manual
+) -> Candidate | None:
+    if asked.image_tag is not None:
+        return tagged(desk, call, service, facts, asked.image_tag, asked.container)
+    if asked.revision is not None:
+        definition = revision_named(desk, service.task_definition, asked.revision)
+        return as_it_ran(desk, call, policy, look, facts, definition)
+    return None
 
 
-def _candidate(facts: Facts, definition: Definition) -> Candidate:
-    """What a person named, with the digests of its newest run in this service, where there was one."""
-    ran = [r for r in facts.revisions.values() if r.task_definition_arn == definition.arn]
-    if ran:
-        newest = max(ran, key=lambda r: r.created_at)
-        detail = f"was named by a person; it last came to this service at {clock(newest.created_at)}"
-        return Candidate(described_as(newest, definition), "stable", detail, (Check("has_run_here", True, detail),))
-    images = {name: image.digest if (image := parse_image(text)) else None for name, text in definition.images.items()}
-    revision = Revision(
-        arn=definition.arn,
-        task_definition=definition.name,
-        task_definition_arn=definition.arn,
-        created_at=facts.trigger.at,
-        images=images,
-        identity=definition.identity(images),
-        irreversible=definition.irreversible,
-    )
-    return Candidate(revision, "stable", "was named by a person; no run of it in this service is on record")
+def _runs_already(facts: Facts, named: Revision) -> bool:
+    """By what runs, not by its number: a copy of it may run, or its own number with a tag that has moved."""
+    newest = facts.deployments[0]
+    runs = facts.revision(newest.leaves or newest.target)
+    if runs is None or runs.identity is None:
+        return facts.service is not None and facts.service.task_definition == named.task_definition_arn
+    return runs.identity == named.identity
 
 
 def _rollback_under_way(facts: Facts) -> Hold | None:

@@ -10,13 +10,14 @@ from botocore.exceptions import ClientError
 from autorollback import results
 from autorollback.aws.artifacts import Preflight
 from autorollback.aws.clients import together
+from autorollback.aws.definitions import CannotBeRestored
 from autorollback.aws.deployer import Way
 from autorollback.aws.ecs import Ecs
 from autorollback.aws.ledger import Incident, State, new_incident, past_rollback
 from autorollback.decision import blame
 from autorollback.decision.blame import carries_out
 from autorollback.decision.model import Candidate, Check, Evidence, Facts, Reason, Revision, RollBack, Status
-from autorollback.decision.words import clock
+from autorollback.decision.words import clock, span
 from autorollback.flows.desk import Call, Desk
 from autorollback.naming import ServiceKey
 from autorollback.policy import ServicePolicy
@@ -63,11 +64,14 @@ def choose(desk: Desk, facts: Facts, asked: Asked) -> tuple[Candidate | None, tu
     """The first stable candidate that passes the preflight, and every candidate with what was found about it."""
     if facts.service is None:
         return None, asked.considered
-    preflight = Preflight(desk.clients, facts.service, desk.definitions)
+    newest = asked.verdict.newest
+    now_runs = facts.revision(newest.leaves or newest.target)
+    preflight = Preflight(desk.clients, facts.service, desk.definitions, now_runs.settings if now_runs else {})
     looked_at: dict[str, Candidate] = {}
     chosen = None
     for candidate in asked.verdict.candidates:
-        checks = (*candidate.checks, *(_skipped() if asked.forced else preflight.check(candidate, candidate.ran_until)))
+        found = _skipped(preflight, candidate) if asked.forced else preflight.check(candidate, candidate.ran_until)
+        checks = (*candidate.checks, *found)
         failed = [check for check in checks if check.passed is False]
         verdict = "passed_over" if failed else "chosen"
         detail = "; ".join(f"{c.check}: {c.detail}" for c in failed) if failed else candidate.detail
@@ -173,6 +177,9 @@ def _act(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> R
                 return _came_to_nothing(desk, incident)
         incident = _restored(desk, incident)
         desk.deployer.update(incident.key, str(incident.intent["deploy"]))
+    except CannotBeRestored as why:
+        decide = _escalate if "again_at" in incident.intent else _held_back
+        return decide(desk, call, incident, str(why))
     except ClientError as error:
         told = explain(error, incident.key)
         if not _is_refusal(error):
@@ -225,6 +232,24 @@ def _came_to_nothing(desk: Desk, incident: Incident) -> Result:
     return results.ignored(Reason.SUPERSEDED, "another deployment started before the rollback did", incident.key)
 
 
+def _held_back(desk: Desk, call: Call, incident: Incident, why: str) -> Result:
+    """The target cannot be registered again as it was, and a changed definition would not be what ran: a person decides."""
+    reason = Reason.NO_CANDIDATE_PASSES_PREFLIGHT.value
+    result = {
+        **incident.intent["result"],
+        "outcome": "held",
+        "reason": reason,
+        "summary": f"{incident.key.service} is not rolled back: {why}.",
+        "incident_id": None,
+        "incident_state": None,
+    }
+    desk.ledger.retract(incident)
+    if incident.automatic and desk.ledger.tell_once(incident.key, incident.deployment, reason, result, call.now):
+        desk.announcer.announce(result, str(incident.intent["service_arn"]))
+        desk.ledger.told(incident.key, incident.deployment, reason)
+    return result
+
+
 def _give_up(desk: Desk, call: Call, incident: Incident, why: str) -> Result:
     """Close a claim that cannot be finished, and tell people."""
     result = {**incident.intent["result"], "outcome": "failed", "summary": why, "incident_state": State.FAILED.value}
@@ -261,10 +286,13 @@ def _result(
     to = chosen.revision
     source = f" from {left.task_definition}" if left else ""
     why = asked.words or asked.verdict.detail
+    bake = facts.service.bake if facts.service else timedelta()
+    slowly = bool(bake) and _way(facts, asked.verdict, chosen) == Way.UPDATE_SERVICE
+    baking = f" The service's own deployment strategy bakes it for {span(bake)}." if slowly else ""
     return results.judged(
         outcome,
         asked.verdict.reason,
-        f"{key.service} {done}{source} to {to.task_definition}: {why}; :{to.task_definition.rpartition(':')[2]} {chosen.detail}.",
+        f"{key.service} {done}{source} to {to.task_definition}: {why}; :{to.task_definition.rpartition(':')[2]} {chosen.detail}.{baking}",
         key,
         from_=left,
         to=to,
@@ -310,8 +338,16 @@ def _identified(revision: Revision | None) -> Mapping[str, Any] | None:
     return {"identity": revision.identity, "task_definition": revision.task_definition, "images": dict(revision.images)}
 
 
-def _skipped() -> tuple[Check, ...]:
-    return (Check("preflight", None, "skipped: forced by a person"),)
+def _skipped(preflight: Preflight, candidate: Candidate) -> tuple[Check, ...]:
+    """Force skips what could refuse, not what brings back exactly what ran: whether a copy is needed is asked all the same."""
+    return (Check("preflight", None, "skipped: forced by a person"), preflight.restoring(candidate))
+
+
+_GRANTS = {
+    "RegisterTaskDefinition": "families (the definition's family) and task_roles (its roles)",
+    "UpdateService": "services and task_roles (the roles of the definition)",
+    "GetRole": "task_roles",
+}
 
 
 def explain(error: ClientError, key: ServiceKey) -> str:
@@ -319,6 +355,6 @@ def explain(error: ClientError, key: ServiceKey) -> str:
     code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
     hint = ""
     if code in ("AccessDenied", "AccessDeniedException"):
-        grants = {"RegisterTaskDefinition": "families and task_roles", "UpdateService": "services and task_roles"}
-        hint = f" (granted by {grants.get(error.operation_name, 'services')} in services.yaml, for {key})"
+        granted_by = _GRANTS.get(error.operation_name, "services")
+        hint = f" (granted by {granted_by} in services.yaml, for {key})"
     return f"{error.operation_name}: {code}: {message}{hint}"

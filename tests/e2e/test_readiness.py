@@ -1,0 +1,118 @@
+"""Found out before the incident: what would keep a service from being rolled back, with a remedy for each finding."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from localcloud import functions
+from localcloud.stage import AUTH, FUNCTION, WORKER, Actor, Stage
+from tests.e2e.conftest import Scene
+from tests.e2e.rights import denied
+from tests.e2e.test_restore import minutes
+
+WRITES = {"PutItem", "UpdateItem", "DeleteItem", "Publish", "PutEvents", "UpdateService", "RegisterTaskDefinition"}
+
+
+@pytest.fixture(name="scene")
+def watched_scene(scene: Scene) -> Iterator[Scene]:
+    """Whatever the audit asks in these scenes, the function's role must grant it."""
+    stages: list[Stage] = []
+
+    def build(*actors: Actor) -> Stage:
+        stages.append(scene(*actors))
+        return stages[-1]
+
+    yield build
+    for stage in stages:
+        assert denied(stage) == []
+
+
+def findings(stage: Stage, actor: Actor = AUTH) -> dict[str, Any]:
+    """What is found of one service now, by check."""
+    (told,) = stage.invoke({"action": "readiness", "service": actor.name})["services"]
+    assert all(finding["remedy"] for finding in told["findings"])
+    return {finding["check"]: finding for finding in told["findings"]} | {"ready": told["ready"]}
+
+
+def daily(stage: Stage) -> dict[str, Any]:
+    """The event of the daily rule."""
+    event = {
+        "version": "0", "id": "daily", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {},
+        "account": stage.cloud.account, "region": stage.cloud.region, "time": "2026-03-10T06:00:00Z",
+        "resources": [f"arn:aws:events:{stage.cloud.region}:{stage.cloud.account}:rule/{FUNCTION}-readiness"],
+    }  # fmt: skip
+    return stage.invoke(event)
+
+
+def audits(stage: Stage) -> list[dict[str, Any]]:
+    """The messages of the audit that people were sent."""
+    return [message for message in stage.messages() if message["subject"].startswith("[READINESS]")]
+
+
+def test_a_healthy_service_is_ready_and_asking_writes_nothing(scene: Scene) -> None:
+    stage = scene(AUTH, WORKER)
+    stage.cloud.recorder.clear()
+    answer = stage.invoke({"action": "readiness"})
+    assert {told["service"]: told["ready"] for told in answer["services"]} == {AUTH.name: True, WORKER.name: True}
+    asked = {call.operation for call in stage.cloud.recorder.calls(access_key=functions.access_key(FUNCTION))}
+    assert not asked & WRITES
+    (auth,) = [told for told in answer["services"] if told["service"] == AUTH.name]
+    assert [(f["check"], f["severity"]) for f in auth["findings"]] == [("tag_mutable", "warning")]
+
+
+def test_what_the_running_revision_needs_and_what_watches_it_is_looked_for(scene: Scene) -> None:
+    stage = scene()
+    for number in (17, 18):
+        stage.client("ecs").deregister_task_definition(taskDefinition=f"{AUTH.name}:{number}")
+    stage.client("cloudwatch").delete_alarms(AlarmNames=[f"{FUNCTION}/my-cluster/auth-service/latency"])
+    found = findings(stage)
+    assert found["definition_active"]["severity"] == "warning"
+    assert found["alarms_present"]["severity"] == "error"
+    assert not found["ready"]
+    stage.client("secretsmanager").delete_secret(SecretId=f"{AUTH.name}/database", RecoveryWindowInDays=7)
+    found = findings(stage)
+    assert found["secrets_present"]["severity"] == "error"
+    assert "scheduled for deletion" in found["secrets_present"]["detail"]
+
+
+def test_an_image_that_the_lifecycle_policy_will_take_is_told_a_week_ahead(scene: Scene) -> None:
+    stage = scene()
+    selection = {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 14}
+    rule = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
+    stage.client("ecr").put_lifecycle_policy(
+        repositoryName=AUTH.name, lifecyclePolicyText=json.dumps({"rules": [rule]})
+    )
+    assert "expires it at 2026-03-16" in findings(stage)["image_kept"]["detail"]
+    kept = rule | {"selection": selection | {"countNumber": 90}}
+    stage.client("ecr").put_lifecycle_policy(
+        repositoryName=AUTH.name, lifecyclePolicyText=json.dumps({"rules": [kept]})
+    )
+    assert "image_kept" not in findings(stage)
+
+
+def test_the_daily_audit_tells_people_once_of_what_has_changed(scene: Scene) -> None:
+    stage = scene()
+    daily(stage)
+    assert audits(stage) == [], "all is well at first sight"
+    repository, image = AUTH.name, stage.digests[f"{AUTH.name}:v18"]
+    for tag in ("v17", "v18"):
+        digest = stage.digests[f"{AUTH.name}:{tag}"]
+        stage.client("ecr").batch_delete_image(repositoryName=repository, imageIds=[{"imageDigest": digest}])
+    (told,) = daily(stage)["services"]
+    assert not told["ready"]
+    (message,) = audits(stage)
+    assert message["subject"] == "[READINESS] 0 of 1 services could be rolled back now"
+    assert f"auth-service@{image} is not in ECR" in message["email"]
+    daily(stage)
+    assert len(audits(stage)) == 1, "nothing has changed since"
+
+
+def test_readiness_is_a_metric(scene: Scene) -> None:
+    stage = scene()
+    daily(stage)
+    stage.passes(minutes(1))
+    logs = stage.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{FUNCTION}", filterPattern="RollbackReady")
+    (metric,) = [json.loads(event["message"]) for event in logs["events"] if "RollbackReady" in event["message"]]
+    assert (metric["service"], metric["cluster"], metric["RollbackReady"]) == ("auth-service", "my-cluster", [1.0])

@@ -1,0 +1,286 @@
+"""Restored exactly: whatever became of the task definition, the tag or the deployment, the digests that ran come back."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from localcloud import functions
+from localcloud.errors import Refusal
+from localcloud.recorder import Call
+from localcloud.stage import AUTH, BAD, FUNCTION, Actor, Stage
+from localcloud.traffic import Behaviour
+from tests.e2e.conftest import Scene
+from tests.e2e.rights import denied
+
+LATEST = f"{AUTH.name}:latest"
+PROVEN = timedelta(minutes=45)  # longer than a revision has to serve to be stable
+
+
+@pytest.fixture(name="scene")
+def watched_scene(scene: Scene) -> Iterator[Scene]:
+    """Whatever the function does in these scenes, its role must grant it."""
+    stages: list[Stage] = []
+
+    def build(*actors: Actor) -> Stage:
+        stages.append(scene(*actors))
+        return stages[-1]
+
+    yield build
+    for stage in stages:
+        assert denied(stage) == []
+
+
+def minutes(number: float) -> timedelta:
+    return timedelta(minutes=number)
+
+
+def updates(stage: Stage) -> list[str]:
+    """What the function deployed, as `family:revision`."""
+    return [str(call.parameters["taskDefinition"]).rpartition("/")[2] for call in asked(stage, "UpdateService")]
+
+
+def last_verdict(stage: Stage) -> dict[str, Any]:
+    """What people were told last."""
+    told: list[dict[str, Any]] = [message["result"] for message in stage.messages() if message["result"]]
+    return told[-1]
+
+
+def uri(stage: Stage, image: str) -> str:
+    """The name that an image of this account's ECR is pulled by."""
+    return f"{stage.cloud.account}.dkr.ecr.{stage.cloud.region}.amazonaws.com/{image}"
+
+
+def define(stage: Stage, images: Mapping[str, str], **more: Any) -> str:
+    """A further revision like 18 with these images, all beside `app` as sidecars; its name, as `auth-service:20`."""
+    ecs = stage.client("ecs")
+    like: dict[str, Any] = dict(ecs.describe_task_definition(taskDefinition=f"{AUTH.name}:18")["taskDefinition"])
+    (app,) = like["containerDefinitions"]
+    containers = [
+        (app if name == "app" else {"name": name, "memory": 64, "essential": True}) | {"image": image} | more
+        for name, image in images.items()
+    ]
+    arn = stage.world.define(
+        AUTH.name, {}, containerDefinitions=containers,
+        taskRoleArn=like["taskRoleArn"], executionRoleArn=like["executionRoleArn"],
+    )  # fmt: skip
+    return arn.rpartition("/")[2]
+
+
+def described(stage: Stage, name: str) -> dict[str, Any]:
+    """What ECS says of a task definition, its tags beside it."""
+    answer = stage.client("ecs").describe_task_definition(taskDefinition=name, include=["TAGS"])
+    return dict(answer["taskDefinition"]) | {"tags": {tag["key"]: tag["value"] for tag in answer["tags"]}}
+
+
+def serve(stage: Stage, definition: str) -> dict[str, int]:
+    """Deploy a revision and let it prove itself; the digests that run then."""
+    stage.deploy(definition.partition(":")[2])
+    stage.passes(PROVEN)
+    return stage.running()
+
+
+def asked(stage: Stage, operation: str) -> list[Call]:
+    """The function's calls of one operation of ECS."""
+    return stage.cloud.recorder.calls("ecs", operation, functions.access_key(FUNCTION))
+
+
+def rolled_back(stage: Stage) -> dict[str, Any]:
+    """Wait for the automatic to act; what people were told of it."""
+    assert stage.until(lambda: bool(updates(stage)), within=minutes(10))
+    stage.passes(minutes(3))
+    verdict = last_verdict(stage)
+    assert (verdict["outcome"], verdict["reason"]) == ("rolled_back", "alarm_after_deployment")
+    return verdict
+
+
+def test_a_deregistered_target_is_restored_by_a_pinned_copy_and_the_copy_is_used_again(scene: Scene) -> None:
+    stage = scene()
+    ran = stage.running()
+    stage.deploy_bad()
+    stage.client("ecs").deregister_task_definition(taskDefinition="auth-service:18")
+    verdict = rolled_back(stage)
+    assert (verdict["to"]["task_definition"], verdict["to"]["restored_as"]) == ("auth-service:18", "auth-service:20")
+    assert updates(stage) == ["auth-service:20"]
+    assert stage.running() == ran
+    original, copy = described(stage, "auth-service:18"), described(stage, "auth-service:20")
+    (digest,) = ran
+    assert copy["containerDefinitions"] == [
+        original["containerDefinitions"][0] | {"image": f"{uri(stage, AUTH.name)}@{digest}"}
+    ]
+    assert copy["tags"] == {"auto-rollback:restored-from": original["taskDefinitionArn"]}
+    assert {copy[key] for key in ("taskRoleArn", "executionRoleArn")} == {
+        original[key] for key in ("taskRoleArn", "executionRoleArn")
+    }
+
+    stage.deploy_bad()
+    stage.passes(minutes(4))
+    again = stage.invoke({"service": AUTH.name, "reason": "it was deployed once more"})
+    assert (again["outcome"], again["to"]["restored_as"]) == ("rolled_back", "auth-service:20")
+    stage.passes(minutes(3))
+    assert stage.running() == ran
+    assert len(asked(stage, "RegisterTaskDefinition")) == 1
+
+
+def test_latest_means_the_bad_build_by_now(scene: Scene) -> None:
+    stage = scene()
+    stage.world.push(AUTH.name, "latest", content="the good one")
+    good = define(stage, {"app": uri(stage, LATEST)})
+    ran = serve(stage, good)
+    stage.cloud.traffic.behaviour(stage.world.push(AUTH.name, "latest", content="the bad one"), BAD)
+    stage.deploy(define(stage, {"app": uri(stage, LATEST)}, command=["serve", "--faster"]).partition(":")[2])
+    verdict = rolled_back(stage)
+    assert (verdict["to"]["task_definition"], verdict["to"]["restored_as"]) == (good, "auth-service:22")
+    assert stage.running() == ran
+
+
+def test_the_same_definition_was_deployed_again_after_its_tag_had_moved(scene: Scene) -> None:
+    stage = scene()
+    stage.world.push(AUTH.name, "latest", content="the good one")
+    good = define(stage, {"app": uri(stage, LATEST)})
+    ran = serve(stage, good)
+    stage.cloud.traffic.behaviour(stage.world.push(AUTH.name, "latest", content="the bad one"), BAD)
+    stage.client("ecs").update_service(cluster=AUTH.cluster, service=AUTH.name, forceNewDeployment=True)
+    verdict = rolled_back(stage)
+    assert verdict["from"]["task_definition"] == verdict["to"]["task_definition"] == good
+    assert verdict["to"]["restored_as"] == "auth-service:21"
+    assert stage.running() == ran
+
+
+def test_of_two_containers_the_tag_of_one_has_moved(scene: Scene) -> None:
+    stage = scene()
+    stage.world.repository("proxy")
+    stage.world.push("proxy", "stable", content="the old proxy")
+    good = define(stage, {"app": uri(stage, f"{AUTH.name}:v18"), "proxy": uri(stage, "proxy:stable")})
+    ran = serve(stage, good)
+    stage.world.push("proxy", "stable", content="the new proxy")
+    stage.deploy_bad()
+    verdict = rolled_back(stage)
+    assert verdict["to"]["restored_as"] == "auth-service:21"
+    assert stage.running() == ran
+    assert len(ran) == 2
+
+
+def test_the_image_of_the_best_candidate_is_gone_and_the_next_is_taken(scene: Scene) -> None:
+    stage = scene()
+    stage.deploy_bad()
+    gone = stage.digests["auth-service:v18"]
+    stage.client("ecr").batch_delete_image(repositoryName=AUTH.name, imageIds=[{"imageDigest": gone}])
+    verdict = rolled_back(stage)
+    first, second = verdict["candidates"][:2]
+    assert (first["task_definition"], first["verdict"]) == ("auth-service:18", "passed_over")
+    assert first["detail"] == f"image_present: app: auth-service@{gone} is not in ECR"
+    assert (second["task_definition"], second["verdict"]) == ("auth-service:17", "chosen")
+    assert verdict["to"] == {
+        "task_definition": "auth-service:17",
+        "images": {"app": stage.digests["auth-service:v17"]},
+        "restored_as": None,
+    }
+    assert set(stage.running()) == {stage.digests["auth-service:v17"]}
+
+
+def test_a_deployment_in_flight_is_stopped_even_where_its_source_is_deregistered(scene: Scene) -> None:
+    stage = scene()
+    ran = stage.running()
+    stage.deploy_bad()
+    stage.client("ecs").deregister_task_definition(taskDefinition="auth-service:18")
+    assert stage.until(lambda: len(stage.running()) == 2, within=minutes(3), step=timedelta(seconds=5))
+    result = stage.invoke({"service": AUTH.name})
+    assert (result["outcome"], result["to"]["task_definition"]) == ("rolled_back", "auth-service:18")
+    assert result["to"]["restored_as"] is None
+    stage.passes(minutes(3))
+    assert stage.running() == ran
+    (stop,) = asked(stage, "StopServiceDeployment")
+    assert stop.parameters["stopType"] == "ROLLBACK"
+    assert updates(stage) == []
+    assert asked(stage, "RegisterTaskDefinition") == []
+
+
+def test_a_deployment_that_finished_as_it_was_being_stopped_is_rolled_back_by_an_update(scene: Scene) -> None:
+    stage = scene()
+    ran = stage.running()
+    stage.deploy_bad()
+    assert stage.until(lambda: len(stage.running()) == 2, within=minutes(3), step=timedelta(seconds=5))
+
+    def refuse(call: Call) -> None:
+        raise Refusal("ConflictException", "The service deployment is in state SUCCESSFUL and cannot be stopped.")
+
+    stage.cloud.recorder.before("ecs", "StopServiceDeployment", refuse)
+    assert stage.invoke({"service": AUTH.name})["outcome"] == "rolled_back"
+    assert updates(stage) == ["auth-service:18"]
+    stage.passes(minutes(3))
+    assert stage.running() == ran
+
+
+def test_trouble_in_the_bake_time_of_a_blue_green_deployment_is_stopped_at_once(scene: Scene) -> None:
+    stage = scene()
+    ran = stage.running()
+    strategy = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 30}
+    stage.client("ecs").update_service(cluster=AUTH.cluster, service=AUTH.name, deploymentConfiguration=strategy)
+    stage.deploy_bad()
+    assert stage.until(lambda: bool(asked(stage, "StopServiceDeployment")), within=minutes(15))
+    stage.passes(minutes(2))
+    assert stage.running() == ran
+    assert updates(stage) == []
+    assert last_verdict(stage)["outcome"] == "rolled_back"
+
+
+def test_after_the_bake_the_summary_says_how_long_the_way_back_will_take(scene: Scene) -> None:
+    stage = scene()
+    stage.cloud.traffic.behaviour(stage.digests["auth-service:v19"], Behaviour())
+    strategy = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 7}
+    stage.client("ecs").update_service(cluster=AUTH.cluster, service=AUTH.name, deploymentConfiguration=strategy)
+    stage.deploy_bad()
+    stage.passes(minutes(12))
+    result = stage.invoke({"service": AUTH.name})
+    assert updates(stage) == ["auth-service:18"]
+    assert "7 min" in result["summary"]
+
+
+def test_the_update_fails_after_the_copy_was_registered_and_the_retry_uses_the_copy(scene: Scene) -> None:
+    stage = scene()
+    ran = stage.running()
+    stage.deploy_bad()
+    stage.client("ecs").deregister_task_definition(taskDefinition="auth-service:18")
+    refused: list[Call] = []
+
+    def refuse_once(call: Call) -> None:
+        if call.access_key == functions.access_key(FUNCTION) and not refused:
+            refused.append(call)
+            raise Refusal("ClientException", "Not now.")
+
+    stage.cloud.recorder.before("ecs", "UpdateService", refuse_once)
+    assert stage.until(lambda: bool(refused), within=minutes(10))
+    stage.passes(minutes(5))
+    assert last_verdict(stage)["to"]["restored_as"] == "auth-service:20"
+    assert stage.running() == ran
+    assert len(asked(stage, "RegisterTaskDefinition")) == 1
+    (incident,) = stage.incidents()
+    assert incident["state"] in ("open", "recovered")
+
+
+@pytest.mark.parametrize("of", ["app", None], ids=["the container named", "the only one of this repository"])
+def test_a_tag_is_deployed_by_the_digest_that_it_has(scene: Scene, of: str | None) -> None:
+    stage = scene()
+    stage.deploy_bad()
+    stage.passes(minutes(4))
+    named = {"container": of} if of else {}
+    result = stage.invoke({"service": AUTH.name, "image_tag": "v17"} | named)
+    assert result["outcome"] == "rolled_back", result
+    stage.passes(minutes(3))
+    wanted = stage.digests["auth-service:v17"]
+    assert set(stage.running()) == {wanted}
+    running = described(stage, stage.running_revision())
+    assert running["containerDefinitions"][0]["image"] == f"{uri(stage, AUTH.name)}@{wanted}"
+
+
+def test_a_tag_that_is_not_there_is_rejected_with_those_that_are(scene: Scene) -> None:
+    stage = scene()
+    result = stage.invoke({"service": AUTH.name, "image_tag": "v71"})
+    assert (result["outcome"], result["reason"]) == ("rejected", "bad_request")
+    assert result["error"]["field"] == "image_tag"
+    assert "v17, v18, v19" in result["error"]["allowed"]
+    unknown = stage.invoke({"service": AUTH.name, "image_tag": "v18", "container": "web"})
+    assert (unknown["error"]["field"], unknown["error"]["given"]) == ("container", "web")
+    assert updates(stage) == []
