@@ -277,6 +277,7 @@ def _deployed_by_persons(facts: Facts) -> dict[str | None, datetime]:
         for index, d in enumerate(facts.deployments)
         if d.arn not in automatic
         and (source := running_before(facts, index))
+        and source.identity is not None
         and not _same_identity(facts, source.arn, d.target)
     }
 
