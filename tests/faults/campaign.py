@@ -112,6 +112,8 @@ class Case:
 class Campaign:
     """A cloud with a service for each case to come. Cases run one after the other; time only goes on."""
 
+    OLD = timedelta(minutes=61)  # a claim that is not resumed any more
+
     def __init__(self, cloud: Cloud) -> None:
         self.cloud, self.world = cloud, World.of(cloud)
         self.session = cloud.session("team")
@@ -119,6 +121,7 @@ class Campaign:
         self.dynamodb = self.session.client("dynamodb")
         self.events: list[dict[str, Any]] = []
         self.violations: list[str] = []
+        self.raised: list[str] = []
         self.acts: list[tuple[str, str]] = []
         self._here = threading.local()
         self._requests = 0
@@ -163,10 +166,10 @@ class Campaign:
             Violation: naming the case.
         """
         chance = random.Random(case.seed)  # noqa: S311 - the seed makes the case again
-        self._break(case.kind, service)
-        event = self._event(case.kind, service)
+        self.breaks(case.kind, service)
+        event = self.event(case.kind, service)
         self._deliver(case, event, chance)
-        self._recover(service, chance if case.random_faults else None)
+        self.recovers(service, chance if case.random_faults else None)
         self._check(case, service)
         return len(case.first.calls)
 
@@ -174,7 +177,7 @@ class Campaign:
         """Be later; deployments have gone on meanwhile."""
         self.cloud.clock.jump(self.cloud.clock.now() + time)
 
-    def _break(self, kind: str, service: str) -> None:
+    def breaks(self, kind: str, service: str) -> None:
         if kind == "copy":
             self.ecs.deregister_task_definition(taskDefinition=f"{service}:1")
         self.world.deploy(CLUSTER, service, f"{service}:2")
@@ -186,9 +189,9 @@ class Campaign:
             minutes=0 if kind == "in_progress" else 3
         )
         if kind != "cannot_start":
-            self._alarm(service, "ALARM", began)
+            self.alarm(service, "ALARM", began)
 
-    def _alarm(self, service: str, state: Literal["OK", "ALARM"], began: datetime) -> None:
+    def alarm(self, service: str, state: Literal["OK", "ALARM"], began: datetime) -> None:
         data = {
             "version": "1.0", "startDate": began.strftime("%Y-%m-%dT%H:%M:%S.000+0000"), "statistic": "Sum", "period": 60,
             "recentDatapoints": [90.0, 90.0, 90.0] if state == "ALARM" else [0.0, 0.0, 0.0], "threshold": 30.0,
@@ -197,7 +200,7 @@ class Campaign:
             AlarmName=_alarm(service), StateValue=state, StateReason="told", StateReasonData=json.dumps(data)
         )
 
-    def _event(self, kind: str, service: str) -> dict[str, Any]:
+    def event(self, kind: str, service: str) -> dict[str, Any]:
         if kind == "by_hand":
             return {"service": service, "cluster": CLUSTER, "reason": "a person saw it"}
         if kind == "cannot_start":
@@ -243,16 +246,16 @@ class Campaign:
                 return False
         return True
 
-    def _recover(self, service: str, chance: random.Random | None) -> None:
+    def recovers(self, service: str, chance: random.Random | None = None) -> None:
         """What the world does after the rollback: its deployment ends, the alarm calms down, the sweep goes its rounds."""
         news: list[dict[str, Any]] = []
         calm = False
         for round_ in range(16):
             self.passes(timedelta(minutes=5))
-            if round_ >= 2 and not calm and not self._runs_bad(service):
+            if not calm and not self._runs_bad(service):
                 calm = True
                 seen = len(self.events)
-                self._alarm(
+                self.alarm(
                     service, "OK", self.cloud.clock.now().replace(second=0, microsecond=0) - timedelta(minutes=3)
                 )
                 news = [*self.events[seen:], self._of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_COMPLETED")]  # fmt: skip
@@ -261,10 +264,10 @@ class Campaign:
                 for event in news:
                     self._invoke(event, self.processes[0], self._request(), _random_faults(chance))
                 if round_ < 8:
-                    self._invoke(self._sweep(), self.processes[1], self._request(), _random_faults(chance))
+                    self._invoke(self.sweep(), self.processes[1], self._request(), _random_faults(chance))
                     news = []
                     continue
-            self._invoke(self._sweep(), self.processes[2], self._request(), Faults())
+            self._invoke(self.sweep(), self.processes[2], self._request(), Faults())
             news = []
             if self._closed(service):
                 return
@@ -272,7 +275,7 @@ class Campaign:
     def _runs_bad(self, service: str) -> bool:
         return self.cloud.ecs.find(CLUSTER, service).task_definition.endswith(f"{service}:2")
 
-    def _sweep(self) -> dict[str, Any]:
+    def sweep(self) -> dict[str, Any]:
         rule = f"arn:aws:events:{self.cloud.region}:{self.cloud.account}:rule/auto-rollback-sweep"
         return {
             "id": "sweep", "source": "aws.events", "detail-type": "Scheduled Event", "resources": [rule], "detail": {},
@@ -280,8 +283,12 @@ class Campaign:
         }  # fmt: skip
 
     def _closed(self, service: str) -> bool:
-        incidents = self._incidents(service)
+        incidents = self.incidents(service)
         return bool(incidents) and all("unfinished" not in i for i in incidents)
+
+    def invoke(self, event: dict[str, Any], faults: Faults) -> bool:
+        """Run the function once, for a request of its own; whether it failed."""
+        return self._invoke(event, self.processes[0], self._request(), faults)
 
     def _invoke(self, event: dict[str, Any], process: Process, request: str, faults: Faults) -> bool:
         """Run the function once; whether it failed, so that Lambda would try again."""
@@ -293,7 +300,7 @@ class Campaign:
         except Died:
             return True
         except Exception as error:  # noqa: BLE001 - whatever the function raises, Lambda tries again
-            process.faults.calls.append(f"raised {error!r}"[:200])
+            self.raised.append(f"{request}: {error!r}"[:300])
             return True
         return False
 
@@ -303,9 +310,10 @@ class Campaign:
 
     def _check(self, case: Case, service: str) -> None:
         """What must hold after every incident, whatever happened on its way."""
-        wrong = list(self.violations)
+        wrong, raised = list(self.violations), list(self.raised)
         self.violations.clear()
-        incidents = self._incidents(service)
+        self.raised.clear()
+        incidents = self.incidents(service)
         deployments = self.cloud.ecs.find(CLUSTER, service).deployments
         ours = deployments[2:]
         stopped = any(i["rollback_deployment"] == i["deployment"] for i in incidents if i.get("rollback_deployment"))
@@ -318,7 +326,7 @@ class Campaign:
         if any("unfinished" in i for i in incidents):
             wrong.append("something is left unfinished")
         for state in ("open", "recovered"):
-            told = [m for m in self._told(service) if m.get("incident_state") == state]
+            told = [m for m in self.told(service) if m.get("incident_state") == state]
             if not told:
                 wrong.append(f"nobody was told of {state}")
         registered = self.acts.count((service, "RegisterTaskDefinition"))
@@ -328,9 +336,9 @@ class Campaign:
         if len(acts) != 1:
             wrong.append(f"it was acted {len(acts)} times: {acts}")
         if wrong:
-            raise Violation(f"{case}: {'; '.join(wrong)}; first delivery: {case.first.calls}")
+            raise Violation(f"{case}: {'; '.join(wrong)}; raised {raised}; first delivery: {case.first.calls}")
 
-    def _incidents(self, service: str) -> list[dict[str, Any]]:
+    def incidents(self, service: str) -> list[dict[str, Any]]:
         return [i for i in self._items(service) if str(i["sk"]).startswith("incident#")]
 
     def _items(self, service: str) -> list[dict[str, Any]]:
@@ -340,7 +348,7 @@ class Campaign:
         found = [item.to_json()["Attributes"] for item in list(items.values())]
         return [{key: _read(value) for key, value in item.items()} for item in found]
 
-    def _told(self, service: str) -> list[dict[str, Any]]:
+    def told(self, service: str) -> list[dict[str, Any]]:
         sent = sns_backends[self.cloud.account][self.cloud.region].topics[self.topic].sent_notifications
         results = [json.loads(json.loads(text)["default"]) for _, text, *_ in sent]
         return [r for r in results if r.get("service") == service]
@@ -357,9 +365,16 @@ class Campaign:
         if (call.service, call.operation) in ACTS:
             service = str(call.parameters.get("service") or call.parameters.get("family") or "")
             service = service or str(call.parameters["serviceDeploymentArn"]).split("/")[-2]
-            self.acts.append((service, call.operation))
-            if not any(i["state"] == "claimed" for i in self._incidents(service)):
+            if call.operation != "StopServiceDeployment" or self._can_be_stopped(service):
+                self.acts.append((service, call.operation))
+            if not any(i["state"] == "claimed" for i in self.incidents(service)):
                 self.violations.append(f"{call.operation} of {service} without a claim on record")
+
+    def _can_be_stopped(self, service: str) -> bool:
+        """Whether ECS will not refuse; asking it first lets the deployment go on to where it is by now."""
+        self.ecs.list_service_deployments(cluster=CLUSTER, service=service)
+        newest = self.cloud.ecs.find(CLUSTER, service).newest
+        return newest is not None and not newest.finished
 
     def _process(self, number: int) -> Process:
         session = self.cloud.session(f"process-{number}")

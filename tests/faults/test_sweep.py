@@ -1,0 +1,90 @@
+"""What events alone would lose is found by the sweep; where nothing was lost, it costs two calls."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.campaign import CLUSTER, Campaign, Case, Faults, campaign
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Campaign]:
+    with campaign() as cloud:
+        yield cloud
+
+
+def sweep(here: Campaign) -> list[str]:
+    """One sweep; the calls that it made."""
+    faults = Faults()
+    here.invoke(here.sweep(), faults)
+    return faults.calls
+
+
+def test_when_all_is_calm_it_is_one_ledger_query_and_one_describe_alarms(here: Campaign) -> None:
+    here.prepare(1)
+    assert sweep(here) == ["dynamodb.Query", "cloudwatch.DescribeAlarms"]
+
+
+def test_an_alarm_whose_event_was_lost_is_judged_once(here: Campaign) -> None:
+    (service,) = here.prepare(1)
+    here.breaks("completed", service)
+    assert "ecs.UpdateService" in sweep(here)
+    assert [i["state"] for i in here.incidents(service)] == ["open"]
+    assert "ecs.UpdateService" not in sweep(here)
+    here.recovers(service)
+    assert [i["state"] for i in here.incidents(service)] == ["recovered"]
+
+
+def test_a_red_alarm_with_a_verdict_of_its_own_is_not_judged_again(here: Campaign) -> None:
+    (service,) = here.prepare(1)
+    here.alarm(service, "ALARM", here.cloud.clock.now())  # long after its deployment
+    assert "cloudwatch.DescribeAlarmHistory" in sweep(here)
+    assert [t["reason"] for t in here.told(service)] == ["no_recent_deployment"]
+    assert sweep(here) == [
+        "dynamodb.Query",
+        "cloudwatch.DescribeAlarms",
+        "dynamodb.Query",
+        "ecs.ListServiceDeployments",
+    ]
+    here.alarm(service, "OK", here.cloud.clock.now())
+
+
+def test_an_alarm_that_was_heard_muted_is_left_alone(here: Campaign) -> None:
+    (service,) = here.prepare(1)
+    here.breaks("completed", service)
+    event = json.loads(json.dumps(here.event("completed", service)))
+    event["detail"]["muteDetail"] = {"mutedByArn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm-mute-rule:night"}
+    here.invoke(event, Faults())
+    assert "ecs.UpdateService" not in sweep(here)
+    assert here.incidents(service) == []
+    here.alarm(service, "OK", here.cloud.clock.now())
+
+
+def test_one_broken_policy_does_not_keep_the_others_waiting_and_is_not_hushed_up(here: Campaign) -> None:
+    broken, well = here.prepare(2)
+    ssm = here.session.client("ssm")
+    ssm.put_parameter(Name=f"/auto-rollback/{CLUSTER}/{broken}", Value="{}", Type="String", Overwrite=True)
+    for service in (broken, well):
+        here.breaks("completed", service)
+    assert here.invoke(here.sweep(), Faults()), "the invocation fails, so that the alarm on errors speaks"
+    assert f"parameter /auto-rollback/{CLUSTER}/{broken}" in here.raised[-1]
+    assert [i["state"] for i in here.incidents(well)] == ["open"]
+    assert here.incidents(broken) == []
+    here.alarm(broken, "OK", here.cloud.clock.now())
+    here.recovers(well)
+
+
+def test_a_claim_that_nobody_could_finish_for_an_hour_is_given_up_and_told(here: Campaign) -> None:
+    (service,) = here.prepare(1)
+    case = Case("by_hand", 0)
+    here.breaks("completed", service)
+    case.first.dies_at = 16  # the act
+    here.invoke(here.event("by_hand", service), case.first)
+    assert [i["state"] for i in here.incidents(service)] == ["claimed"]
+    assert "ecs.UpdateService" not in case.first.calls[:-1]
+    here.alarm(service, "OK", here.cloud.clock.now())
+    here.passes(here.OLD)
+    sweep(here)
+    assert [i["state"] for i in here.incidents(service)] == ["failed"]
+    assert [t["outcome"] for t in here.told(service)] == ["failed"]
