@@ -4,9 +4,11 @@ from datetime import timedelta
 
 from autorollback import results
 from autorollback.aws.ledger import Incident
+from autorollback.decision.model import Reason
 from autorollback.decision.words import clock
 from autorollback.flows.desk import Call, Desk
 from autorollback.naming import ServiceKey
+from autorollback.policy import PolicyError
 from autorollback.requests import BadRequest, Manual
 from autorollback.results import Result
 
@@ -26,6 +28,8 @@ def history(desk: Desk, asked: Manual, key: ServiceKey | None) -> Result:
 
 def pause(desk: Desk, call: Call, asked: Manual, key: ServiceKey | None) -> Result:
     """Automatic rollbacks rest until a time; a person's own go on."""
+    if unknown := _unprotected(desk, key):
+        return unknown
     until = call.now + timedelta(minutes=asked.minutes or 0)
     desk.ledger.pause(key, until, asked.reason, call.now)
     return results.done(f"automatic rollbacks of {key or 'all services'} are paused until {clock(until)}")
@@ -33,6 +37,8 @@ def pause(desk: Desk, call: Call, asked: Manual, key: ServiceKey | None) -> Resu
 
 def resume(desk: Desk, key: ServiceKey | None) -> Result:
     """Automatic rollbacks go on."""
+    if unknown := _unprotected(desk, key):
+        return unknown
     desk.ledger.resume(key)
     whole = "" if key is None else "; a pause of all services would still hold"
     return results.done(f"automatic rollbacks of {key or 'all services'} are not paused{whole}")
@@ -53,6 +59,18 @@ def release(desk: Desk, call: Call, asked: Manual, key: ServiceKey) -> Result:
     for name in named:
         desk.ledger.release(key, name, asked.reason, call.now)
     return results.done(f"{', '.join(named)} of {key} may be rolled back to again")
+
+
+def _unprotected(desk: Desk, key: ServiceKey | None) -> Result | None:
+    """A pause of a name that was mistyped would protect nobody. One whose policy is broken can be paused all the same."""
+    try:
+        protected = key is None or desk.evidence.policies.of(key) is not None
+    except PolicyError:
+        protected = True
+    if key is None or protected:
+        return None
+    detail = f"{key.service} has no policy parameter under {desk.names.parameter_prefix}"
+    return results.ignored(Reason.UNPROTECTED_SERVICE, detail, key)
 
 
 def _told(incident: Incident) -> Result:
