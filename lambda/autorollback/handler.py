@@ -20,6 +20,7 @@ from autorollback.requests import (
     DailyAudit,
     DeploymentEnded,
     Manual,
+    NotInAlarm,
     NotOurs,
     Request,
     Sweep,
@@ -98,6 +99,8 @@ def _dispatch(desk: Desk, call: Call, request: Request) -> Result:
         case NotOurs(detail):
             logger.debug(detail)
             return results.ignored(Reason.UNPROTECTED_SERVICE, detail)
+        case NotInAlarm(service, detail):
+            return results.ignored(Reason.NOT_IN_ALARM, detail, service)
         case AlarmChanged(in_alarm=False):
             return confirm.confirm(desk, call, request.service)
         case AlarmChanged() | TasksCannotStart():

@@ -83,6 +83,14 @@ class DailyAudit:
 
 
 @dataclass(frozen=True, slots=True)
+class NotInAlarm:
+    """An alarm of this controller went to a state that says nothing: INSUFFICIENT_DATA."""
+
+    service: ServiceKey
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotOurs:
     """An event that concerns nothing this controller protects, and why."""
 
@@ -107,7 +115,7 @@ class Manual:
     next: str | None = None
 
 
-Request = AlarmChanged | TasksCannotStart | DeploymentEnded | Sweep | DailyAudit | NotOurs | Manual
+Request = AlarmChanged | TasksCannotStart | DeploymentEnded | Sweep | DailyAudit | NotInAlarm | NotOurs | Manual
 
 _UNDERSTOOD = (
     "an EventBridge event (CloudWatch Alarm State Change, ECS Service Action, ECS Deployment State Change, Scheduled "
@@ -147,7 +155,7 @@ def _alarm_changed(raw: Mapping[str, Any], names: Names) -> Request:
     if value not in ("ALARM", "OK", "INSUFFICIENT_DATA"):
         raise BadRequest("detail.state.value", value, "ALARM, OK or INSUFFICIENT_DATA")
     if value == "INSUFFICIENT_DATA":
-        return NotOurs(f"the alarm {name} has insufficient data")
+        return NotInAlarm(key.service, f"the alarm {name} has insufficient data")
     return AlarmChanged(
         name,
         key.service,

@@ -5,6 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+from autorollback.aws.ledger import unpacked
+from autorollback.decision import record
+from autorollback.decision.decide import decide
+from autorollback.decision.model import RollBack
 from localcloud import functions
 from localcloud.stage import AUTH, FUNCTION, Actor, Stage
 from localcloud.traffic import Behaviour
@@ -66,6 +70,11 @@ def test_a_bad_deployment_is_rolled_back_to_the_digest_that_ran_and_its_recovery
     assert verdict["to"]["images"] == {"app": next(iter(good))}
     assert stage.until(lambda: last_verdict(stage)["incident_state"] == "recovered", within=minutes(25))
     assert stage.running() == good
+    judged_again = decide(*record.from_json(unpacked(stage.incidents()[0]["facts"])))
+    assert isinstance(judged_again.verdict, RollBack)
+    assert [{"rule": e.rule, "verdict": e.verdict, "detail": e.detail} for e in judged_again.evidence] == verdict[
+        "evidence"
+    ]
     (incident,) = stage.invoke({"action": "history", "service": "auth-service"})["incidents"]
     assert incident["incident_state"] == "recovered"
     assert incident["opened_at"] < incident["closed_at"]

@@ -13,6 +13,7 @@ from autorollback.requests import (
     DailyAudit,
     DeploymentEnded,
     Manual,
+    NotInAlarm,
     NotOurs,
     Sweep,
     TasksCannotStart,
@@ -105,13 +106,17 @@ class TestAlarms:
                 alarm_event(alarmName="auto-rollback-blue/shop/auth/latency"), "is not named", id="another copy"
             ),
             pytest.param(alarm_event(alarmName="auto-rollback/shop/auth"), "is not named", id="no signal"),
-            pytest.param(alarm_event({"value": "INSUFFICIENT_DATA"}), "insufficient data", id="insufficient data"),
         ],
     )
     def test_none_of_ours(self, event: dict[str, Any], why: str) -> None:
         request = parse(event, NAMES)
         assert isinstance(request, NotOurs)
         assert why in request.detail
+
+    def test_insufficient_data_is_no_alarm(self) -> None:
+        request = parse(alarm_event({"value": "INSUFFICIENT_DATA"}), NAMES)
+        assert isinstance(request, NotInAlarm)
+        assert request.service == AUTH
 
     @pytest.mark.parametrize(
         ("event", "by"),

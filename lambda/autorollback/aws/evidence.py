@@ -176,7 +176,7 @@ class Evidence:
             wanted = [*stretches[:at_once], *(s for s in stretches[at_once:] if _is_newest(facts, s))]
             if missing := self._missing(draft, policy, facts, wanted, now):
                 _take_in(draft, together(missing))
-            elif _has_target(facts, policy, now) or facts.memory.known_good:
+            elif _has_target(facts, policy, now):
                 return False
             elif len(stretches) <= at_once:
                 return True

@@ -8,6 +8,7 @@ The index `unfinished` holds what still wants something, the index `timeline` al
 
 import base64
 import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -66,6 +67,7 @@ class Incident:
         rollback_deployment: the service deployment that carries the rollback out, once known.
         announced: whether people have been told of its state.
         step: how often the record has been written; a write names the step that it follows.
+        facts: what the verdict rested on, as `packed` writes it, to be judged again.
     """
 
     incident_id: str
@@ -81,6 +83,7 @@ class Incident:
     announced: bool = False
     closed_at: datetime | None = None
     step: int = 0
+    facts: str | None = None
 
     @property
     def unfinished(self) -> bool:
@@ -395,10 +398,12 @@ class Ledger:
         result: Mapping[str, Any],
         now: datetime,
         judged: Sequence[str] = (),
+        facts: str | None = None,
     ) -> bool:
         """Whether people are still to be told of this verdict on this deployment; `told` must follow once they have been.
 
-        `judged` are the alarms that have a verdict of their own now, as `judged_of` writes them.
+        `judged` are the alarms that have a verdict of their own now, as `judged_of` writes them; `facts` is what the verdict
+        rested on, as `packed` writes it.
         """
         values = {
             ":at": _text(now),
@@ -406,13 +411,14 @@ class Ledger:
             ":result": json.dumps(result),
             ":expires": _epoch(now + TOLD_KEPT),
             **({":judged": set(judged)} if judged else {}),
+            **({":facts": facts} if facts else {}),
         }
         answer = self.clients.dynamodb.update_item(
             TableName=self.table,
             Key=_key(_partition(key), _told(deployment, reason)),
             UpdateExpression="SET #at = if_not_exists(#at, :at), announced = if_not_exists(announced, :no), "
             "#result = if_not_exists(#result, :result), expires_at = if_not_exists(expires_at, :expires)"
-            f"{' ADD judged :judged' if judged else ''}",
+            f"{', facts = if_not_exists(facts, :facts)' if facts else ''}{' ADD judged :judged' if judged else ''}",
             ExpressionAttributeNames={"#at": "at", "#result": "result"},
             ExpressionAttributeValues={name: _to_item(value) for name, value in values.items()},
             ReturnValues="ALL_NEW",
@@ -534,6 +540,17 @@ class Ledger:
         raise AssertionError("the last attempt answers or raises")
 
 
+def packed(record: Mapping[str, Any]) -> str:
+    """A JSON object small enough to stand in a record that is read at each judgement: compressed, in base 64."""
+    return base64.b64encode(zlib.compress(json.dumps(record).encode())).decode()
+
+
+def unpacked(text: str) -> dict[str, Any]:
+    """The JSON object that was packed."""
+    record: dict[str, Any] = json.loads(zlib.decompress(base64.b64decode(text)))
+    return record
+
+
 def new_incident(
     key: ServiceKey,
     newest: Deployment,
@@ -543,6 +560,7 @@ def new_incident(
     intent: Mapping[str, Any],
     forced_by: str | None = None,
     failed_before: int = 0,
+    facts: str | None = None,
 ) -> Incident:
     """The claim on a service's newest deployment.
 
@@ -559,6 +577,7 @@ def new_incident(
         claimed_at=now,
         automatic=automatic,
         intent=intent,
+        facts=facts,
     )
 
 
@@ -616,6 +635,7 @@ def _item(incident: Incident, due: datetime | None) -> dict[str, Any]:
         "rollback_deployment": incident.rollback_deployment,
         "announced": incident.announced,
         "step": incident.step,
+        "facts": incident.facts,
         "closed_at": _text(incident.closed_at) if incident.closed_at else None,
         "timeline": "incident",
         "at": _text(incident.claimed_at),
@@ -650,6 +670,7 @@ def _read_incident(item: Mapping[str, Any]) -> Incident:
         announced=bool(item["announced"]),
         closed_at=_time(item["closed_at"]) if item.get("closed_at") else None,
         step=int(item["step"]),
+        facts=item.get("facts"),
     )
     missing = [name for name in NEEDED_TO_ACT if name not in incident.intent]
     if missing:

@@ -2,8 +2,8 @@
 
 from autorollback import results
 from autorollback.aws.evidence import FirstLook
-from autorollback.aws.ledger import judged_of
-from autorollback.decision import blame
+from autorollback.aws.ledger import judged_of, packed
+from autorollback.decision import blame, record
 from autorollback.decision.blame import Passed
 from autorollback.decision.decide import decide
 from autorollback.decision.model import (
@@ -157,7 +157,8 @@ def _tell_once(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, depl
     key, reason = policy.key, str(result["reason"])
     red = [alarm.name for alarm in facts.alarms if alarm.in_alarm]
     newest = facts.deployments[0].arn if facts.deployments else ""
-    if not desk.ledger.tell_once(key, deployment, reason, result, call.now, judged_of(newest, red)):
+    rested_on = packed(record.to_json(facts, policy.policy, call.now))
+    if not desk.ledger.tell_once(key, deployment, reason, result, call.now, judged_of(newest, red), rested_on):
         return
     desk.announcer.announce(result, facts.service.arn if facts.service else str(key))
     desk.ledger.told(key, deployment, reason)

@@ -13,10 +13,20 @@ from autorollback.aws.clients import together
 from autorollback.aws.definitions import CannotBeRestored
 from autorollback.aws.deployer import Way
 from autorollback.aws.ecs import Ecs
-from autorollback.aws.ledger import Incident, State, new_incident, past_rollback
-from autorollback.decision import blame
+from autorollback.aws.ledger import Incident, State, new_incident, packed, past_rollback
+from autorollback.decision import blame, record
 from autorollback.decision.blame import carries_out
-from autorollback.decision.model import Candidate, Check, Evidence, Facts, Reason, Revision, RollBack, Status
+from autorollback.decision.model import (
+    Candidate,
+    Check,
+    Deployment,
+    Evidence,
+    Facts,
+    Reason,
+    Revision,
+    RollBack,
+    Status,
+)
 from autorollback.decision.words import clock, span
 from autorollback.flows.desk import Call, Desk
 from autorollback.naming import ServiceKey
@@ -119,11 +129,12 @@ def carry_out(
             "words": asked.words,
             "request_id": call.request_id,
             "onset": asked.verdict.onset.isoformat() if asked.verdict.onset else None,
-            "left": [_identified(r) for arn in (suspect.target, newest.target) if (r := facts.revision(arn))],
+            "left": [_identified(r) for r in _left(facts, suspect, chosen)],
             "result": _result("rolled_back", "rolled back", key, facts, asked, chosen, considered),
         },
         forced_by=call.request_id if asked.forced else None,
         failed_before=sum(i.state is State.FAILED for i in same),
+        facts=packed(record.to_json(facts, policy.policy, call.now)),
     )
     incident = incident.says(incident_id=incident.incident_id, incident_state=State.OPEN.value)
     held = next((i for i in incidents if i.state is State.CLAIMED), None) if asked.forced else None
@@ -282,7 +293,7 @@ def _result(
     chosen: Candidate,
     considered: Sequence[Candidate],
 ) -> Result:
-    left = facts.revision(asked.verdict.suspect.target)
+    left = facts.revision(asked.verdict.newest.target)
     to = chosen.revision
     source = f" from {left.task_definition}" if left else ""
     why = asked.words or asked.verdict.detail
@@ -299,6 +310,13 @@ def _result(
         evidence=asked.evidence,
         candidates=considered,
     )
+
+
+def _left(facts: Facts, suspect: Deployment, chosen: Candidate) -> list[Revision]:
+    """What the blamed deployment and those after it brought: all that the rollback leaves behind."""
+    arns = [deployment.arn for deployment in facts.deployments]
+    brought = (facts.revision(d.target) for d in facts.deployments[: arns.index(suspect.arn) + 1])
+    return [revision for revision in brought if revision and revision.identity != chosen.revision.identity]
 
 
 def _way(facts: Facts, verdict: RollBack, chosen: Candidate) -> str:
