@@ -153,8 +153,6 @@ def grant_reads(role: iam.IRole, stack: cdk.Stack) -> None:
                 "cloudwatch:DescribeAlarmHistory",
                 "cloudwatch:GetMetricData",
                 "ecs:DescribeTaskDefinition",
-                "ecs:ListTaskDefinitions",
-                "elasticloadbalancing:DescribeTargetGroups",
                 "elasticloadbalancing:DescribeTargetHealth",
                 "ssm:DescribeParameters",
             ],

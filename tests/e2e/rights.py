@@ -75,6 +75,13 @@ def allows(statements: Sequence[Mapping[str, Any]], need: Need) -> bool:
     )
 
 
+def granted_without_need(statements: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Actions that the role has and no call of the function is known to need."""
+    granted = {str(action) for statement in statements for action in _listed(statement["Action"])}
+    known = {*_WITHOUT_RESOURCE, *_DESCRIBED, *_BESIDE}
+    return {action for action in granted if not any(_matches(action, name, ignore_case=True) for name in known)}
+
+
 def _holds(conditions: Mapping[str, Mapping[str, Any]], context: Mapping[str, str]) -> bool:
     for operator, wanted in conditions.items():
         if operator not in ("StringEquals", "ArnEquals"):
@@ -125,6 +132,21 @@ _WITHOUT_RESOURCE = frozenset(
         "ecs:DescribeTaskDefinition",
         "elasticloadbalancing:DescribeTargetHealth",
         "ssm:DescribeParameters",
+    }
+)
+# What other calls ask for as well, and what Lambda itself does in the role's name: logs, and letters to the dead-letter queue.
+_BESIDE = frozenset(
+    {
+        "dynamodb:ConditionCheckItem",
+        "ecs:TagResource",
+        "iam:PassRole",
+        "kms:Decrypt",
+        "kms:GenerateDataKey",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "sqs:GetQueueAttributes",
+        "sqs:GetQueueUrl",
+        "sqs:SendMessage",
     }
 )
 Parameters = Mapping[str, Any]

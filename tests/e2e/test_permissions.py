@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from localcloud.stage import AUTH, Stage
 from tests.e2e.conftest import Scene
-from tests.e2e.rights import Need, allows, denied, role_statements
+from tests.e2e.rights import Need, allows, denied, granted_without_need, role_statements
 
 
 def arn(stage: Stage, resource: str) -> str:
@@ -31,6 +31,7 @@ def test_a_whole_incident_needs_only_what_is_granted(scene: Scene) -> None:
 def test_what_the_configuration_does_not_name_is_not_granted(scene: Scene) -> None:
     stage = scene()
     statements = role_statements(stage)
+    assert granted_without_need(statements) == set()
     cluster = {"ecs:cluster": arn(stage, "cluster/my-cluster")}
     granted = Need("ecs:UpdateService", arn(stage, "service/my-cluster/auth-service"), cluster)
     assert allows(statements, granted)

@@ -116,3 +116,19 @@ def test_readiness_is_a_metric(scene: Scene) -> None:
     logs = stage.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{FUNCTION}", filterPattern="RollbackReady")
     (metric,) = [json.loads(event["message"]) for event in logs["events"] if "RollbackReady" in event["message"]]
     assert (metric["service"], metric["cluster"], metric["RollbackReady"]) == ("auth-service", "my-cluster", [1.0])
+
+
+def test_a_service_that_codedeploy_deploys_is_held_with_the_reason_and_not_ready(scene: Scene) -> None:
+    stage = scene()
+    stage.client("ecs").delete_service(cluster=AUTH.cluster, service=AUTH.name, force=True)
+    group = f"arn:aws:elasticloadbalancing:{stage.cloud.region}:{stage.cloud.account}:{AUTH.target_group}"
+    stage.world.service(
+        AUTH.cluster, AUTH.name, f"{AUTH.name}:18", deploymentController={"type": "CODE_DEPLOY"},
+        loadBalancers=[{"targetGroupArn": group, "containerName": "app", "containerPort": 80}],
+    )  # fmt: skip
+    for payload in ({"service": AUTH.name}, {"service": AUTH.name, "revision": 17}):
+        result = stage.invoke(payload)
+        assert (result["outcome"], result["reason"]) == ("held", "unsupported_deployment_controller")
+        assert "CODE_DEPLOY" in result["summary"]
+    found = findings(stage)
+    assert (found["service_active"]["severity"], found["ready"]) == ("error", False)

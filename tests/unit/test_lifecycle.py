@@ -1,0 +1,54 @@
+"""Which image ECR's lifecycle policy will take within a week."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from autorollback.aws.lifecycle import Pushed, expires_soon
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+BY_COUNT = {"tagStatus": "any", "countType": "imageCountMoreThan"}
+
+
+def rule(priority: int, **selection: Any) -> dict[str, Any]:
+    return {"rulePriority": priority, "selection": selection, "action": {"type": "expire"}}
+
+
+def days(old: int, *tags: str) -> Pushed:
+    return Pushed(f"sha256:{old}", tags, NOW - timedelta(days=old))
+
+
+def by_age(number: int, **selection: Any) -> dict[str, Any]:
+    return {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": number} | selection
+
+
+@pytest.mark.parametrize(
+    ("rules", "expires"),
+    [
+        pytest.param([rule(1, **by_age(36))], True, id="six days are left"),
+        pytest.param([rule(1, **by_age(37))], True, id="a week to the second"),
+        pytest.param([rule(1, **by_age(38))], False, id="eight days are left"),
+        pytest.param([rule(1, **by_age(31, tagStatus="untagged"))], False, id="a rule for untagged images"),
+        pytest.param([rule(1, **by_age(31, tagStatus="tagged", tagPrefixList=["v"]))], True, id="its tag's prefix"),
+        pytest.param(
+            [rule(1, **by_age(31, tagStatus="tagged", tagPatternList=["v*", "p*"]))], False, id="one pattern of two"
+        ),
+        pytest.param(
+            [rule(2, **by_age(31)), rule(1, **by_age(99))], False, id="a rule of lower priority cannot take it"
+        ),
+        pytest.param([rule(1, **BY_COUNT, countNumber=4)], True, id="two newer, two pushes a week, four kept"),
+        pytest.param([rule(1, **BY_COUNT, countNumber=5)], False, id="two newer, two pushes a week, five kept"),
+        pytest.param(
+            [rule(1, tagStatus="any", countType="sinceImagePulled", countNumber=9)], True, id="cannot be foretold"
+        ),
+    ],
+)
+def test_an_image_of_thirty_days(rules: list[dict[str, Any]], expires: bool) -> None:  # noqa: FBT001 - a table
+    images = [days(1, "v3"), days(3, "v2"), days(30, "v1"), days(60, "v0")]
+    assert bool(expires_soon(json.dumps({"rules": rules}), "sha256:30", images, NOW)) is expires
+
+
+def test_an_image_that_is_not_there_any_more_is_not_foretold() -> None:
+    assert expires_soon(json.dumps({"rules": [rule(1, **by_age(1))]}), "sha256:gone", [days(3)], NOW) is None
