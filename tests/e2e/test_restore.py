@@ -86,6 +86,12 @@ def asked(stage: Stage, operation: str) -> list[Call]:
     return stage.cloud.recorder.calls("ecs", operation, functions.access_key(FUNCTION))
 
 
+def by_hand_alone(stage: Stage) -> None:
+    """Let no alarm and no ECS event reach the function."""
+    for kind in ("alarms", "tasks", "deployments", "sweep"):
+        stage.client("events").disable_rule(Name=f"{FUNCTION}-{kind}")
+
+
 def rolled_back(stage: Stage) -> dict[str, Any]:
     """Wait for the automatic to act; what people were told of it."""
     assert stage.until(lambda: bool(updates(stage)), within=minutes(10))
@@ -114,6 +120,7 @@ def test_a_deregistered_target_is_restored_by_a_pinned_copy_and_the_copy_is_used
         original[key] for key in ("taskRoleArn", "executionRoleArn")
     }
 
+    by_hand_alone(stage)
     stage.deploy_bad()
     stage.passes(minutes(4))
     again = stage.invoke({"service": AUTH.name, "reason": "it was deployed once more"})
@@ -263,6 +270,7 @@ def test_the_update_fails_after_the_copy_was_registered_and_the_retry_uses_the_c
 @pytest.mark.parametrize("of", ["app", None], ids=["the container named", "the only one of this repository"])
 def test_a_tag_is_deployed_by_the_digest_that_it_has(scene: Scene, of: str | None) -> None:
     stage = scene()
+    by_hand_alone(stage)
     stage.deploy_bad()
     stage.passes(minutes(4))
     named = {"container": of} if of else {}
@@ -284,3 +292,88 @@ def test_a_tag_that_is_not_there_is_rejected_with_those_that_are(scene: Scene) -
     unknown = stage.invoke({"service": AUTH.name, "image_tag": "v18", "container": "web"})
     assert (unknown["error"]["field"], unknown["error"]["given"]) == ("container", "web")
     assert updates(stage) == []
+
+
+def test_a_revision_that_ran_long_ago_comes_back_with_the_digest_it_had_then(scene: Scene) -> None:
+    stage = scene()
+    ran = stage.digests["auth-service:v17"]
+    busy = [define(stage, {"app": uri(stage, f"{AUTH.name}:v18")}, command=["serve", word]) for word in ("a", "b")]
+    for number in range(22):  # more than a page of deployments, none of which has the time to complete
+        stage.deploy(busy[number % 2].partition(":")[2])
+        stage.passes(timedelta(seconds=5))
+    serve(stage, "auth-service:18")
+    stage.world.push(AUTH.name, "v17", content="somebody pushed over it")
+    stage.client("ecs").deregister_task_definition(taskDefinition="auth-service:17")
+    plan = stage.invoke({"action": "plan", "service": AUTH.name, "revision": 17})
+    assert plan["to"]["images"] == {"app": ran}
+    (told,) = [check for check in plan["candidates"][0]["checks"] if check["check"] == "has_run_here"]
+    assert told["passed"]
+    assert "served 2 d without alarm" in told["detail"]
+    result = stage.invoke({"service": AUTH.name, "revision": 17})
+    assert (result["outcome"], result["to"]["task_definition"]) == ("rolled_back", "auth-service:17")
+    stage.passes(minutes(3))
+    assert set(stage.running()) == {ran}
+    again = stage.invoke({"service": AUTH.name, "revision": 17})
+    assert (again["outcome"], again["reason"]) == ("ignored", "already_running"), "its copy is what it was"
+
+
+def test_a_named_revision_that_never_ran_here_is_told_as_such(scene: Scene) -> None:
+    stage = scene()
+    plan = stage.invoke({"action": "plan", "service": AUTH.name, "revision": 19})
+    (told,) = [check for check in plan["candidates"][0]["checks"] if check["check"] == "has_run_here"]
+    assert (plan["outcome"], told["passed"]) == ("would_roll_back", None)
+    assert "no run of it in this service is on record" in told["detail"]
+
+
+def test_what_ecs_would_not_register_again_is_held_and_never_changed(scene: Scene) -> None:
+    stage = scene()
+    stage.deploy_bad()
+    stage.client("ecs").deregister_task_definition(taskDefinition="auth-service:18")
+
+    def refuse(call: Call) -> None:
+        raise Refusal("ClientException", "Inference accelerators are no longer supported.")
+
+    stage.cloud.recorder.before("ecs", "RegisterTaskDefinition", refuse)
+    assert stage.until(lambda: bool(asked(stage, "RegisterTaskDefinition")), within=minutes(10))
+    stage.passes(minutes(1))
+    verdict = last_verdict(stage)
+    assert (verdict["outcome"], verdict["reason"]) == ("held", "no_candidate_passes_preflight")
+    assert "auth-service:18 cannot be registered again as it is: Inference accelerators" in verdict["summary"]
+    assert updates(stage) == []
+    assert stage.incidents() == [], "a held verdict claims nothing"
+
+
+def test_a_denied_call_names_what_was_denied_and_what_grants_it(scene: Scene) -> None:
+    stage = scene()
+    by_hand_alone(stage)
+    stage.deploy_bad()
+    stage.passes(minutes(3))
+    stage.client("ecs").deregister_task_definition(taskDefinition="auth-service:18")
+    words = "is not authorized to perform: ecs:RegisterTaskDefinition on resource: task-definition/auth-service:*"
+
+    def deny(call: Call) -> None:
+        raise Refusal("AccessDeniedException", words)
+
+    undo = stage.cloud.recorder.before("ecs", "RegisterTaskDefinition", deny)
+    result = stage.invoke({"service": AUTH.name})
+    assert result["outcome"] == "failed"
+    assert words in result["summary"]
+    assert "families (the definition's family)" in result["summary"]
+    undo()
+    again = stage.invoke({"service": AUTH.name})
+    assert (again["outcome"], again["to"]["restored_as"]) == ("rolled_back", "auth-service:20")
+
+
+def test_force_skips_the_checks_but_still_restores_what_ran(scene: Scene) -> None:
+    stage = scene()
+    ran = stage.running()
+    by_hand_alone(stage)
+    stage.deploy_bad()
+    stage.passes(minutes(4))
+    stage.client("ecs").deregister_task_definition(taskDefinition="auth-service:18")
+    stage.client("secretsmanager").delete_secret(SecretId=f"{AUTH.name}/database", RecoveryWindowInDays=7)
+    assert stage.invoke({"service": AUTH.name})["reason"] == "no_candidate_passes_preflight"
+    forced = stage.invoke({"service": AUTH.name, "force": True})
+    assert (forced["outcome"], forced["to"]["restored_as"]) == ("rolled_back", "auth-service:20")
+    stage.passes(minutes(3))
+    assert stage.running() == ran
