@@ -13,7 +13,7 @@ from autorollback.aws.clients import together
 from autorollback.aws.definitions import CannotBeRestored
 from autorollback.aws.deployer import Way
 from autorollback.aws.ecs import Ecs
-from autorollback.aws.ledger import Incident, State, new_incident, packed, past_rollback
+from autorollback.aws.ledger import Incident, State, judged_of, new_incident, packed, past_rollback
 from autorollback.decision import blame, record
 from autorollback.decision.blame import carries_out
 from autorollback.decision.model import (
@@ -128,6 +128,7 @@ def carry_out(
             "pins": asked.pins,
             "words": asked.words,
             "request_id": call.request_id,
+            "red": [alarm.name for alarm in facts.alarms if alarm.in_alarm],
             "onset": asked.verdict.onset.isoformat() if asked.verdict.onset else None,
             "left": [_identified(r) for r in _left(facts, suspect, chosen)],
             "result": _result("rolled_back", "rolled back", key, facts, asked, chosen, considered),
@@ -255,7 +256,10 @@ def _held_back(desk: Desk, call: Call, incident: Incident, why: str) -> Result:
         "incident_state": None,
     }
     desk.ledger.retract(incident)
-    if incident.automatic and desk.ledger.tell_once(incident.key, incident.deployment, reason, result, call.now):
+    judged = judged_of(incident.deployment, incident.intent.get("red", []))
+    if incident.automatic and desk.ledger.tell_once(
+        incident.key, incident.deployment, reason, result, call.now, judged
+    ):
         desk.announcer.announce(result, str(incident.intent["service_arn"]))
         desk.ledger.told(incident.key, incident.deployment, reason)
     return result
