@@ -107,6 +107,10 @@ def test_the_daily_audit_tells_people_once_of_what_has_changed(scene: Scene) -> 
     assert f"auth-service@{image} is not in ECR" in message["email"]
     daily(stage)
     assert len(audits(stage)) == 1, "nothing has changed since"
+    stage.client("ssm").put_parameter(Name="/auto-rollback/my-cluster/auth-service", Value="{}", Overwrite=True)
+    (told,) = daily(stage)["services"]
+    assert [finding["check"] for finding in told["findings"]] == ["protected"]
+    assert len(audits(stage)) == 2
 
 
 def test_readiness_is_a_metric(scene: Scene) -> None:

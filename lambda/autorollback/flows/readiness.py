@@ -39,7 +39,7 @@ from autorollback.flows import rollback
 from autorollback.flows.desk import Call, Desk
 from autorollback.flows.rollback import Asked
 from autorollback.naming import ServiceKey
-from autorollback.policy import Mode, ServicePolicy
+from autorollback.policy import Mode, PolicyError, ServicePolicy
 from autorollback.results import Result
 
 NEXT = "the next deployment"
@@ -87,25 +87,21 @@ class Readiness:
 
 def ask(desk: Desk, call: Call, key: ServiceKey | None) -> Result:
     """A person asks: of one service, or of all. Nothing is written."""
-    keys = (key,) if key else desk.evidence.policies.keys()
-    return _result(desk, [look_at(desk, call, one) for one in keys], ())
+    found, left = _in_time(desk, call, [key] if key else list(desk.evidence.policies.keys()))
+    return _result(desk, found, left)
 
 
 def daily(desk: Desk, call: Call) -> Result:
     """Every protected service, those first that were looked at longest ago; people are told once of what has changed.
 
-    Where the function's time does not suffice for all, the rest is named in `not_looked_at` and comes first the next day.
+    What there is no time for comes first the next day.
     """
     audit = _audit(desk)
     before = audit.remembered()
-    waiting = sorted(desk.evidence.policies.keys(), key=lambda k: before[str(k)].at if str(k) in before else "")
-    found, until = list[Readiness](), monotonic() + (call.time_left - ENOUGH).total_seconds()
-    while waiting and (not found or monotonic() < until):
-        now, waiting = waiting[:AT_ONCE], waiting[AT_ONCE:]
-        seen = together({str(key): partial(look_at, desk, call, key) for key in now})
-        found.extend(seen.values())
+    by_age = sorted(desk.evidence.policies.keys(), key=lambda k: before[str(k)].at if str(k) in before else "")
+    found, left = _in_time(desk, call, by_age)
     changed = [one for one in found if _is_news(one, before.get(str(one.key)))]
-    result = _result(desk, found, waiting)
+    result = _result(desk, found, left)
     if changed:
         audit.tell(_subject(found), _letter(changed), result | {"services": [one.told() for one in changed]})
     for one in found:
@@ -113,9 +109,22 @@ def daily(desk: Desk, call: Call) -> Result:
     return result
 
 
+def _in_time(desk: Desk, call: Call, keys: list[ServiceKey]) -> tuple[list[Readiness], list[ServiceKey]]:
+    """As many services as the function's time suffices for, a few at once; and those that are left."""
+    found, left, until = list[Readiness](), keys, monotonic() + (call.time_left - ENOUGH).total_seconds()
+    while left and (not found or monotonic() < until):
+        seen = together({str(key): partial(look_at, desk, call, key) for key in left[:AT_ONCE]})
+        found, left = [*found, *seen.values()], left[AT_ONCE:]
+    return found, left
+
+
 def look_at(desk: Desk, call: Call, key: ServiceKey) -> Readiness:
     """One service: its state, its target, its alarms and its images."""
-    look = desk.evidence.first_look(key, call.now)
+    try:
+        look = desk.evidence.first_look(key, call.now)
+    except PolicyError as error:
+        remedy = "deploy the stack again: it writes the policy as services.yaml has it"
+        return Readiness(key, (Finding("protected", "error", f"its policy cannot be read: {error}", remedy),))
     if look.policy is None:
         remedy = "add the service to services.yaml and deploy"
         return Readiness(key, (Finding("protected", "error", f"{key} has no policy parameter", remedy),))
