@@ -205,10 +205,10 @@ class Campaign:
             return {"service": service, "cluster": CLUSTER, "reason": "a person saw it"}
         if kind == "cannot_start":
             self.cloud.ecs.find(CLUSTER, service).running.clear()
-            return self._of_ecs(service, "ECS Service Action", "SERVICE_TASK_START_IMPAIRED")
+            return self.of_ecs(service, "ECS Service Action", "SERVICE_TASK_START_IMPAIRED")
         return [e for e in self.events if e["detail"].get("alarmName") == _alarm(service)][-1]
 
-    def _of_ecs(self, service: str, detail_type: str, name: str) -> dict[str, Any]:
+    def of_ecs(self, service: str, detail_type: str, name: str) -> dict[str, Any]:
         arn = f"arn:aws:ecs:{self.cloud.region}:{self.cloud.account}:service/{CLUSTER}/{service}"
         return {
             "id": f"{name}-{service}", "source": "aws.ecs", "detail-type": detail_type, "resources": [arn],
@@ -258,7 +258,7 @@ class Campaign:
                 self.alarm(
                     service, "OK", self.cloud.clock.now().replace(second=0, microsecond=0) - timedelta(minutes=3)
                 )
-                news = [*self.events[seen:], self._of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_COMPLETED")]  # fmt: skip
+                news = [*self.events[seen:], self.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_COMPLETED")]  # fmt: skip
             if chance is not None:
                 chance.shuffle(news)
                 for event in news:

@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from localcloud.ecs.model import Status
 from tests.faults.campaign import CLUSTER, Campaign, Case, Faults, campaign
 
 
@@ -73,6 +76,38 @@ def test_one_broken_policy_does_not_keep_the_others_waiting_and_is_not_hushed_up
     assert here.incidents(broken) == []
     here.alarm(broken, "OK", here.cloud.clock.now())
     here.recovers(well)
+
+
+def test_a_rollback_that_ecs_could_not_finish_is_deployed_once(here: Campaign) -> None:
+    (service,) = here.prepare(1)
+    here.breaks("in_progress", service)
+    stopping, first, second = Faults(), Faults(), Faults()
+    here.invoke(here.event("in_progress", service), stopping)
+    assert "ecs.StopServiceDeployment" in stopping.calls
+    deployment = here.cloud.ecs.find(CLUSTER, service).newest
+    assert deployment is not None
+    deployment.status, deployment.finished_at = Status.ROLLBACK_FAILED, here.cloud.clock.now()
+    here.invoke(here.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"), first)
+    here.invoke(here.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"), second)
+    assert ("ecs.UpdateService" in first.calls, "ecs.UpdateService" in second.calls) == (True, False)
+    assert "ECS's own rollback failed" in here.told(service)[-1]["summary"]
+    here.recovers(service)
+    assert [i["state"] for i in here.incidents(service)] == ["recovered"]
+
+
+def test_a_failed_deployment_that_ecs_was_to_roll_back_and_did_not_is_rolled_back_here(here: Campaign) -> None:
+    (service,) = here.prepare(1)
+    breaker: Any = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+    here.ecs.update_service(cluster=CLUSTER, service=service, deploymentConfiguration=breaker)
+    here.breaks("cannot_start", service)
+    left = Faults()
+    here.invoke(here.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"), left)
+    assert "ecs.UpdateService" not in left.calls
+    assert "ecs.UpdateService" not in sweep(here), "ECS has its time"
+    here.passes(timedelta(minutes=11))
+    assert "ecs.UpdateService" in sweep(here)
+    assert [(i["state"], "unfinished" in i) for i in here.incidents(service)] == [("open", True)]
+    here.recovers(service)
 
 
 def test_a_claim_that_nobody_could_finish_for_an_hour_is_given_up_and_told(here: Campaign) -> None:

@@ -1,0 +1,68 @@
+"""What a person asks of the ledger, through the deployed function: pauses, history, and to lift a quarantine."""
+
+from datetime import timedelta
+
+import pytest
+
+from localcloud.functions import access_key
+from localcloud.stage import FUNCTION, Stage
+from localcloud.traffic import Behaviour
+from tests.e2e.conftest import Scene
+
+
+def minutes(number: float) -> timedelta:
+    return timedelta(minutes=number)
+
+
+def updates(stage: Stage) -> int:
+    return len(stage.cloud.recorder.calls("ecs", "UpdateService", access_key(FUNCTION)))
+
+
+@pytest.mark.parametrize("whom", [{"service": "auth-service"}, {}], ids=["the service", "all services"])
+def test_a_pause_holds_the_automatic_until_it_ends_and_the_sweep_then_judges(
+    scene: Scene, whom: dict[str, str]
+) -> None:
+    stage = scene()
+    paused = stage.invoke({"action": "pause", "minutes": 20, "reason": "load test", **whom})
+    assert paused["outcome"] == "done"
+    stage.deploy_bad()
+    assert stage.until(lambda: stage.alarm_state() == "ALARM", within=minutes(10))
+    stage.passes(minutes(2))
+    assert (updates(stage), stage.incidents()) == (0, [])
+    assert stage.until(lambda: updates(stage) == 1, within=minutes(20)), (
+        "the alarm speaks no second time; the sweep asks"
+    )
+
+
+def test_a_persons_rollback_goes_on_in_a_pause_and_resume_ends_it(scene: Scene) -> None:
+    stage = scene()
+    assert stage.invoke({"action": "pause", "service": "nobody", "minutes": 5})["reason"] == "unprotected_service"
+    stage.invoke({"action": "pause", "service": "auth-service", "minutes": 60})
+    stage.deploy_bad()
+    stage.passes(minutes(4))
+    assert stage.invoke({"service": "auth-service", "reason": "checkout fails"})["outcome"] == "rolled_back"
+    resumed = stage.invoke({"action": "resume", "service": "auth-service"})
+    assert "a pause of all services would still hold" in resumed["detail"]
+    assert [r["sk"] for r in stage.ledger() if r["sk"] == "pause"] == []
+
+    history = stage.invoke({"action": "history"})
+    (incident,) = history["incidents"]
+    assert (incident["incident_state"], incident["reason"], history["next"]) == ("open", "requested", None)
+    assert stage.invoke({"action": "history", "next": "nonsense"})["error"]["field"] == "next"
+
+    refused = stage.invoke({"action": "release", "service": "auth-service", "revision": 7})
+    assert refused["error"]["allowed"] == "a quarantined revision of my-cluster/auth-service: auth-service:19"
+    released = stage.invoke({"action": "release", "service": "auth-service", "revision": 19, "reason": "mended"})
+    assert released["outcome"] == "done"
+    kinds = [str(record["sk"]).partition("#")[0] for record in stage.ledger()]
+    assert (kinds.count("quarantine"), kinds.count("release")) == (0, 1)
+
+
+def test_people_are_told_when_a_build_that_was_rolled_back_from_is_deployed_again(scene: Scene) -> None:
+    stage = scene()
+    stage.deploy_bad()
+    assert stage.until(lambda: [i["state"] for i in stage.incidents()] == ["recovered"], within=minutes(40))
+    stage.cloud.traffic.behaviour(stage.digests["auth-service:v19"], Behaviour())  # it was the database, they think
+    stage.deploy_bad()
+    assert stage.until(lambda: stage.messages()[-1]["subject"].startswith("[BACK FROM QUARANTINE]"), within=minutes(12))
+    assert "auth-service:19 runs in my-cluster/auth-service again" in stage.messages()[-1]["email"]
