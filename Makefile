@@ -55,9 +55,10 @@ soak: install ## thousands of seeded fault cases: CASES=20000 SEED=1 make soak
 lint: $(INSTALLED) ## format, lint, types, walls, shell
 	@ruff format --check --quiet $(SOURCES) || { echo "Not formatted: run make format" >&2; exit 1; }
 	@ruff check --quiet $(SOURCES)
-	@mypy $(SOURCES)
-	@lint-imports --no-cache
+	@said=$$(mypy $(SOURCES)) || { echo "$$said" >&2; exit 1; }
+	@said=$$(lint-imports --no-cache) || { echo "$$said" >&2; exit 1; }
 	@shellcheck rollback.sh .ci/run
+	@echo "Lint, types and walls: nothing to object"
 
 .PHONY: format
 format: $(INSTALLED) ## rewrite the sources as the linter wants them
