@@ -61,9 +61,9 @@ invoke() {
     [ -z "$reason" ] || printf ', "reason": %s' "$(json "$reason")"
     printf '}'
   } >"$folder/payload.json"
-  # The function may take two minutes; a second try by the command line would ask for a second rollback.
+  # The function may take five minutes; a second try by the command line would ask for a second rollback.
   status=$(AWS_MAX_ATTEMPTS=1 AWS_PAGER='' aws lambda invoke --function-name "$function" --payload "fileb://$folder/payload.json" \
-    --cli-read-timeout 130 --query FunctionError --output text "$answer" 2>"$folder/errors") || aws_failed
+    --cli-read-timeout 310 --query FunctionError --output text "$answer" 2>"$folder/errors") || aws_failed
   if [ "$status" != None ]; then
     die "The function failed: $(field errorType): $(field errorMessage). Its log: /aws/lambda/$function"
   fi
@@ -79,7 +79,7 @@ aws_failed() {
       die "AWS credentials are missing or no longer valid; log in first. aws says: $said" ;;
     *AccessDenied*) die "These credentials may not invoke $function (lambda:InvokeFunction). aws says: $said" ;;
     *"Read timeout"*)
-      die "No answer within 130 s. Whether it rolled back is not known: look at the service before you try again." ;;
+      die "No answer within 310 s. Whether it rolled back is not known: look at the service before you try again." ;;
     *) die "aws failed: ${said:-it said nothing}" ;;
   esac
 }

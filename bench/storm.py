@@ -40,7 +40,7 @@ ACCOUNT = "arn:aws:ecs:eu-west-1:123456789012:"
 SIGNALS = ("5xx-rate", "latency", "unhealthy-targets")
 LATENCY = 0.02  # seconds a call takes
 AT_ONCE = 1000  # Lambda's default limit of concurrent executions in a Region
-TIMEOUT = timedelta(seconds=120)  # of the function, infrastructure/auto_rollback.py
+TIMEOUT = timedelta(seconds=300)  # of the function, infrastructure/auto_rollback.py
 RETRIES = (60.0, 120.0)  # seconds after which Lambda tries again
 SWEEP = 300.0
 LONGEST_BACK_OFF = 20.0  # seconds; botocore.retries.standard, ExponentialBackoff
@@ -279,20 +279,15 @@ class Answers:
 
     @staticmethod
     def get_parameter(_cloud: Cloud, _to: Clients, **asked: Any) -> Any:
-        service = asked["Name"].rpartition("/")[2]
-        document = {"cluster": CLUSTER, "service": service, "families": ["*"], "task_roles": ["*"],
-                    "load_balancer": "app/alb/50dc6c495c0c9188", "target_group": f"targetgroup/{service}/50dc6c495c0c9188"}  # fmt: skip
-        return {"Parameter": {"Value": json.dumps(parse_service(document).to_document())}}
+        return {"Parameter": {"Value": _policy(asked["Name"])}}
 
     @staticmethod
-    def describe_services(_cloud: Cloud, _to: Clients, **asked: Any) -> Any:
-        (service,) = asked["services"]
-        balancer = {"targetGroupArn": f"arn:{service}", "containerName": "app", "containerPort": 80}
-        described = {
-            "serviceArn": f"{ACCOUNT}service/{CLUSTER}/{service}", "status": "ACTIVE", "desiredCount": 4,
-            "runningCount": 4, "taskDefinition": f"{ACCOUNT}task-definition/{service}:2", "loadBalancers": [balancer],
-        }  # fmt: skip
-        return {"services": [described]}
+    def get_parameters(_cloud: Cloud, _to: Clients, **asked: Any) -> Any:
+        return {"Parameters": [{"Name": name, "Value": _policy(name)} for name in asked["Names"]]}
+
+    @staticmethod
+    def describe_services(cloud: Cloud, _to: Clients, **asked: Any) -> Any:
+        return {"services": [_service(cloud, service) for service in asked["services"]]}
 
     @staticmethod
     def list_service_deployments(cloud: Cloud, _to: Clients, **asked: Any) -> Any:
@@ -416,6 +411,23 @@ def _arn(kind: str, service: str, number: int) -> str:
 def _of(arn: str) -> tuple[str, int]:
     _, _, service, number = arn.rsplit("/", 3)
     return service, int(number)
+
+
+def _policy(parameter: str) -> str:
+    service = parameter.rpartition("/")[2]
+    document = {"cluster": CLUSTER, "service": service, "families": ["*"], "task_roles": ["*"],
+                "load_balancer": "app/alb/50dc6c495c0c9188", "target_group": f"targetgroup/{service}/50dc6c495c0c9188"}  # fmt: skip
+    return json.dumps(parse_service(document).to_document())
+
+
+def _service(cloud: Cloud, service: str) -> dict[str, Any]:
+    balancer = {"targetGroupArn": f"arn:{service}", "containerName": "app", "containerPort": 80}
+    newest = 3 if service in cloud.rolled_back else 2
+    return {
+        "serviceArn": f"{ACCOUNT}service/{CLUSTER}/{service}", "serviceName": service, "status": "ACTIVE", "desiredCount": 4,
+        "runningCount": 4, "taskDefinition": f"{ACCOUNT}task-definition/{service}:2", "loadBalancers": [balancer],
+        "deployments": [{"createdAt": _created(cloud, service, newest)}],
+    }  # fmt: skip
 
 
 def _created(cloud: Cloud, service: str, number: int) -> datetime:

@@ -195,7 +195,7 @@ class AutoRollback(Construct):
                 role=self._role,
                 log_group=log_group,
                 # an alarm storm waits for AWS's rate limits, with back-off; a usual rollback needs a second or two
-                timeout=cdk.Duration.seconds(120),
+                timeout=cdk.Duration.seconds(300),
                 # CPU grows with memory, and importing the SDK is what a cold start waits for; the function itself
                 # would do with a quarter of it
                 memory_size=512,
@@ -228,7 +228,7 @@ class AutoRollback(Construct):
         self._role.add_to_principal_policy(
             iam.PolicyStatement(
                 sid="ReadPolicies",
-                actions=["ssm:GetParameter", "ssm:GetParametersByPath"],
+                actions=["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
                 resources=[
                     stack.format_arn(service="ssm", resource="parameter", resource_name=name)
                     # GetParametersByPath is asked of the path itself

@@ -26,11 +26,12 @@ Name = TypeVar("Name", bound=Hashable)
 AT_ONCE = 10
 
 # Bounded, with jitter, and far below the function's timeout: a call that hangs is retried, not waited for.
-# `standard` retries throttling with exponential backoff and jitter (boto3 guide "Retries").
+# `standard` retries throttling with exponential backoff and jitter, at most 20 s apart (boto3 guide "Retries"): twenty
+# attempts wait out a storm of alarms, and still end before the function does.
 CONFIG = Config(
     connect_timeout=3,
     read_timeout=10,
-    retries={"mode": "standard", "total_max_attempts": 6},
+    retries={"mode": "standard", "total_max_attempts": 20},
     max_pool_connections=AT_ONCE,
     user_agent_extra="auto-rollback",
 )

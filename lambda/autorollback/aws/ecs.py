@@ -49,6 +49,19 @@ class Ecs:
             return None
         return _service(answer["services"][0]) if answer["services"] else None
 
+    def deployed_at(self, cluster: str, keys: Sequence[ServiceKey]) -> dict[ServiceKey, datetime]:
+        """When the newest deployment of each of up to 10 services of a cluster was created; without those that have none."""
+        ecs = self.clients.ecs
+        try:
+            answer = ecs.describe_services(cluster=cluster, services=[key.service for key in keys])
+        except ecs.exceptions.ClusterNotFoundException:
+            return {}
+        return {
+            ServiceKey(cluster, service["serviceName"]): _utc(max(d["createdAt"] for d in service["deployments"]))
+            for service in answer["services"]
+            if service.get("deployments")
+        }
+
     def deployments_page(self, key: ServiceKey, after: str | None = None) -> DeploymentPage:
         """Up to 20 service deployments, newest first. AWS keeps 90 days, and none from before 2024-10-25."""
         ecs = self.clients.ecs

@@ -7,7 +7,7 @@ stretches of service, going back until a stable revision is found or nothing is 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,8 @@ PAGES = 5
 """Pages of 20 service deployments that are read before the search for a stable revision is given up."""
 
 STRETCHES_AT_ONCE = 2
+LONGEST_DEPLOYMENT = timedelta(hours=24)
+"""A deployment's stage ends after 24 hours (blue-green-deployment-how-it-works.html); a pause hook may last longer."""
 
 
 _Read = tuple[str, Any]
@@ -247,18 +249,45 @@ class Evidence:
         nearest = sorted(earliest, key=lambda k: (abs(earliest[k] - fired), str(k)))[:NEIGHBOURS]
         if len(nearest) < blame.services_for_shared_cause(self.protected_services, policy.policy):
             return tuple(Neighbour(key, earliest[key]) for key in nearest)
-        changed = together({str(key): partial(self._was_deployed, key, earliest[key]) for key in nearest})
-        return tuple(Neighbour(key, earliest[key], changed[str(key)]) for key in nearest)
+        changed = self._deployed_before({key: earliest[key] for key in nearest})
+        return tuple(Neighbour(key, earliest[key], changed[key]) for key in nearest)
 
-    def _was_deployed(self, key: ServiceKey, onset: datetime) -> bool:
-        """Whether a service's newest deployment is in progress or finished within its own window before its onset."""
+    def _deployed_before(self, onsets: Mapping[ServiceKey, datetime]) -> dict[ServiceKey, bool]:
+        """Which services' newest deployment is in progress, or finished within their own window before their onset.
+
+        When it was created tells that of most, by one call for each cluster: nothing finishes before it was created, nor
+        more than a day after. Only of those between, the deployment itself is asked.
+        """
         ecs = Ecs(self.clients)
-        seen = together({"policy": partial(self.policies.of, key), "page": partial(ecs.deployments_page, key)})
-        newest = ecs.deployments(seen["page"].arns[:1])
-        if not newest or seen["policy"] is None:
+        clusters = {cluster: [k for k in onsets if k.cluster == cluster] for cluster in {k.cluster for k in onsets}}
+        reads: dict[tuple[str, str], Callable[[], Any]] = {
+            ("cluster", cluster): partial(ecs.deployed_at, cluster, keys) for cluster, keys in clusters.items()
+        }
+        seen = together(reads | {("policies", ""): partial(self.policies.of_all, tuple(onsets))})
+        policies: Mapping[ServiceKey, ServicePolicy] = seen.pop(("policies", ""))
+        created = {key: at for answer in seen.values() for key, at in answer.items()}
+        answers: dict[ServiceKey, bool] = {}
+        unsure: dict[ServiceKey, Callable[[], bool]] = {}
+        for key, onset in onsets.items():
+            policy, at = policies.get(key), created.get(key)
+            if policy is None or at is None or at > onset:
+                answers[key] = False
+            elif at >= onset - policy.policy.window:
+                answers[key] = True
+            elif at < onset - policy.policy.window - LONGEST_DEPLOYMENT:
+                answers[key] = False
+            else:
+                unsure[key] = partial(self._was_deployed, key, onset, policy.policy.window)
+        return answers | together(unsure)
+
+    def _was_deployed(self, key: ServiceKey, onset: datetime, window: timedelta) -> bool:
+        """Whether a service's newest deployment is in progress or finished within a window before its onset."""
+        ecs = Ecs(self.clients)
+        newest = ecs.deployments(ecs.deployments_page(key).arns[:1])
+        if not newest:
             return False
         finished = newest[0].finished_at
-        return finished is None or (newest[0].start <= onset and onset - finished <= seen["policy"].policy.window)
+        return finished is None or (newest[0].start <= onset and onset - finished <= window)
 
 
 def _unknown_revisions(draft: _Draft) -> tuple[str, ...]:
