@@ -37,6 +37,8 @@ def demo(home: Path) -> "subprocess.Popen[str]":
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        # a shell that runs the tests in the background has its children ignore what Ctrl-C sends
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
