@@ -21,7 +21,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,12 +47,6 @@ _SPECIFIED = frozenset(
     {"FunctionName", "Runtime", "Role", "Handler", "Code", "Description", "Timeout", "MemorySize", "Environment"}
     | {"DeadLetterConfig", "LoggingConfig", "ReservedConcurrentExecutions", "PackageType"}
 )
-
-
-@cache
-def _code() -> tempfile.TemporaryDirectory[str]:
-    """Where the functions' code lies, until this process ends."""
-    return tempfile.TemporaryDirectory(prefix="functions-")
 
 
 def access_key(function_name: str) -> str:
@@ -355,8 +348,8 @@ class Functions:
         }
 
     def _unpacked(self, function: LambdaFunction) -> Path:
-        """The zip's files, written once for each content: what Python compiles of them serves the next cloud too."""
-        root: Path = Path(_code().name) / function.code_sha_256.replace("/", "_").replace("=", "")
+        """The zip's files, written once for each content."""
+        root: Path = self._files / "code" / function.code_sha_256.replace("/", "_").replace("=", "")
         with self._idle:
             if not root.exists():
                 with zipfile.ZipFile(BytesIO(function.code_bytes)) as archive:
