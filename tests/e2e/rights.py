@@ -209,7 +209,8 @@ def _transaction(_action: str, asked: Parameters, stage: Stage) -> Iterator[Need
 
 
 def _parameter(action: str, asked: Parameters, stage: Stage) -> Iterator[Need]:
-    yield Need(action, _arn(stage, "ssm", f"parameter/{(asked.get('Name') or asked['Path']).lstrip('/')}"))
+    for name in asked.get("Names") or [asked.get("Name") or asked["Path"]]:
+        yield Need(action, _arn(stage, "ssm", f"parameter/{name.lstrip('/')}"))
 
 
 def _repository(action: str, asked: Parameters, stage: Stage) -> Iterator[Need]:
@@ -256,6 +257,7 @@ _DESCRIBED: Mapping[str, Callable[[str, Parameters, Stage], Iterator[Need]]] = {
     "dynamodb:UpdateItem": _on_table,
     "dynamodb:TransactWriteItems": _transaction,
     "ssm:GetParameter": _parameter,
+    "ssm:GetParameters": _parameter,
     "ssm:GetParametersByPath": _parameter,
     "ecr:BatchGetImage": _repository,
     "ecr:DescribeImages": _repository,

@@ -6,6 +6,7 @@ from typing import Any
 from localcloud.stage import AUTH, Stage, neighbour
 from localcloud.traffic import Behaviour
 from tests.e2e.conftest import Scene
+from tests.e2e.rights import denied
 from tests.e2e.test_main_job import acts, last_verdict, minutes
 
 BAD = Behaviour(error_rate=0.4)
@@ -66,4 +67,5 @@ def test_three_unchanged_neighbours_fall_ill_as_well(scene: Scene) -> None:
     stage.passes(minutes(6))
     told = [m["result"] for m in stage.messages() if m["result"] and m["result"]["service"] == AUTH.name]
     assert [(t["outcome"], t["reason"]) for t in told] == [("held", "shared_cause")]
+    assert denied(stage) == []
     assert acts(stage) == []
