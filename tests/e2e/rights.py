@@ -10,14 +10,31 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from localcloud import functions
 from localcloud.recorder import Call
-from localcloud.stage import FUNCTION, Stage
+from localcloud.stage import FUNCTION, Actor, Stage
+from tests.e2e.conftest import Scene
 
 PREFIXES = {"elbv2": "elasticloadbalancing"}
 """IAM's prefix of a service, where boto3 calls the client otherwise."""
 
 TASKS = "ecs-tasks.amazonaws.com"
+
+
+@pytest.fixture(name="scene")
+def watched_scene(scene: Scene) -> Iterator[Scene]:
+    """Whatever the function does in these scenes, its role must grant it."""
+    stages: list[Stage] = []
+
+    def build(*actors: Actor) -> Stage:
+        stages.append(scene(*actors))
+        return stages[-1]
+
+    yield build
+    for stage in stages:
+        assert denied(stage) == []
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,12 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from localcloud.functions import access_key
 from localcloud.stage import AUTH, BAD, FUNCTION, GOOD_REVISION, Stage
 from localcloud.traffic import Behaviour
 from tests.e2e.conftest import Scene
+from tests.e2e.telling import minutes, updates
 
 CANARY = "canary-7f3a"
-
-
-def minutes(number: float) -> timedelta:
-    return timedelta(minutes=number)
 
 
 def states(stage: Stage) -> list[str]:
@@ -23,10 +19,6 @@ def states(stage: Stage) -> list[str]:
 def told(stage: Stage) -> list[dict[str, Any]]:
     """What the function itself told people; CloudWatch tells them of the function's own alarms."""
     return [message for message in stage.messages() if message["result"]]
-
-
-def updates(stage: Stage) -> int:
-    return len(stage.cloud.recorder.calls("ecs", "UpdateService", access_key(FUNCTION)))
 
 
 def metric(stage: Stage, name: str) -> list[float]:

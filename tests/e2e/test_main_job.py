@@ -2,7 +2,6 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
 from typing import Any
 
 from autorollback.aws.ledger import unpacked
@@ -13,13 +12,10 @@ from localcloud import functions
 from localcloud.stage import AUTH, FUNCTION, Actor, Stage
 from localcloud.traffic import Behaviour
 from tests.e2e.conftest import Scene
+from tests.e2e.telling import last_verdict, minutes
 
 FIRST_READS = {"GetParameter", "DescribeServices", "DescribeAlarms"}
 READS = ("Describe", "List", "Get", "BatchGet", "Query")
-
-
-def minutes(number: float) -> timedelta:
-    return timedelta(minutes=number)
 
 
 def acts(stage: Stage) -> list[str]:
@@ -30,12 +26,6 @@ def acts(stage: Stage) -> list[str]:
         for call in calls
         if call.operation in ("UpdateService", "StopServiceDeployment")
     ]
-
-
-def last_verdict(stage: Stage) -> dict[str, Any]:
-    """What people were told last."""
-    verdict: dict[str, Any] = [message["result"] for message in stage.messages() if message["result"]][-1]
-    return verdict
 
 
 def alarm_event(stage: Stage, signal: str) -> dict[str, Any]:

@@ -1,32 +1,15 @@
 """Found out before the incident: what would keep a service from being rolled back, with a remedy for each finding."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
-
-import pytest
 
 from localcloud import functions
 from localcloud.stage import AUTH, FUNCTION, WORKER, Actor, Stage
 from tests.e2e.conftest import Scene
-from tests.e2e.rights import denied
-from tests.e2e.test_restore import minutes
+from tests.e2e.rights import watched_scene  # noqa: F401 - a fixture is asked for by its name, scene
+from tests.e2e.telling import minutes
 
 WRITES = {"PutItem", "UpdateItem", "DeleteItem", "Publish", "PutEvents", "UpdateService", "RegisterTaskDefinition"}
-
-
-@pytest.fixture(name="scene")
-def watched_scene(scene: Scene) -> Iterator[Scene]:
-    """Whatever the audit asks in these scenes, the function's role must grant it."""
-    stages: list[Stage] = []
-
-    def build(*actors: Actor) -> Stage:
-        stages.append(scene(*actors))
-        return stages[-1]
-
-    yield build
-    for stage in stages:
-        assert denied(stage) == []
 
 
 def findings(stage: Stage, actor: Actor = AUTH) -> dict[str, Any]:

@@ -1,21 +1,10 @@
 """What a person asks of the ledger, through the deployed function: pauses, history, and to lift a quarantine."""
 
-from datetime import timedelta
-
 import pytest
 
-from localcloud.functions import access_key
-from localcloud.stage import FUNCTION, Stage
 from localcloud.traffic import Behaviour
 from tests.e2e.conftest import Scene
-
-
-def minutes(number: float) -> timedelta:
-    return timedelta(minutes=number)
-
-
-def updates(stage: Stage) -> int:
-    return len(stage.cloud.recorder.calls("ecs", "UpdateService", access_key(FUNCTION)))
+from tests.e2e.telling import minutes, updates
 
 
 @pytest.mark.parametrize("whom", [{"service": "auth-service"}, {}], ids=["the service", "all services"])

@@ -1,6 +1,6 @@
 """Restored exactly: whatever became of the task definition, the tag or the deployment, the digests that ran come back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -9,42 +9,19 @@ import pytest
 from localcloud import functions
 from localcloud.errors import Refusal
 from localcloud.recorder import Call
-from localcloud.stage import AUTH, BAD, FUNCTION, Actor, Stage
+from localcloud.stage import AUTH, BAD, FUNCTION, Stage
 from localcloud.traffic import Behaviour
 from tests.e2e.conftest import Scene
-from tests.e2e.rights import denied
+from tests.e2e.rights import watched_scene  # noqa: F401 - a fixture is asked for by its name, scene
+from tests.e2e.telling import last_verdict, minutes
 
 LATEST = f"{AUTH.name}:latest"
 PROVEN = timedelta(minutes=45)  # longer than a revision has to serve to be stable
 
 
-@pytest.fixture(name="scene")
-def watched_scene(scene: Scene) -> Iterator[Scene]:
-    """Whatever the function does in these scenes, its role must grant it."""
-    stages: list[Stage] = []
-
-    def build(*actors: Actor) -> Stage:
-        stages.append(scene(*actors))
-        return stages[-1]
-
-    yield build
-    for stage in stages:
-        assert denied(stage) == []
-
-
-def minutes(number: float) -> timedelta:
-    return timedelta(minutes=number)
-
-
 def updates(stage: Stage) -> list[str]:
     """What the function deployed, as `family:revision`."""
     return [str(call.parameters["taskDefinition"]).rpartition("/")[2] for call in asked(stage, "UpdateService")]
-
-
-def last_verdict(stage: Stage) -> dict[str, Any]:
-    """What people were told last."""
-    told: list[dict[str, Any]] = [message["result"] for message in stage.messages() if message["result"]]
-    return told[-1]
 
 
 def uri(stage: Stage, image: str) -> str:

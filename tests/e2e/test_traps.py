@@ -7,7 +7,8 @@ from localcloud.stage import AUTH, Stage, neighbour
 from localcloud.traffic import Behaviour
 from tests.e2e.conftest import Scene
 from tests.e2e.rights import denied
-from tests.e2e.test_main_job import acts, last_verdict, minutes
+from tests.e2e.telling import last_verdict, minutes
+from tests.e2e.test_main_job import acts
 
 BAD = Behaviour(error_rate=0.4)
 

@@ -114,38 +114,41 @@ class Evidence:
         """How the service is now: its newest deployments, its alarms, its healthy targets. Nothing of its past."""
         if look.policy is None:
             raise ValueError("facts are gathered for protected services only")
-        policy, ecs, groups = look.policy, Ecs(self.clients), look.service.target_groups if look.service else ()
-        reads: dict[str, Callable[[], Any]] = {
-            "deployments": lambda: ecs.deployments(look.page.arns),
-            "revisions": lambda: ecs.revisions(look.page.targets),
-            "alarms": lambda: Alarms(self.clients, self.names).of(policy),
-        }
-        if groups:
-            reads["healthy"] = partial(Traffic(self.clients).healthy_targets, groups)
-        seen = together(reads)
-        service = replace(look.service, healthy=seen.get("healthy")) if look.service else None
-        draft = _Draft(service, seen["deployments"], dict(seen["revisions"]), seen["alarms"], None)
-        return self._as_facts(draft, look, trigger, now, ())
+        draft, _ = self._as_it_is(look, look.policy, with_health=True)
+        return self._as_facts(replace(draft, next_page=None), look, trigger, now, ())
 
     def _second_look(
         self, look: FirstLook, policy: ServicePolicy, trigger: Trigger, event: AlarmChanged | None
     ) -> tuple[_Draft, tuple[RedAlarm, ...]]:
+        asks_for_health = trigger.kind is TriggerKind.TASKS_CANNOT_START or (
+            event is not None and event.signal == blame.UNHEALTHY_TARGETS
+        )
+        red = Alarms(self.clients, self.names).red
+        draft, seen = self._as_it_is(look, policy, with_health=asks_for_health, event=event, beside={"red": red})
+        return draft, seen["red"]
+
+    def _as_it_is(
+        self,
+        look: FirstLook,
+        policy: ServicePolicy,
+        *,
+        with_health: bool,
+        event: AlarmChanged | None = None,
+        beside: Mapping[str, Callable[[], Any]] | None = None,
+    ) -> tuple[_Draft, Mapping[str, Any]]:
+        """The newest deployments in full, their revisions, the service's alarms, and what is read `beside` them at once."""
         ecs, alarms = Ecs(self.clients), Alarms(self.clients, self.names)
         reads: dict[str, Callable[[], Any]] = {
             "deployments": lambda: ecs.deployments(look.page.arns),
             "revisions": lambda: ecs.revisions(look.page.targets),
             "alarms": lambda: alarms.of(policy, event),
-            "red": alarms.red,
+            **(beside or {}),
         }
-        asks_for_health = trigger.kind is TriggerKind.TASKS_CANNOT_START or (
-            event is not None and event.signal == blame.UNHEALTHY_TARGETS
-        )
-        if look.service and look.service.behind_load_balancer and asks_for_health:
+        if look.service and look.service.behind_load_balancer and with_health:
             reads["healthy"] = partial(Traffic(self.clients).healthy_targets, look.service.target_groups)
         seen = together(reads)
-        service = replace(look.service, healthy=seen["healthy"]) if look.service and "healthy" in seen else look.service
-        draft = _Draft(service, seen["deployments"], dict(seen["revisions"]), seen["alarms"], look.page.next)
-        return draft, seen["red"]
+        service = replace(look.service, healthy=seen.get("healthy")) if look.service else None
+        return _Draft(service, seen["deployments"], dict(seen["revisions"]), seen["alarms"], look.page.next), seen
 
     def _read_page(self, draft: _Draft, key: ServiceKey) -> None:
         ecs = Ecs(self.clients)

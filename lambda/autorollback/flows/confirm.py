@@ -25,17 +25,13 @@ ECS_HAS = timedelta(minutes=10)
 
 def confirm(desk: Desk, call: Call, key: ServiceKey) -> Result:
     """An alarm is calm: perhaps an open incident of its service is over."""
-    if not desk.ledger.lease(key, call.request_id, call.now, call.lease_until):
-        return results.ignored(Reason.ALREADY_HANDLED, "the service is being judged by another invocation", key)
-    try:
-        look, finished = respond.settle(desk, call, desk.evidence.first_look(key, call.now))
-        if finished or look.policy is None:
-            return finished or respond.unprotected(key, desk)
+
+    def look_after(look: FirstLook, policy: ServicePolicy) -> Result:
         if look.recollection.open_incidents:
-            return follow(desk, call, look, look.policy)
+            return follow(desk, call, look, policy)
         return results.ignored(Reason.NOT_IN_ALARM, "no incident of this service is open", key)
-    finally:
-        desk.ledger.give_back(key, call.request_id)
+
+    return respond.under_lease(desk, call, key, look_after)
 
 
 def deployment_ended(desk: Desk, call: Call, ended: DeploymentEnded) -> Result:
@@ -43,22 +39,18 @@ def deployment_ended(desk: Desk, call: Call, ended: DeploymentEnded) -> Result:
     key = ended.service
     if desk.evidence.policies.of(key) is None:
         return respond.unprotected(key, desk)
-    if not desk.ledger.lease(key, call.request_id, call.now, call.lease_until):
-        return results.ignored(Reason.ALREADY_HANDLED, "the service is being judged by another invocation", key)
-    try:
-        look, finished = respond.settle(desk, call, desk.evidence.first_look(key, call.now))
-        if finished or look.policy is None:
-            return finished or respond.unprotected(key, desk)
+
+    def look_after(look: FirstLook, policy: ServicePolicy) -> Result:
         if look.recollection.open_incidents:
-            return follow(desk, call, look, look.policy)
+            return follow(desk, call, look, policy)
         if ended.completed:
-            return _completed(desk, call, look, look.policy, ended)
-        result = respond.judge(desk, call, look, look.policy, respond.trigger_of(ended))
+            return _completed(desk, call, look, policy, ended)
+        result = respond.judge(desk, call, look, policy, respond.trigger_of(ended))
         if result["reason"] == Reason.HANDLED_BY_ECS and look.page.arns:
             desk.ledger.watch(key, Watched(look.page.arns[0], ended.at, call.now + ECS_HAS))
         return result
-    finally:
-        desk.ledger.give_back(key, call.request_id)
+
+    return respond.under_lease(desk, call, key, look_after)
 
 
 def follow(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy) -> Result:

@@ -1,5 +1,7 @@
 """The automatic: an alarm or an ECS event is judged, and perhaps the service rolled back."""
 
+from collections.abc import Callable
+
 from autorollback import results
 from autorollback.aws.evidence import FirstLook
 from autorollback.aws.ledger import judged_of, packed
@@ -36,13 +38,19 @@ def respond(desk: Desk, call: Call, cause: Cause) -> Result:
         return results.ignored(Reason.MUTED, f"the alarm's actions are muted: {trigger.muted}", key)
     if not isinstance(cause, AlarmChanged) and desk.evidence.policies.of(key) is None:
         return unprotected(key, desk)  # ECS speaks of every service of the account; alarms of ours are of ours
+    event = cause if isinstance(cause, AlarmChanged) else None
+    return under_lease(desk, call, key, lambda look, policy: judge(desk, call, look, policy, trigger, event))
+
+
+def under_lease(desk: Desk, call: Call, key: ServiceKey, then: Callable[[FirstLook, ServicePolicy], Result]) -> Result:
+    """Take the one judgement of a service, finish what was left unfinished, else go on; and give the lease back in any case."""
     if not desk.ledger.lease(key, call.request_id, call.now, call.lease_until):
         return results.ignored(Reason.ALREADY_HANDLED, "the service is being judged by another invocation", key)
     try:
         look, finished = settle(desk, call, desk.evidence.first_look(key, call.now))
         if finished or look.policy is None:
             return finished or unprotected(key, desk)
-        return judge(desk, call, look, look.policy, trigger, cause if isinstance(cause, AlarmChanged) else None)
+        return then(look, look.policy)
     finally:
         desk.ledger.give_back(key, call.request_id)
 

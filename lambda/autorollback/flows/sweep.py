@@ -1,6 +1,7 @@
 """Every five minutes: what events alone would lose. When all is calm it costs one ledger query and one DescribeAlarms."""
 
 from datetime import timedelta
+from functools import partial
 from time import monotonic
 
 from autorollback import results
@@ -36,7 +37,7 @@ def sweep(desk: Desk, call: Call) -> Result:
             break
         try:
             if key in due or _has_news(desk, call, key, alarms[key]):
-                _look_after(desk, call, key, alarms[key])
+                respond.under_lease(desk, call, key, partial(_next_step, desk, call, alarms[key]))
         except Exception as error:  # noqa: BLE001 - kept, and raised below: one broken policy must not stop the sweep of all
             error.add_note(str(key))
             failures.append(error)
@@ -72,19 +73,7 @@ def _unjudged(alarm: RedAlarm, newest: str, known: Recollection) -> bool:
     return not known.judged.issuperset(judged_of(newest, [alarm.name]))
 
 
-def _look_after(desk: Desk, call: Call, key: ServiceKey, red: list[RedAlarm]) -> None:
-    if not desk.ledger.lease(key, call.request_id, call.now, call.lease_until):
-        return
-    try:
-        look, finished = respond.settle(desk, call, desk.evidence.first_look(key, call.now))
-        if finished or look.policy is None:
-            return
-        _next_step(desk, call, look, look.policy, red)
-    finally:
-        desk.ledger.give_back(key, call.request_id)
-
-
-def _next_step(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, red: list[RedAlarm]) -> Result | None:
+def _next_step(desk: Desk, call: Call, red: list[RedAlarm], look: FirstLook, policy: ServicePolicy) -> Result:
     """What is to be done for one service: the first that applies."""
     known, newest = look.recollection, next(iter(look.page.arns), "")
     if known.open_incidents:
@@ -93,4 +82,4 @@ def _next_step(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, r
         return confirm.left_to_ecs(desk, call, look, policy, late)
     if alarm := next((a for a in red if _unjudged(a, newest, known)), None):
         return respond.judge(desk, call, look, policy, Trigger(TriggerKind.ALARM, call.now, alarm.name))
-    return None
+    return results.done("nothing of this service wants looking after")
