@@ -18,7 +18,7 @@ SOURCES := app.py lambda infrastructure localcloud tests bench
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 $(INSTALLED): requirements.txt lambda/requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.13 ..." >&2; exit 1; }
@@ -50,6 +50,15 @@ test: install lint ## lint, then every test
 .PHONY: soak
 soak: install ## thousands of seeded fault cases: CASES=20000 SEED=1 make soak
 	@python -m tests.faults.soak --cases $${CASES:-5000} --seed $${SEED:-1000}
+
+.PHONY: round-trips
+round-trips: $(INSTALLED) ## calls and round trips of one rollback, as docs/measurements.md has them
+	@python -m bench.round_trips
+
+.PHONY: storm
+storm: $(INSTALLED) ## 1,000 services whose alarms fire at once, against AWS's rates
+	@python -m bench.storm
+	@python -m bench.storm --inactive
 
 .PHONY: lint
 lint: $(INSTALLED) ## format, lint, types, walls, shell

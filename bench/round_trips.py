@@ -1,10 +1,10 @@
 """Calls and round trips in sequence of one automatic rollback, by the size of the service's past.
 
-    python -m bench.round_trips
+    make round-trips
 
 Runs the function's own code against the local cloud, with 20 ms added to each call. Two calls are in sequence where one began
 after the other had ended; the depth is the longest such chain. The service has three alarms, two containers, two secrets
-and two roles, and the bad deployment has completed.
+and two roles; the bad deployment has completed, and the function has heard so, as it does in AWS.
 """
 
 import json
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest import mock
 
 import boto3
 from rich.console import Console
@@ -64,17 +65,6 @@ class Stopwatch:
         self.spans.append(Span(str(model.name), self._local.began, time.perf_counter()))
 
 
-class Context:
-    """What the function asks of Lambda's context."""
-
-    aws_request_id = "round-trips"
-    function_name = "auto-rollback"
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Two minutes."""
-        return 120_000
-
-
 def depth(spans: list[Span]) -> int:
     """The longest chain of calls of which each began after the one before had ended."""
     longest: list[tuple[float, int]] = []
@@ -86,21 +76,29 @@ def depth(spans: list[Span]) -> int:
 def measure(revisions: int, deployments: int) -> tuple[list[Span], dict[str, Any]]:
     """The calls of one rollback of a service with such a past, and what came of it."""
     with running(START) as cloud, _environment(cloud):
-        alarm = _incident(cloud, revisions, deployments)
+        events = _deployed_badly(cloud, revisions, deployments)
+        _answer(cloud, Clients(cloud.session("function")), _of(events, "eventName", "SERVICE_DEPLOYMENT_COMPLETED")[-1])
+        cloud.clock.advance(timedelta(minutes=6))
+        alarm = next(e for e in events if e["detail"].get("alarmName", "").endswith("/5xx-rate") and _is_red(e))
         session = cloud.session("function")
-        watch = Stopwatch(session)
-        handler._clients.cache_clear()
-        clients = Clients(session)
-        before, handler._clients = handler._clients, lambda: clients  # type: ignore[assignment]  # its clients are measured
-        try:
-            result = handler.answer(handler.settings_of(os.environ), _call(cloud), alarm)
-        finally:
-            handler._clients = before
-        return watch.spans, result
+        clients, watch = Clients(session), Stopwatch(session)
+        _answer(cloud, clients, {"action": "plan", "service": KEY.service, "cluster": KEY.cluster})  # makes the clients
+        watch.spans.clear()
+        return watch.spans, _answer(cloud, clients, alarm)
 
 
-def _call(cloud: Cloud) -> Call:
-    return Call("round-trips", cloud.clock.now(), timedelta(minutes=2))
+def _answer(cloud: Cloud, clients: Clients, event: Mapping[str, Any]) -> dict[str, Any]:
+    with mock.patch.object(handler, "_clients", return_value=clients):
+        call = Call("round-trips", cloud.clock.now(), timedelta(minutes=2))
+        return handler.answer(handler.settings_of(os.environ), call, event)
+
+
+def _is_red(event: Mapping[str, Any]) -> bool:
+    return bool(event["detail"]["state"]["value"] == "ALARM")
+
+
+def _of(events: list[dict[str, Any]], key: str, value: str) -> list[dict[str, Any]]:
+    return [event for event in events if event.get("detail", {}).get(key) == value]
 
 
 @contextmanager
@@ -115,8 +113,8 @@ def _environment(cloud: Cloud) -> Iterator[None]:
         os.environ |= kept
 
 
-def _incident(cloud: Cloud, revisions: int, deployments: int) -> dict[str, Any]:
-    """A past of so many revisions and deployments, then a bad deployment; answers the alarm's event."""
+def _deployed_badly(cloud: Cloud, revisions: int, deployments: int) -> list[dict[str, Any]]:
+    """A past of so many revisions and deployments, then a bad deployment that has just completed; the events, as they come."""
     events: list[dict[str, Any]] = []
     cloud.emit = events.append
     world = World.of(cloud)
@@ -139,9 +137,8 @@ def _incident(cloud: Cloud, revisions: int, deployments: int) -> dict[str, Any]:
         world.deploy(KEY.cluster, KEY.service, definition)
     cloud.clock.advance(timedelta(hours=30))
     world.deploy(KEY.cluster, KEY.service, bad)
-    cloud.clock.advance(timedelta(minutes=8))
-    fired = [e for e in events if e.get("detail", {}).get("state", {}).get("value") == "ALARM"]
-    return next(e for e in fired if e["detail"]["alarmName"].endswith("/5xx-rate"))
+    cloud.clock.advance(timedelta(minutes=2))
+    return events
 
 
 def _foundation(world: World) -> None:

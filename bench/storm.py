@@ -1,6 +1,6 @@
 """An alarm storm: 1,000 services with 3 alarms each, at once, against AWS's published rates, on a simulated clock.
 
-    python -m bench.storm [--services 1000] [--inactive]
+    make storm
 
 The function's own code runs; AWS is a stand-in behind its clients, with a token bucket for each rate that AWS publishes
 (ECS: DG/request-throttling.html; CloudWatch: CW/cloudwatch_limits.html) and the SDK's own retries of throttling
@@ -18,18 +18,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 from unittest import mock
 
 import botocore.session
 import click
+from botocore.config import Config
 from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.table import Table
 
 from autorollback import handler
 from autorollback.aws import clients as real_clients
-from autorollback.aws.clients import CONFIG
+from autorollback.aws import neighbours
+from autorollback.aws.clients import CONFIG, UNRETRIED
 from autorollback.flows.desk import Call, Settings
 from autorollback.naming import Names
 from autorollback.policy import parse_service
@@ -148,15 +150,17 @@ class Cloud:
         self.buckets = {name: Bucket(burst, rate) for name, burst, rate in RATES.values()}
         self.model = botocore.session.get_session().get_service_model("ecs")
 
-    def asked(self, operation: str, deadline: float, chance: random.Random) -> None:
+    def asked(self, operation: str, deadline: float, chance: random.Random, config: Any) -> None:
         """One call as the SDK makes it: throttled, it waits and tries again, up to its limit."""
-        name = RATES.get(operation, ("", 0, 0))[0]
-        for attempt in range(cast(Any, CONFIG).retries["total_max_attempts"]):
+        name, attempts = RATES.get(operation, ("", 0, 0))[0], config.retries["total_max_attempts"]
+        for attempt in range(attempts):
             self.pause(LATENCY, deadline)
             self.calls[operation] += 1
             if not name or self.buckets[name].take(self.clock.now):
                 return
             self.throttled[operation] += 1
+            if attempt == attempts - 1:
+                break
             self.pause(min(chance.random() * 2**attempt, LONGEST_BACK_OFF), deadline)
         raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, operation)
 
@@ -183,8 +187,8 @@ class Refused(ClientError):  # noqa: N818 - says what happened
 class Clients:
     """The function's clients of one invocation: each method is a call to the stand-in."""
 
-    def __init__(self, cloud: Cloud, deadline: float, chance: random.Random) -> None:
-        self._cloud, self._deadline, self._chance = cloud, deadline, chance
+    def __init__(self, cloud: Cloud, deadline: float, chance: random.Random, config: Config = CONFIG) -> None:
+        self._cloud, self._deadline, self._chance, self._config = cloud, deadline, chance, config
         names = ("ConditionalCheckFailedException", "TransactionConflictException", "TransactionCanceledException",
                  "ParameterNotFound", "ClusterNotFoundException", "ServiceNotFoundException", "ClientException",
                  "RepositoryNotFoundException", "ImageNotFoundException", "InvalidParameterException")  # fmt: skip
@@ -197,10 +201,14 @@ class Clients:
         answer = getattr(Answers, operation)
 
         def call(**parameters: Any) -> Any:
-            self._cloud.asked(operation, self._deadline, self._chance)
+            self._cloud.asked(operation, self._deadline, self._chance, self._config)
             return answer(self._cloud, self, **parameters)
 
         return call
+
+    @property
+    def cloudwatch_unretried(self) -> "Clients":
+        return Clients(self._cloud, self._deadline, self._chance, UNRETRIED)
 
     def get_paginator(self, operation: str) -> Any:
         def paginate(**asked: Any) -> Iterator[Any]:
@@ -540,6 +548,8 @@ def storm(services: int, *, inactive: bool) -> tuple[Cloud, Lambda]:
     with (
         mock.patch.object(handler, "_clients", _clients_here),
         mock.patch.object(real_clients, "ThreadPoolExecutor", _Inline),
+        mock.patch.object(neighbours, "monotonic", lambda: cloud.clock.now),  # noqa: PT008 - it goes on
+        mock.patch.object(neighbours, "sleep", cloud.clock.sleep),
     ):
         function.start()
         cloud.clock.run(lambda: len(cloud.rolled_back) == services and function.running == 0 and not function.waiting)

@@ -24,6 +24,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.sns.models import sns_backends
 
 from autorollback import handler, metrics
+from autorollback.aws import neighbours
 from autorollback.aws.clients import Clients
 from autorollback.policy import parse_service
 from localcloud.ecs.world import World
@@ -449,6 +450,7 @@ def campaign() -> Iterator[Campaign]:
                 handler, "logger", SimpleNamespace(append_keys=silent, info=silent, debug=silent, warning=silent)
             ),
             mock.patch.object(botocore.endpoint, "time", SimpleNamespace(sleep=silent)),
+            mock.patch.object(neighbours, "sleep", silent),
         ):
             yield here
 

@@ -1,12 +1,16 @@
 """Where to go back to: what really ran well, by evidence, never the revision before."""
 
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from autorollback.decision.decide import choose_for_person
-from autorollback.decision.model import RollBack, Status, TriggerKind
-from tests.scenarios.history import History, bad_deployment, days, hours, incident, minutes, seconds
+from autorollback.decision.model import KnownGood, RollBack, Status, TriggerKind
+from autorollback.decision.stability import attested, stretches
+from autorollback.decision.words import clock
+from tests.scenarios.history import NOW, History, bad_deployment, days, hours, incident, minutes, seconds
 
 
 def passed_over(story: History, build: str) -> str:
@@ -221,3 +225,39 @@ def test_every_candidate_is_told_with_its_reason() -> None:
     story = bad_deployment().deployed("v3", ago=minutes(2)).alarm("latency", onset=minutes(1))
     assert [(c.revision.identity, c.verdict) for c in story.judged().candidates][-1] == ("v1", "stable")
     assert "served only" in passed_over(story, "v2") or "was in ALARM" in passed_over(story, "v2")
+
+
+def remembered(story: History, **changed: Any) -> History:
+    """The ledger's record of the first build's stretch, made when it ended; CloudWatch was asked for the last day only."""
+    arn = story.deployments[0].target
+    until = story.deployments[1].start
+    record = KnownGood(story.revisions[arn], until - days(5), until, 5000)
+    story.memory = replace(story.memory, known_good=(replace(record, **changed),))
+    story.requests = dict.fromkeys(story.requests)
+    for signal, alarm in story.alarms.items():
+        story.alarms[signal] = replace(alarm, history_from=NOW - hours(25), since=NOW - minutes(1))
+    return story
+
+
+def test_what_the_ledger_recorded_of_a_stretch_when_it_ended_need_not_be_read_again() -> None:
+    story = remembered(bad_deployment())
+    assert story.target() == "v1"
+    (candidate,) = story.judged().candidates
+    assert candidate.detail == (
+        f"served 5 d without alarm until {clock(story.deployments[1].start)} (the ledger's record), 5,000 requests"
+    )
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"requests": None}, id="no requests were recorded"),
+        pytest.param({"requests": 0}, id="nobody asked anything of it"),
+        pytest.param({"until": NOW - minutes(30)}, id="it ends long before the stretch did"),
+        pytest.param({"since": NOW - minutes(20)}, id="it is too short for today's policy"),
+    ],
+)
+def test_a_record_that_does_not_cover_the_stretch_is_no_substitute_for_reading(changed: dict[str, Any]) -> None:
+    story = remembered(bad_deployment(), **changed)
+    stretch = stretches(story.facts(), story.facts().deployments[0])[0]
+    assert attested(stretch, story.facts(), story.policy, story.now) is None

@@ -1,13 +1,11 @@
 """The ledger on a real table of the local cloud: who loses a write is told so, and what cannot be read stays whole."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from autorollback.aws.clients import Clients
 from autorollback.aws.ledger import (
     Incident,
     Ledger,
@@ -20,7 +18,6 @@ from autorollback.aws.ledger import (
 )
 from autorollback.decision.model import Deployment, KnownGood, Revision, Status
 from autorollback.naming import ServiceKey
-from localcloud.server import running
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 KEY = ServiceKey("prod", "auth")
@@ -39,36 +36,6 @@ LEFT = [{"identity": "bad-build", "task_definition": "auth:19", "images": {"app"
 
 def minutes(number: int) -> timedelta:
     return timedelta(minutes=number)
-
-
-@pytest.fixture(scope="module")
-def clients() -> Iterator[Clients]:
-    with running(NOW) as cloud:
-        yield Clients(cloud.session("test"))
-
-
-@pytest.fixture
-def ledger(clients: Clients) -> Iterator[Ledger]:
-    names = ("pk", "sk", "unfinished", "due_at", "timeline", "at")
-    clients.dynamodb.create_table(
-        TableName="ledger",
-        BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in names],
-        GlobalSecondaryIndexes=[
-            {
-                "IndexName": index,
-                "KeySchema": [
-                    {"AttributeName": index, "KeyType": "HASH"},
-                    {"AttributeName": order, "KeyType": "RANGE"},
-                ],
-                "Projection": {"ProjectionType": "ALL"},
-            }
-            for index, order in (("unfinished", "due_at"), ("timeline", "at"))
-        ],
-    )
-    yield Ledger(clients, "ledger")
-    clients.dynamodb.delete_table(TableName="ledger")
 
 
 def claim(ledger: Ledger, at: datetime = NOW, **more: Any) -> Incident:
@@ -104,13 +71,13 @@ def test_a_forced_claim_closes_the_held_one_which_then_cannot_write_any_more(led
     assert ledger.claim(forced, over=held)
     assert {i.state for i in ledger.recall(KEY, NOW).incidents} == {State.CLAIMED, State.SUPERSEDED}
     with pytest.raises(RecordChanged):
-        ledger.record(replace(held, state=State.OPEN), NOW, LEFT, NOW)
+        ledger.finish(replace(held, state=State.OPEN), NOW, "one", LEFT, NOW)
     assert ledger.recall(KEY, NOW).memory.quarantined == {}, "the record and the quarantine are one stroke"
 
 
 def test_who_read_an_older_step_of_a_record_does_not_overwrite_the_newer_one(ledger: Ledger) -> None:
     incident = claim(ledger)
-    opened = ledger.record(replace(incident, state=State.OPEN, result=INTENT["result"]), NOW, LEFT, NOW)
+    opened = ledger.finish(replace(incident, state=State.OPEN, result=INTENT["result"]), NOW, "one", LEFT, NOW)
     with pytest.raises(RecordChanged):
         ledger.save(replace(incident, state=State.FAILED), None)
     with pytest.raises(RecordChanged):
@@ -171,7 +138,7 @@ def test_the_newest_time_that_a_build_ran_well_stands(ledger: Ledger) -> None:
 
 
 def test_a_lifted_quarantine_is_recorded(ledger: Ledger) -> None:
-    ledger.record(replace(claim(ledger), state=State.OPEN), NOW, LEFT, NOW)
+    ledger.finish(replace(claim(ledger), state=State.OPEN), NOW, "one", LEFT, NOW)
     assert ledger.release(KEY, "auth:19", "mended", NOW) == 1
     assert ledger.recall(KEY, NOW).memory.quarantined == {}
     (released,) = ledger.recall_items(KEY, "release#")

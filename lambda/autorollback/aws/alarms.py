@@ -14,6 +14,7 @@ from autorollback.policy import ServicePolicy
 from autorollback.requests import AlarmChanged, parse_time
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_cloudwatch.type_defs import AlarmHistoryItemTypeDef
 
     from autorollback.aws.clients import Clients
@@ -58,9 +59,9 @@ class Alarms:
             described[event.alarm] = _as_it_fired(described[event.alarm], event)
         return tuple(_alarm(described[name], signal, described) for name, signal in ours.items() if name in described)
 
-    def red(self) -> tuple[RedAlarm, ...]:
-        """One page of this controller's alarms that are in ALARM: at most 100."""
-        answer = self.clients.cloudwatch.describe_alarms(
+    def red(self, cloudwatch: "CloudWatchClient | None" = None) -> tuple[RedAlarm, ...]:
+        """One page of this controller's alarms that are in ALARM: at most 100. Another client may be named."""
+        answer = (cloudwatch or self.clients.cloudwatch).describe_alarms(
             AlarmNamePrefix=self.names.alarm_prefix,
             StateValue="ALARM",
             AlarmTypes=["MetricAlarm", "CompositeAlarm"],
@@ -76,23 +77,34 @@ class Alarms:
         return tuple(found)
 
     def with_history(self, alarm: Alarm, since: datetime) -> Alarm:
-        """The alarm with its times in ALARM since a moment, from DescribeAlarmHistory (kept 30 days, 100 items a page)."""
+        """The alarm with its times in ALARM since a moment."""
+        return self.history(alarm.name, since).told_to(alarm)
+
+    def history(self, name: str, since: datetime) -> "StateChanges":
+        """An alarm's changes of state since a moment, from DescribeAlarmHistory (kept 30 days, 100 items a page)."""
         pages = self.clients.cloudwatch.get_paginator("describe_alarm_history").paginate(
-            AlarmName=alarm.name,
+            AlarmName=name,
             AlarmTypes=["MetricAlarm", "CompositeAlarm"],
             HistoryItemType="StateUpdate",
             StartDate=since,
             ScanBy="TimestampDescending",
             PaginationConfig={"PageSize": 100},
         )
-        items = [item for page in pages for item in page["AlarmHistoryItems"]]
+        return StateChanges(since, tuple(item for page in pages for item in page["AlarmHistoryItems"]))
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanges:
+    """What DescribeAlarmHistory told of an alarm since a moment."""
+
+    since: datetime
+    items: tuple["AlarmHistoryItemTypeDef", ...]
+
+    def told_to(self, alarm: Alarm) -> Alarm:
+        """The alarm with its times in ALARM since that moment."""
+        traces = [*(i["Timestamp"] for i in self.items), *([alarm.first_trace] if alarm.first_trace else [])]
         return replace(
-            alarm,
-            spells=_spells(items, alarm),
-            history_from=since,
-            first_trace=min(
-                [*(i["Timestamp"] for i in items), *([alarm.first_trace] if alarm.first_trace else [])], default=None
-            ),
+            alarm, spells=_spells(self.items, alarm), history_from=self.since, first_trace=min(traces, default=None)
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -37,6 +38,27 @@ CONFIG = Config(
 )
 
 
+UNRETRIED = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+
+THROTTLES = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottledException",
+        "RequestThrottled",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+    }
+)
+"""Codes that the SDK retries as throttling (botocore.retries.standard, ThrottledRetryableChecker) and our services may send."""
+
+
+def is_throttle(error: ClientError) -> bool:
+    """Whether AWS said that it was asked too often: later it may answer."""
+    return error.response["Error"].get("Code") in THROTTLES
+
+
 class Clients:
     """The clients of one invocation environment. Safe to share between threads: making a client is not, using one is."""
 
@@ -46,15 +68,16 @@ class Clients:
         self._lock = threading.Lock()
         self._raw = threading.local()
 
-    def _client(self, service: str) -> Any:
+    def _client(self, service: str, config: Config = CONFIG) -> Any:
+        name = service if config is CONFIG else f"{service}, unretried"
         with self._lock:
-            if service not in self._made:
+            if name not in self._made:
                 self._session = self._session or boto3.Session()
-                client = self._session.client(service, config=CONFIG)  # type: ignore[call-overload]  # the name is a variable
+                client = self._session.client(service, config=config)  # type: ignore[call-overload]  # the name is a variable
                 if service == "ecs":
                     client.meta.events.register("before-parse.ecs.DescribeTaskDefinition", self._keep_raw)
-                self._made[service] = client
-            return self._made[service]
+                self._made[name] = client
+            return self._made[name]
 
     def raw_definition(self) -> Mapping[str, Any]:
         """The last answer of DescribeTaskDefinition in this thread, before the SDK's model dropped what it does not know."""
@@ -68,6 +91,12 @@ class Clients:
     def cloudwatch(self) -> "CloudWatchClient":
         """Alarms and metrics."""
         client: CloudWatchClient = self._client("cloudwatch")
+        return client
+
+    @property
+    def cloudwatch_unretried(self) -> "CloudWatchClient":
+        """The same, where a throttle is an answer to act on."""
+        client: CloudWatchClient = self._client("cloudwatch", UNRETRIED)
         return client
 
     @property

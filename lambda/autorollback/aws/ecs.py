@@ -27,11 +27,15 @@ _SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class DeploymentPage:
-    """ARNs of service deployments, newest first, with those of the service revisions they bring; and how to go on."""
+    """ARNs of service deployments, newest first, with those of the service revisions they bring; and how to go on.
+
+    `newest_at` is when the first of them was created.
+    """
 
     arns: tuple[str, ...]
     targets: tuple[str, ...]
     next: str | None
+    newest_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,9 @@ class Ecs:
             return DeploymentPage((), (), None)
         briefs = sorted(answer["serviceDeployments"], key=lambda b: b.get("createdAt") or _LONG_AGO, reverse=True)
         targets = dict.fromkeys(b["targetServiceRevisionArn"] for b in briefs if b.get("targetServiceRevisionArn"))
-        return DeploymentPage(tuple(b["serviceDeploymentArn"] for b in briefs), tuple(targets), answer.get("nextToken"))
+        arns = tuple(b["serviceDeploymentArn"] for b in briefs)
+        newest_at = _utc(briefs[0]["createdAt"]) if briefs and briefs[0].get("createdAt") else None
+        return DeploymentPage(arns, tuple(targets), answer.get("nextToken"), newest_at)
 
     def deployments(self, arns: Sequence[str]) -> tuple[Deployment, ...]:
         """Service deployments in full, newest first. The briefs of ListServiceDeployments lack sources and rollback."""

@@ -7,7 +7,7 @@ stretches of service, going back until a stable revision is found or nothing is 
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from autorollback.aws.clients import Clients, together
 from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition, short_name
 from autorollback.aws.ecs import DeploymentPage, Ecs
 from autorollback.aws.ledger import Ledger, Recollection
+from autorollback.aws.neighbours import LONGEST_DEPLOYMENT, Neighbours
 from autorollback.aws.policies import Policies
 from autorollback.aws.traffic import Requests, Traffic
 from autorollback.decision import blame, stability
@@ -24,15 +25,10 @@ from autorollback.naming import Names, ServiceKey
 from autorollback.policy import ServicePolicy
 from autorollback.requests import AlarmChanged
 
-NEIGHBOURS = 10
 PAGES = 5
 """Pages of 20 service deployments that are read before the search for a stable revision is given up."""
 
 STRETCHES_AT_ONCE = 2
-LONGEST_DEPLOYMENT = timedelta(hours=24)
-"""A deployment's stage ends after 24 hours (blue-green-deployment-how-it-works.html); a pause hook may last longer."""
-
-
 _Read = tuple[str, Any]
 """What is read of the past: its kind, and of what."""
 
@@ -70,12 +66,12 @@ class Evidence:
     names: Names
     ledger: Ledger
     definitions: Definitions
-    protected_services: int
+    neighbours: Neighbours
 
     @property
     def policies(self) -> Policies:
         """The policies of the protected services."""
-        return Policies(self.clients, self.names)
+        return self.neighbours.policies
 
     def first_look(self, key: ServiceKey, now: datetime) -> FirstLook:
         """Policy, ledger, service and newest deployments, in one round trip."""
@@ -99,8 +95,10 @@ class Evidence:
         if look.policy is None:
             raise ValueError("facts are gathered for protected services only")
         policy = look.policy
-        draft, red = self._second_look(look, policy, trigger, event)
-        neighbours = self._neighbours(red, draft, policy, trigger)
+        draft, red = self._second_look(look, policy, trigger, event, now)
+        own = {a.onset for a in draft.alarms if a.in_alarm and a.onset}
+        fired = next((a.onset for a in draft.alarms if a.name == trigger.alarm and a.onset), trigger.at)
+        neighbours = self.neighbours.in_trouble(red, policy, fired, own)
         for _ in range(PAGES):
             exhausted = self._look_back(draft, policy, trigger, look, now)
             if not exhausted or draft.next_page is None:
@@ -118,14 +116,40 @@ class Evidence:
         return self._as_facts(replace(draft, next_page=None), look, trigger, now, ())
 
     def _second_look(
-        self, look: FirstLook, policy: ServicePolicy, trigger: Trigger, event: AlarmChanged | None
+        self, look: FirstLook, policy: ServicePolicy, trigger: Trigger, event: AlarmChanged | None, now: datetime
     ) -> tuple[_Draft, tuple[RedAlarm, ...]]:
         asks_for_health = trigger.kind is TriggerKind.TASKS_CANNOT_START or (
             event is not None and event.signal == blame.UNHEALTHY_TARGETS
         )
-        red = Alarms(self.clients, self.names).red
-        draft, seen = self._as_it_is(look, policy, with_health=asks_for_health, event=event, beside={"red": red})
+        alarms = Alarms(self.clients, self.names)
+        beside: dict[str, Callable[[], Any]] = {"red": partial(self.neighbours.red, now)}
+        foreseen = self._foreseen(look, policy, trigger)
+        beside |= {arn: partial(_definition, self.definitions, arn) for arn in foreseen}
+        since = _flapping_from(look, now)
+        if foreseen and trigger.alarm and since:
+            beside["history"] = partial(alarms.history, trigger.alarm, since)
+        draft, seen = self._as_it_is(look, policy, with_health=asks_for_health, event=event, beside=beside)
+        answers: dict[_Read, Any] = {("definition", arn): seen[arn] for arn in foreseen}
+        if changes := seen.get("history"):
+            answers |= {("history", a.name): changes.told_to(a) for a in draft.alarms if a.name == trigger.alarm}
+        _take_in(draft, answers)
         return draft, seen["red"]
+
+    def _foreseen(self, look: FirstLook, policy: ServicePolicy, trigger: Trigger) -> tuple[str, ...]:
+        """Task definitions that the judgement will most likely ask about: what runs, and what the ledger last saw run well.
+
+        None where the newest deployment is too old to be suspect, for then nothing of the past is asked.
+        """
+        newest = look.page.newest_at
+        if look.service is None or newest is None:
+            return ()
+        if trigger.at - newest > policy.policy.window + LONGEST_DEPLOYMENT:
+            return ()
+        memory = look.recollection.memory
+        good = [r for r in memory.known_good if r.revision.identity not in memory.quarantined]
+        last = max(good, key=lambda record: record.until, default=None)
+        names = (look.service.task_definition, last.revision.task_definition_arn if last else None)
+        return tuple(dict.fromkeys(name for name in names if name))
 
     def _as_it_is(
         self,
@@ -209,13 +233,14 @@ class Evidence:
         }
         if unknown := _unknown_revisions(draft):
             reads["revisions", unknown] = partial(Ecs(self.clients).revisions, unknown)
-        since, alarms = _history_from(facts, stretches, now), Alarms(self.clients, self.names)
-        for alarm in draft.alarms:
+        unattested = [s for s in stretches if stability.attested(s, facts, policy.policy, now) is None]
+        alarms = Alarms(self.clients, self.names)
+        for alarm, since in _histories_asked(facts, policy, unattested, now):
             if not _history_read(alarm, since):
                 reads["history", alarm.name] = partial(alarms.with_history, alarm, since)
         if policy.load_balancer:
             traffic = Traffic(self.clients)
-            for stretch in stretches:
+            for stretch in unattested:
                 if (spot := (stretch.revision, stretch.since)) not in draft.requests:
                     reads["requests", spot] = partial(traffic.requests, policy, stretch.since, stretch.end(now), now)
         return reads
@@ -230,67 +255,13 @@ class Evidence:
             revisions=draft.revisions,
             alarms=draft.alarms,
             neighbours=tuple(neighbours),
-            protected_services=self.protected_services,
+            protected_services=self.neighbours.protected_services,
             memory=look.recollection.memory,
             unread=tuple(dict.fromkeys(draft.unread)),
         )
         if look.policy is None:
             return facts
         return replace(facts, requests=_requests(facts, draft.requests, look.policy, now))
-
-    def _neighbours(
-        self, red: Sequence[RedAlarm], draft: _Draft, policy: ServicePolicy, trigger: Trigger
-    ) -> tuple[Neighbour, ...]:
-        """Other services in trouble around this onset; whether they were deployed is asked only where enough of them are."""
-        fired = next((a.onset for a in draft.alarms if a.name == trigger.alarm and a.onset), trigger.at)
-        onsets = {fired, *(a.onset for a in draft.alarms if a.in_alarm and a.onset)}
-        earliest: dict[ServiceKey, datetime] = {}
-        for alarm in red:
-            key = alarm.key.service
-            if key != policy.key and any(abs(alarm.onset - own) <= blame.SHARED_CAUSE_SPAN for own in onsets):
-                earliest[key] = min(alarm.onset, earliest.get(key, alarm.onset))
-        nearest = sorted(earliest, key=lambda k: (abs(earliest[k] - fired), str(k)))[:NEIGHBOURS]
-        if len(nearest) < blame.services_for_shared_cause(self.protected_services, policy.policy):
-            return tuple(Neighbour(key, earliest[key]) for key in nearest)
-        changed = self._deployed_before({key: earliest[key] for key in nearest})
-        return tuple(Neighbour(key, earliest[key], changed[key]) for key in nearest)
-
-    def _deployed_before(self, onsets: Mapping[ServiceKey, datetime]) -> dict[ServiceKey, bool]:
-        """Which services' newest deployment is in progress, or finished within their own window before their onset.
-
-        When it was created tells that of most, by one call for each cluster: nothing finishes before it was created, nor
-        more than a day after. Only of those between, the deployment itself is asked.
-        """
-        ecs = Ecs(self.clients)
-        clusters = {cluster: [k for k in onsets if k.cluster == cluster] for cluster in {k.cluster for k in onsets}}
-        reads: dict[tuple[str, str], Callable[[], Any]] = {
-            ("cluster", cluster): partial(ecs.deployed_at, cluster, keys) for cluster, keys in clusters.items()
-        }
-        seen = together(reads | {("policies", ""): partial(self.policies.of_all, tuple(onsets))})
-        policies: Mapping[ServiceKey, ServicePolicy] = seen.pop(("policies", ""))
-        created = {key: at for answer in seen.values() for key, at in answer.items()}
-        answers: dict[ServiceKey, bool] = {}
-        unsure: dict[ServiceKey, Callable[[], bool]] = {}
-        for key, onset in onsets.items():
-            policy, at = policies.get(key), created.get(key)
-            if policy is None or at is None or at > onset:
-                answers[key] = False
-            elif at >= onset - policy.policy.window:
-                answers[key] = True
-            elif at < onset - policy.policy.window - LONGEST_DEPLOYMENT:
-                answers[key] = False
-            else:
-                unsure[key] = partial(self._was_deployed, key, onset, policy.policy.window)
-        return answers | together(unsure)
-
-    def _was_deployed(self, key: ServiceKey, onset: datetime, window: timedelta) -> bool:
-        """Whether a service's newest deployment is in progress or finished within a window before its onset."""
-        ecs = Ecs(self.clients)
-        newest = ecs.deployments(ecs.deployments_page(key).arns[:1])
-        if not newest:
-            return False
-        finished = newest[0].finished_at
-        return finished is None or (newest[0].start <= onset and onset - finished <= window)
 
 
 def _unknown_revisions(draft: _Draft) -> tuple[str, ...]:
@@ -370,11 +341,35 @@ def _is_newest(facts: Facts, stretch: stability.Stretch) -> bool:
     return bool(newest and earlier and newest.identity and newest.identity == earlier.identity)
 
 
-def _history_from(facts: Facts, stretches: Sequence[stability.Stretch], now: datetime) -> datetime:
-    """Far enough to tell how the stretches went, and whether an alarm flapped before whatever came after them."""
-    newest = [facts.deployments[0].start - blame.FLAPPING_SPAN] if facts.deployments else []
-    ends = [s.until - blame.FLAPPING_SPAN for s in stretches if s.until is not None]
-    return max(min([now, *newest, *ends, *(s.since for s in stretches)]), now - stability.HISTORY_KEPT)
+def _histories_asked(
+    facts: Facts, policy: ServicePolicy, stretches: Sequence[stability.Stretch], now: datetime
+) -> list[tuple[Alarm, datetime]]:
+    """The alarms whose past is asked about, each with since when.
+
+    For stretches of service: of all alarms, far enough to tell how the stretches went, and whether an alarm flapped before
+    whatever came after them. Without any: of the alarm that convicts the suspect, whether it flapped before it.
+    """
+    kept, newest = now - stability.HISTORY_KEPT, facts.deployments[0].start if facts.deployments else now
+    if stretches:
+        ends = [s.until - blame.FLAPPING_SPAN for s in stretches if s.until is not None]
+        since = min([now, newest - blame.FLAPPING_SPAN, *ends, *(s.since for s in stretches)])
+        return [(alarm, max(since, kept)) for alarm in facts.alarms]
+    if facts.trigger.kind is not TriggerKind.ALARM:
+        return []
+    if facts.trigger.alarm is None:  # whoever asks without an alarm may ask about any that is red
+        return [(alarm, max(newest - blame.FLAPPING_SPAN, kept)) for alarm in facts.alarms if alarm.in_alarm]
+    suspicion = blame.find_suspect(facts, policy.policy, now)
+    if isinstance(suspicion, blame.Suspicion):
+        suspicion = blame.convict(suspicion, facts, policy.policy, now)
+    if not isinstance(suspicion, blame.Suspicion) or suspicion.alarm is None:
+        return []
+    return [(suspicion.alarm, max(suspicion.suspect.start - blame.FLAPPING_SPAN, kept))]
+
+
+def _flapping_from(look: FirstLook, now: datetime) -> datetime | None:
+    """From when on an alarm's past is asked about, if the newest deployment is the suspect."""
+    newest = look.page.newest_at
+    return max(newest - blame.FLAPPING_SPAN, now - stability.HISTORY_KEPT) if newest else None
 
 
 def _history_read(alarm: Alarm, since: datetime) -> bool:

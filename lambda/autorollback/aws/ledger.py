@@ -2,7 +2,8 @@
 
 Items share the partition `service#<cluster>/<service>` and are told apart by the sort key: `lease`, `pause`,
 `quarantine#<identity>`, `good#<identity>`, `told#<deployment>#<reason>`, `muted#<alarm>`, `watch#<deployment>`,
-`release#<time>#<identity>` and `incident#<time of the deployment>#<deployment>`.
+`release#<time>#<identity>` and `incident#<time of the deployment>#<deployment>`. The partition `all` holds the `pause` of all
+services, and in an alarm storm the page of `red` alarms that was read last.
 The index `unfinished` holds what still wants something, the index `timeline` all incidents by time.
 """
 
@@ -18,8 +19,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
+from autorollback.aws.alarms import RedAlarm
 from autorollback.decision.model import Deployment, KnownGood, Memory, PastRollback, Revision
-from autorollback.naming import ServiceKey
+from autorollback.naming import AlarmKey, ServiceKey
 
 if TYPE_CHECKING:
     from autorollback.aws.clients import Clients
@@ -29,6 +31,7 @@ Read = TypeVar("Read")
 VERSION = 1
 TOLD_KEPT = timedelta(days=30)
 MUTED_KEPT = timedelta(days=7)
+RED_KEPT = timedelta(days=1)
 CONFLICTS = 3
 """How often a transaction that met another one is tried again at once."""
 
@@ -238,6 +241,25 @@ class Ledger:
         answer = self.clients.dynamodb.get_item(TableName=self.table, Key=_key(_ALL, "pause"), ConsistentRead=True)
         return _readable(_plain(answer["Item"]), lambda item: _time(item["until"])) if answer.get("Item") else None
 
+    def share_red(self, red: Sequence[RedAlarm], at: datetime) -> None:
+        """Leave a page of red alarms, as read at a moment, for invocations that CloudWatch throttles."""
+        alarms = json.dumps(
+            [
+                [alarm.name, alarm.key.service.cluster, alarm.key.service.service, alarm.key.signal, _text(alarm.onset)]
+                for alarm in red
+            ]
+        )
+        self._write({"pk": _ALL, "sk": "red", "at": _text(at), "alarms": alarms, "expires_at": _epoch(at + RED_KEPT)})
+
+    def shared_red(self, since: datetime) -> tuple[RedAlarm, ...] | None:
+        """The page of red alarms that another invocation read since a moment; None where there is none that can be read."""
+        item = self.clients.dynamodb.get_item(TableName=self.table, Key=_key(_ALL, "red")).get("Item")
+        try:
+            found = _readable(_plain(item), _red_page) if item else None
+        except LedgerRecordError:
+            return None  # CloudWatch is asked instead
+        return found[1] if found and found[0] >= since else None
+
     def pause(self, key: ServiceKey | None, until: datetime, words: str | None, at: datetime) -> None:
         """Pause automatic rollbacks of a service, or of all."""
         pk = _partition(key) if key else _ALL
@@ -332,42 +354,30 @@ class Ledger:
             raise _changed(incident) from error
         return replace(incident, step=incident.step + 1)
 
-    def record(self, incident: Incident, due: datetime, left: Sequence[Mapping[str, Any]], at: datetime) -> Incident:
-        """Write that the act is done, and keep out what was left: each has identity, task_definition and images.
-
-        Raises:
-            RecordChanged: another invocation has written it since it was read.
-        """
-        quarantined = {str(what["identity"]): what for what in left}
-        items = [
-            {
-                "pk": _partition(incident.key),
-                "sk": f"quarantine#{identity}",
-                "at": _text(at),
-                "task_definition": what["task_definition"],
-                "images": what["images"],
-            }
-            for identity, what in quarantined.items()
-        ]
-        if not items:
-            return self.save(incident, due)
-        puts = [{"Put": self._put(item)} for item in items]
-        if not self._transact({"Put": self._following(incident, due)}, *puts):
-            raise _changed(incident)
-        return replace(incident, step=incident.step + 1)
-
-    def finish(self, incident: Incident, due: datetime | None, owner: str) -> None:
+    def finish(
+        self,
+        incident: Incident,
+        due: datetime | None,
+        owner: str,
+        left: Sequence[Mapping[str, Any]] = (),
+        at: datetime | None = None,
+    ) -> Incident:
         """Write the last word of an invocation on an incident, and give the service's lease back with the same stroke.
 
+        What was `left` is kept out from `at` on: each has identity, task_definition and images. Answers the incident as it
+        now stands.
+
         Raises:
             RecordChanged: another invocation has written it since it was read.
         """
-        if incident.key in self._leased and self._transact(
-            {"Put": self._following(incident, due)}, {"Delete": self._end_of_lease(incident.key, owner)}
-        ):
+        writes: list[Any] = [{"Put": self._following(incident, due)}]
+        writes += [{"Put": self._put(item)} for item in _quarantine(incident, left, at or incident.claimed_at)]
+        end_of_lease = {"Delete": self._end_of_lease(incident.key, owner)}
+        if incident.key in self._leased and self._transact(*writes, end_of_lease):
             self._leased.discard(incident.key)
-            return
-        self.save(incident, due)
+        elif not self._transact(*writes):
+            raise _changed(incident)
+        return replace(incident, step=incident.step + 1)
 
     def retract(self, incident: Incident) -> None:
         """Take back a claim that has led to no act.
@@ -588,6 +598,19 @@ def _place(after: str, keys: set[str]) -> Any:
     return place
 
 
+def _quarantine(incident: Incident, left: Sequence[Mapping[str, Any]], at: datetime) -> list[dict[str, Any]]:
+    return [
+        {
+            "pk": _partition(incident.key),
+            "sk": f"quarantine#{identity}",
+            "at": _text(at),
+            "task_definition": what["task_definition"],
+            "images": what["images"],
+        }
+        for identity, what in {str(what["identity"]): what for what in left}.items()
+    ]
+
+
 def judged_of(newest: str, alarms: Sequence[str]) -> tuple[str, ...]:
     """What says that alarms have a verdict of their own on a service's newest deployment (its ARN, empty without one)."""
     return tuple(f"{newest.rpartition('/')[2]} {alarm}" for alarm in alarms)
@@ -737,6 +760,14 @@ def past_rollback(incident: Incident) -> PastRollback:
         deployed=str(incident.intent.get("deploy", "")),
         deployment=incident.rollback_deployment,
     )
+
+
+def _red_page(item: Mapping[str, Any]) -> tuple[datetime, tuple[RedAlarm, ...]]:
+    alarms = (
+        RedAlarm(AlarmKey(ServiceKey(cluster, service), signal), name, _time(onset))
+        for name, cluster, service, signal, onset in json.loads(item["alarms"])
+    )
+    return _time(item["at"]), tuple(alarms)
 
 
 def _known_good(item: Mapping[str, Any]) -> KnownGood:

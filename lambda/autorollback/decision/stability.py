@@ -98,6 +98,9 @@ def appraise(stretch: Stretch, facts: Facts, policy: Policy, now: datetime) -> A
     if calm < policy.stable_after:
         return unproven(f"served only {span(calm)} without alarm, {policy.stable_after_minutes} min are asked")
     if unread := sorted(alarm.signal for alarm in facts.alarms if not _history_covers(alarm, since, now)):
+        if record := attested(stretch, facts, policy, now):
+            detail = f"served {span(record.until - record.since)} without alarm until {clock(record.until)}"
+            return Appraisal(True, f"{detail} (the ledger's record)", record.since, record.until)
         return unproven(f"the history of {', '.join(unread)} was not read", unread=True)
     watched = calm_until - max(calm_since, watched_from(facts, now))
     if watched < policy.stable_after and calm < max(UNWATCHED_COUNTS_FROM, policy.stable_after):
@@ -105,6 +108,27 @@ def appraise(stretch: Stretch, facts: Facts, policy: Policy, now: datetime) -> A
     unwatched = "" if watched >= policy.stable_after else " (no alarm watched then)"
     detail = f"served {span(calm)} without alarm until {clock(calm_until)}{unwatched}"
     return Appraisal(True, detail, calm_since, calm_until)
+
+
+def attested(stretch: Stretch, facts: Facts, policy: Policy, now: datetime) -> KnownGood | None:
+    """What the ledger recorded of a stretch when it ended: then CloudWatch need not be asked for it again.
+
+    The record was made by `appraise`, when everything could be read. It holds for the stretch of the very same service
+    revision, if it reaches to the end of it, and by today's policy; behind a load balancer, if requests are recorded.
+    """
+    end = stretch.end(now)
+    return next(
+        (
+            record
+            for record in facts.memory.known_good
+            if record.revision.arn == stretch.revision
+            and stretch.since <= record.since
+            and end - TAIL <= record.until <= end
+            and record.until - record.since >= policy.stable_after
+            and (record.requests or not (facts.service and facts.service.behind_load_balancer))
+        ),
+        None,
+    )
 
 
 def watched_from(facts: Facts, now: datetime) -> datetime:
@@ -195,8 +219,9 @@ def _candidate(
     appraisal = appraise(stretch, facts, policy, now)
     if not appraisal.stable:
         return passed_over(appraisal.detail)
-    requests = facts.requests.get(revision.arn)
-    detail = appraisal.detail
+    requests, detail = facts.requests.get(revision.arn), appraisal.detail
+    if requests is None and (record := attested(stretch, facts, policy, now)):
+        requests = record.requests
     if facts.service and facts.service.behind_load_balancer:
         if requests is None:
             return passed_over(f"{detail}, but how many requests reached it could not be read")

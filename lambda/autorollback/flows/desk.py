@@ -9,6 +9,8 @@ from autorollback.aws.definitions import Definitions
 from autorollback.aws.deployer import Deployer
 from autorollback.aws.evidence import Evidence
 from autorollback.aws.ledger import Ledger
+from autorollback.aws.neighbours import Neighbours
+from autorollback.aws.policies import Policies
 from autorollback.naming import Names
 
 
@@ -38,11 +40,13 @@ class Desk:
     def of(cls, settings: Settings, clients: Clients) -> "Desk":
         """The adapters, all on the same clients."""
         ledger, definitions = Ledger(clients, settings.table), Definitions(clients)
+        policies = Policies(clients, settings.names)
+        neighbours = Neighbours(clients, settings.names, ledger, policies, settings.protected_services)
         return cls(
             settings.names,
             clients,
             ledger,
-            Evidence(clients, settings.names, ledger, definitions, settings.protected_services),
+            Evidence(clients, settings.names, ledger, definitions, neighbours),
             definitions,
             Deployer(clients),
             Announcer(clients, settings.topic_arn, settings.names.prefix),

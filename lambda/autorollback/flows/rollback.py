@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from autorollback import results
 from autorollback.aws.artifacts import Preflight
-from autorollback.aws.clients import together
+from autorollback.aws.clients import is_throttle, together
 from autorollback.aws.definitions import CannotBeRestored
 from autorollback.aws.deployer import Way
 from autorollback.aws.ecs import Ecs
@@ -34,18 +34,6 @@ from autorollback.policy import ServicePolicy
 from autorollback.results import Result
 
 CLAIM_RESUMED_WITHIN = timedelta(hours=1)
-THROTTLES = frozenset(
-    {
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottledException",
-        "RequestThrottled",
-        "RequestLimitExceeded",
-        "TooManyRequestsException",
-    }
-)
-"""Codes that the SDK retries as throttling and ECS may send (botocore.retries.standard, ThrottledRetryableChecker)."""
 
 
 class ActFailed(RuntimeError):  # noqa: N818 - says what happened
@@ -220,17 +208,28 @@ def _restored(desk: Desk, incident: Incident) -> Incident:
 
 
 def _record(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident, deployment: str | None) -> Result:
+    """The act is done: tell people, and write it down, whether they could be told or not.
+
+    One write is enough where they were told: until then the intent stands, from which a retry finds the act that was done.
+    """
     result = dict(incident.intent["result"])
     if onset := incident.intent.get("onset"):
         took = call.now - datetime.fromisoformat(onset)
         result["time_to_rollback_seconds"] = max(0, round(took.total_seconds()))
-    done = replace(incident, state=State.OPEN, result=result, rollback_deployment=deployment, announced=False)
-    left = [what for what in incident.intent.get("left", []) if what]
-    recorded = desk.ledger.record(done, call.now + policy.policy.confirm_within, left, call.now)
-    return _announce(desk, call, policy, recorded)
+    done = replace(incident, state=State.OPEN, result=result, rollback_deployment=deployment)
+    told = False
+    try:
+        desk.announcer.announce(result, str(incident.intent["service_arn"]))
+        told = True
+    finally:
+        left = [what for what in incident.intent.get("left", []) if what]
+        due = call.now + policy.policy.confirm_within
+        desk.ledger.finish(replace(done, announced=told), due, call.request_id, left, call.now)
+    return result
 
 
 def _announce(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
+    """What is on record and people could not be told of: tell them now."""
     result = dict(incident.result or incident.intent["result"])
     desk.announcer.announce(result, str(incident.intent["service_arn"]))
     due = call.now + policy.policy.confirm_within if incident.state is State.OPEN else None
@@ -351,7 +350,7 @@ def _is_rolled_back(desk: Desk, deployment: str) -> bool:
 def _is_refusal(error: ClientError) -> bool:
     """Whether AWS understood and said no. A throttle, or a failure of its own, may be otherwise the next time."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return 400 <= status < 500 and error.response["Error"].get("Code") not in THROTTLES
+    return 400 <= status < 500 and not is_throttle(error)
 
 
 def _identified(revision: Revision | None) -> Mapping[str, Any] | None:
