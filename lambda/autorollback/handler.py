@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools import Logger
@@ -57,11 +57,16 @@ def handle(event: object, context: "LambdaContext") -> Result:
     except BadRequest as error:
         result = results.rejected(error)
         logger.warning("rejected: %s", error)
+    _report(settings, result)
+    return result
+
+
+def _report(settings: Settings, result: Result) -> None:
+    """Count one result, and log it under its incident."""
     metrics.count(settings.names.metric_namespace, result)
     logger.append_keys(incident_id=result.get("incident_id"))
     log = logger.debug if result.get("reason") == Reason.UNPROTECTED_SERVICE else logger.info
     log(result.get("summary") or result.get("detail") or "", extra={"result": result})
-    return result
 
 
 def _correlation(event: object) -> str | None:
@@ -91,13 +96,12 @@ def answer(settings: Settings, call: Call, event: object) -> Result:
         BadRequest: for an input that is not understood.
     """
     request = parse(event, settings.names)
-    return _dispatch(Desk.of(settings, _clients()), call, request)
+    return _dispatch(Desk.of(settings, _clients(), partial(_report, settings)), call, request)
 
 
 def _dispatch(desk: Desk, call: Call, request: Request) -> Result:
     match request:
         case NotOurs(detail):
-            logger.debug(detail)
             return results.ignored(Reason.UNPROTECTED_SERVICE, detail)
         case NotInAlarm(service, detail):
             return results.ignored(Reason.NOT_IN_ALARM, detail, service)

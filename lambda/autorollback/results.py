@@ -1,6 +1,6 @@
 """The result object: what a caller gets back, the ledger keeps, and people and events are told. Always the same one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from autorollback.decision.model import Candidate, Evidence, Reason, Revision
@@ -14,7 +14,7 @@ def judged(
     outcome: str,
     reason: Reason,
     summary: str,
-    key: ServiceKey,
+    key: ServiceKey | None,
     *,
     from_: Revision | None = None,
     to: Revision | None = None,
@@ -24,13 +24,13 @@ def judged(
     incident_id: str | None = None,
     incident_state: str | None = None,
 ) -> Result:
-    """The result of a judgement, or of a person's rollback, in the shape of the contract."""
+    """The result of a judgement, or of a person's rollback, in the shape of the contract: no key is ever missing."""
     return {
         "outcome": outcome,
         "reason": reason.value,
         "summary": summary,
-        "cluster": key.cluster,
-        "service": key.service,
+        "cluster": (key.cluster or None) if key else None,
+        "service": key.service if key else None,
         "from": revision(from_),
         "to": {**target, "restored_as": restored_as} if (target := revision(to)) else None,
         "evidence": [{"rule": str(e.rule), "verdict": e.verdict, "detail": e.detail} for e in evidence],
@@ -47,18 +47,13 @@ def revision(given: Revision | None) -> Result | None:
 
 def rejected(error: BadRequest) -> Result:
     """The refusal of an input: a retry cannot help."""
-    return {
-        "outcome": "rejected",
-        "reason": Reason.BAD_REQUEST.value,
-        "summary": str(error),
-        "error": {"field": error.field, "given": error.given, "allowed": error.allowed},
-    }
+    refusal = {"field": error.field, "given": error.given, "allowed": error.allowed}
+    return {**judged("rejected", Reason.BAD_REQUEST, str(error), None), "error": refusal}
 
 
 def ignored(reason: Reason, detail: str, key: ServiceKey | None = None) -> Result:
     """Nothing to do, decided before any facts were read."""
-    service: Mapping[str, Any] = {"cluster": key.cluster, "service": key.service} if key else {}
-    return {"outcome": "ignored", "reason": reason.value, "summary": detail, **service}
+    return judged("ignored", reason, detail, key, evidence=(Evidence(reason, "ignore", detail),))
 
 
 def done(detail: str, **more: Any) -> Result:

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -123,6 +124,8 @@ class Campaign:
         self.events: list[dict[str, Any]] = []
         self.violations: list[str] = []
         self.raised: list[str] = []
+        self.answers: deque[dict[str, Any]] = deque(maxlen=100)
+        self.counted: deque[Mapping[str, Any]] = deque(maxlen=100)
         self.acts: list[tuple[str, str]] = []
         self._here = threading.local()
         self._requests = 0
@@ -297,7 +300,7 @@ class Campaign:
         self._here.process = process
         context = SimpleNamespace(aws_request_id=request, get_remaining_time_in_millis=lambda: TIMEOUT.seconds * 1000)
         try:
-            handler.handle(event, cast(Any, context))
+            self.answers.append(handler.handle(event, cast(Any, context)))
         except Died:
             return True
         except Exception as error:  # noqa: BLE001 - whatever the function raises, Lambda tries again
@@ -432,7 +435,7 @@ def _alarm(service: str) -> str:
 
 @contextmanager
 def campaign() -> Iterator[Campaign]:
-    """A fresh cloud, and the handler of this process talking to it. Back-off takes no time, and no metrics are printed."""
+    """A fresh cloud, and the handler of this process talking to it. Back-off takes no time; what is counted is kept, not printed."""
     silent: Callable[..., None] = lambda *_args, **_kwargs: None  # noqa: E731 - three stand-ins that do nothing
     with running(START) as cloud:
         here = Campaign(cloud)
@@ -445,7 +448,7 @@ def campaign() -> Iterator[Campaign]:
         with (
             mock.patch.dict(os.environ, environment),
             mock.patch.object(handler, "_clients", here.clients),
-            mock.patch.object(metrics, "count", silent),
+            mock.patch.object(metrics, "count", lambda _namespace, result: here.counted.append(result)),
             mock.patch.object(
                 handler, "logger", SimpleNamespace(append_keys=silent, info=silent, debug=silent, warning=silent)
             ),

@@ -39,6 +39,15 @@ def test_an_alarm_whose_event_was_lost_is_judged_once(here: Campaign) -> None:
     assert [i["state"] for i in here.incidents(service)] == ["recovered"]
 
 
+def test_what_the_sweep_does_is_counted_and_logged_like_what_events_do(here: Campaign) -> None:
+    (service,) = here.prepare(1)
+    here.breaks("completed", service)
+    sweep(here)
+    here.recovers(service)
+    of_it = [(r["outcome"], r["incident_state"]) for r in here.counted if r.get("service") == service]
+    assert of_it == [("rolled_back", "open"), ("rolled_back", "recovered")]
+
+
 def test_a_red_alarm_with_a_verdict_of_its_own_is_not_judged_again(here: Campaign) -> None:
     (service,) = here.prepare(1)
     here.alarm(service, "ALARM", here.cloud.clock.now())  # long after its deployment

@@ -35,14 +35,21 @@ def confirm(desk: Desk, call: Call, key: ServiceKey) -> Result:
 
 
 def deployment_ended(desk: Desk, call: Call, ended: DeploymentEnded) -> Result:
-    """ECS says that a deployment completed or failed: perhaps ours, perhaps one that comes into a red alarm."""
+    """ECS says that a deployment completed or failed: perhaps ours, perhaps one that comes into a red alarm.
+
+    One that has taken the place of our rollback closes that incident, and is then looked at for its own sake.
+    """
     key = ended.service
     if desk.evidence.policies.of(key) is None:
         return respond.unprotected(key, desk)
 
     def look_after(look: FirstLook, policy: ServicePolicy) -> Result:
         if look.recollection.open_incidents:
-            return follow(desk, call, look, policy)
+            followed = follow(desk, call, look, policy)
+            if followed.get("incident_state") != State.SUPERSEDED:
+                return followed
+            desk.report(followed)
+            look = respond.look_again(desk, call, key)
         if ended.completed:
             return _completed(desk, call, look, policy, ended)
         result = respond.judge(desk, call, look, policy, respond.trigger_of(ended))
@@ -56,8 +63,10 @@ def deployment_ended(desk: Desk, call: Call, ended: DeploymentEnded) -> Result:
 def follow(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy) -> Result:
     """Look after a service's open incidents: close those whose end can be told, and tell people."""
     facts = desk.evidence.present(look, Trigger(TriggerKind.ALARM, call.now), call.now)
-    answers = [_follow(desk, call, policy, facts, incident) for incident in look.recollection.open_incidents]
-    return answers[0]
+    newest, *older = [_follow(desk, call, policy, facts, incident) for incident in look.recollection.open_incidents]
+    for answer in older:
+        desk.report(answer)
+    return newest
 
 
 def left_to_ecs(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, watched: Watched) -> Result:
@@ -111,14 +120,15 @@ def _close(desk: Desk, call: Call, incident: Incident, recovery: Recovery) -> Re
 
 
 def _completed(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, ended: DeploymentEnded) -> Result:
-    """A deployment of somebody else completed: judge it where an alarm is red, else learn from what it replaced."""
+    """A deployment of somebody else completed: learn from what it replaced, and judge it where an alarm is red."""
     facts = desk.evidence.facts(look, Trigger(TriggerKind.ALARM, ended.at), call.now)
+    learnt = _remember_replaced(desk, call, policy, facts)
+    returned = _returned_from_quarantine(desk, call, policy, facts)
     if red := next((alarm for alarm in facts.alarms if alarm.in_alarm), None):
         return respond.judge(desk, call, look, policy, Trigger(TriggerKind.ALARM, ended.at, red.name))
-    learnt = _remember_replaced(desk, call, policy, facts)
-    if returned := _returned_from_quarantine(desk, call, policy, facts):
-        return returned
-    return results.done(f"{policy.key}: a deployment completed, and no alarm of the service is in ALARM{learnt}")
+    return returned or results.done(
+        f"{policy.key}: a deployment completed, and no alarm of the service is in ALARM{learnt}"
+    )
 
 
 def _remember_replaced(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts) -> str:

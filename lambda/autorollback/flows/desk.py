@@ -1,5 +1,6 @@
 """What every flow works with: the adapters of one copy of the controller, and who is asking when."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,6 +13,7 @@ from autorollback.aws.ledger import Ledger
 from autorollback.aws.neighbours import Neighbours
 from autorollback.aws.policies import Policies
 from autorollback.naming import Names
+from autorollback.results import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The adapters of one copy of the controller, made anew for each invocation: what was read is true for one."""
+    """The adapters of one copy of the controller, made anew for each invocation: what was read is true for one.
+
+    `report` counts and logs a result that is not the invocation's own answer, which its caller does.
+    """
 
     names: Names
     clients: Clients
@@ -35,9 +40,10 @@ class Desk:
     definitions: Definitions
     deployer: Deployer
     announcer: Announcer
+    report: Callable[[Result], None]
 
     @classmethod
-    def of(cls, settings: Settings, clients: Clients) -> "Desk":
+    def of(cls, settings: Settings, clients: Clients, report: Callable[[Result], None]) -> "Desk":
         """The adapters, all on the same clients."""
         ledger, definitions = Ledger(clients, settings.table), Definitions(clients)
         policies = Policies(clients, settings.names)
@@ -50,6 +56,7 @@ class Desk:
             definitions,
             Deployer(clients),
             Announcer(clients, settings.topic_arn, settings.names.prefix),
+            report,
         )
 
 

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from autorollback import results
 from autorollback.aws.ledger import Incident
-from autorollback.decision.model import Reason
 from autorollback.decision.words import clock
+from autorollback.flows import respond
 from autorollback.flows.desk import Call, Desk
 from autorollback.naming import ServiceKey
 from autorollback.policy import PolicyError
@@ -69,8 +69,7 @@ def _unprotected(desk: Desk, key: ServiceKey | None) -> Result | None:
         protected = True
     if key is None or protected:
         return None
-    detail = f"{key.service} has no policy parameter under {desk.names.parameter_prefix}"
-    return results.ignored(Reason.UNPROTECTED_SERVICE, detail, key)
+    return respond.unprotected(key, desk)
 
 
 def _told(incident: Incident) -> Result:

@@ -76,8 +76,10 @@ def judge(
 
 
 def unprotected(key: ServiceKey, desk: Desk) -> Result:
-    """A service that has no policy is nobody's business here."""
+    """A service that has no policy is nobody's business here. Its cluster is empty where a person named none."""
     detail = f"{key} has no policy parameter {desk.names.policy_parameter(key)}"
+    if not key.cluster:
+        detail = f"{key.service} has no policy parameter under {desk.names.parameter_prefix}"
     return results.ignored(Reason.UNPROTECTED_SERVICE, detail, key)
 
 
@@ -95,8 +97,14 @@ def settle(desk: Desk, call: Call, look: FirstLook) -> tuple[FirstLook, Result |
     result = rollback.resume(desk, call, look.policy, incident)
     if result["outcome"] != "failed":
         return look, result
-    desk.ledger.lease(look.policy.key, call.request_id, call.now, call.lease_until)
-    return desk.evidence.first_look(look.policy.key, call.now), None
+    desk.report(result)
+    return look_again(desk, call, look.policy.key), None
+
+
+def look_again(desk: Desk, call: Call, key: ServiceKey) -> FirstLook:
+    """Go on with a service after an incident of it was closed, which gave the lease back and changed what the ledger says."""
+    desk.ledger.lease(key, call.request_id, call.now, call.lease_until)
+    return desk.evidence.first_look(key, call.now)
 
 
 def act_on(

@@ -37,7 +37,7 @@ def sweep(desk: Desk, call: Call) -> Result:
             break
         try:
             if key in due or _has_news(desk, call, key, alarms[key]):
-                respond.under_lease(desk, call, key, partial(_next_step, desk, call, alarms[key]))
+                desk.report(respond.under_lease(desk, call, key, partial(_next_step, desk, call, alarms[key])))
         except Exception as error:  # noqa: BLE001 - kept, and raised below: one broken policy must not stop the sweep of all
             error.add_note(str(key))
             failures.append(error)

@@ -1,0 +1,66 @@
+"""What ECS says of a deployment that somebody started while a rollback was still being watched."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from tests.faults.campaign import CLUSTER, Campaign, Faults, campaign
+
+COMPLETED, FAILED = "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Campaign]:
+    with campaign() as cloud:
+        yield cloud
+
+
+def rolled_back(here: Campaign) -> str:
+    """A service that has been rolled back from its second build, and whose alarm is calm since; its incident is open."""
+    (service,) = here.prepare(1)
+    here.breaks("completed", service)
+    here.invoke(here.event("completed", service), Faults())
+    here.alarm(service, "OK", here.cloud.clock.now())
+    here.passes(timedelta(minutes=5))
+    assert [i["state"] for i in here.incidents(service)] == ["open"]
+    return service
+
+
+def says(here: Campaign, service: str, name: str) -> dict[str, Any]:
+    """What the function answers to an event of ECS."""
+    assert not here.invoke(here.of_ecs(service, "ECS Deployment State Change", name), Faults()), here.raised
+    return here.answers[-1]
+
+
+def test_a_build_that_returns_from_quarantine_is_told_though_an_incident_is_open(here: Campaign) -> None:
+    service = rolled_back(here)
+    here.world.deploy(CLUSTER, service, f"{service}:2")
+    here.passes(timedelta(minutes=6))
+    answer = says(here, service, COMPLETED)
+    assert f"{service}:2 runs in {CLUSTER}/{service} again" in answer["detail"]
+    assert [i["state"] for i in here.incidents(service)] == ["superseded"]
+    assert [(t["outcome"], t.get("incident_state")) for t in here.told(service)[1:]] == [
+        ("rolled_back", "superseded"),
+        ("done", None),
+    ]
+
+
+def test_a_build_that_returns_from_quarantine_into_a_red_alarm_is_told_and_judged(here: Campaign) -> None:
+    service = rolled_back(here)
+    here.world.deploy(CLUSTER, service, f"{service}:2")
+    here.passes(timedelta(minutes=6))
+    here.alarm(service, "ALARM", here.cloud.clock.now() - timedelta(minutes=2))
+    assert says(here, service, COMPLETED)["outcome"] in ("rolled_back", "held")
+    assert [t["outcome"] for t in here.told(service)].count("done") == 1
+    here.alarm(service, "OK", here.cloud.clock.now())
+
+
+def test_a_failed_deployment_of_somebody_else_is_judged_though_an_incident_is_open(here: Campaign) -> None:
+    service = rolled_back(here)
+    here.world.deploy(CLUSTER, service, f"{service}:2")
+    here.passes(timedelta(seconds=30))
+    answer = says(here, service, FAILED)
+    assert (answer["outcome"], answer["reason"]) == ("rolled_back", "deployment_failed")
+    assert sorted(i["state"] for i in here.incidents(service)) == ["open", "superseded"]
