@@ -68,10 +68,16 @@ def parse(document: object, names: Names) -> Configuration:
     for key in document:
         if key not in _TOP_KEYS:
             raise PolicyError(str(key), document[key], f"one of the keys {', '.join(_TOP_KEYS)}")
-    defaults = parse_tunables(document.get("defaults") or {}, "defaults")
+    defaults = parse_tunables(_part(document, "defaults"), "defaults")
     return Configuration(
-        _services(document.get("services"), defaults, names), _emails(document.get("notifications") or {})
+        _services(document.get("services"), defaults, names), _emails(_part(document, "notifications"))
     )
+
+
+def _part(document: Mapping[Any, Any], name: str) -> object:
+    """A part of the file that may be left out, or empty; what is empty but no mapping is refused like all else."""
+    value = document.get(name)
+    return {} if value is None else value
 
 
 def _services(entries: object, defaults: Mapping[str, Any], names: Names) -> tuple[ServicePolicy, ...]:
@@ -137,19 +143,33 @@ def _emails(notifications: object) -> tuple[str, ...]:
     return tuple(emails)
 
 
+_TAG = "tag:yaml.org,2002:"
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: `off` is a word and a date is text, as in YAML 1.2; only true and false are booleans."""
+    """YAML as people mean it: `off` is a word and a date is text, as in YAML 1.2; only true and false are booleans.
+
+    Numbers are decimal: in YAML 1.1 `010` would be 8, and `1:30` would be 90. Both are text here, which no key takes.
+    """
 
 
 _Loader.yaml_implicit_resolvers = {
     first: [
         (tag, pattern)
         for tag, pattern in resolvers
-        if tag not in ("tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp")
+        if tag.removeprefix(_TAG) not in ("bool", "int", "float", "timestamp")
     ]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
-_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"true|True|TRUE|false|False|FALSE"), list("tTfF"))
+_Loader.add_implicit_resolver(f"{_TAG}bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(f"{_TAG}int", re.compile(r"[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    f"{_TAG}float",
+    re.compile(
+        r"(?:[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+    list("-+.0123456789"),
+)
 
 
 def _read_yaml(text: str) -> object:
@@ -175,6 +195,9 @@ def _refuse_duplicates(node: yaml.Node, where: str, seen: set[int]) -> None:
     elif isinstance(node, yaml.MappingNode):
         lines: dict[str, int] = {}
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                at = f"line {key.start_mark.line + 1}"
+                raise PolicyError(where or "(document)", f"a list or mapping as a key, in {at}", "words as keys")
             path = f"{where}.{key.value}" if where else str(key.value)
             line = key.start_mark.line + 1
             if key.value in lines:

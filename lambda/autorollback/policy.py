@@ -41,7 +41,10 @@ _MISSING = _Missing()
 def _shown(given: object) -> str:
     if isinstance(given, _Missing):
         return "missing"
-    text = json.dumps(given, default=str)
+    try:
+        text = json.dumps(given, default=str)
+    except ValueError:  # YAML's aliases can make a list that holds itself
+        text = str(given)
     return f"{text if len(text) <= 200 else text[:200] + '...'} given"
 
 
@@ -237,12 +240,12 @@ def build_policy(tunables: Mapping[str, Any], where: str = "") -> Policy:
 
 def _load_balancing(given: Mapping[str, Any], where: str) -> tuple[str | None, tuple[str, ...]]:
     load_balancer, target_group = given.get("load_balancer"), given.get("target_group")
-    if load_balancer is None and target_group is None:
+    if not given.keys() & {"load_balancer", "target_group"}:
         return None, ()
     if not (isinstance(load_balancer, str) and _LOAD_BALANCER.fullmatch(load_balancer)):
         raise PolicyError(
             _path(where, "load_balancer"),
-            _MISSING if load_balancer is None else load_balancer,
+            given.get("load_balancer", _MISSING),
             "the CloudWatch dimension value of an Application Load Balancer, app/<name>/<16 hex digits>, beside target_group",
         )
     groups = [target_group] if isinstance(target_group, str) else target_group
@@ -254,7 +257,7 @@ def _load_balancing(given: Mapping[str, Any], where: str) -> tuple[str | None, t
     ):
         raise PolicyError(
             _path(where, "target_group"),
-            _MISSING if target_group is None else target_group,
+            given.get("target_group", _MISSING),
             "the CloudWatch dimension value targetgroup/<name>/<16 hex digits>, or a list of two different ones, beside load_balancer",
         )
     return load_balancer, tuple(groups)

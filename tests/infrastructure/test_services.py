@@ -60,6 +60,24 @@ def _with_entry(entry: str) -> str:
         pytest.param(
             _with_entry("dedicated_load_balancer: yes"), '"yes" given; allowed: true or false', id="yes is a word"
         ),
+        pytest.param(_with_entry("window_minutes: 010"), 'services[1].window_minutes: "010" given', id="octal"),
+        pytest.param(_with_entry("window_minutes: 1:30"), 'services[1].window_minutes: "1:30" given', id="an hour"),
+        pytest.param(_with_entry("error_rate_percent: .nan"), "error_rate_percent: NaN given", id="no number at all"),
+        pytest.param(
+            GOOD.replace("{families: [auth-*], task_roles: [auth-*]}", "[]"),
+            "defaults: [] given",
+            id="defaults as a list",
+        ),
+        pytest.param(
+            GOOD + "notifications: false", "notifications: false given; allowed: a mapping", id="notifications off"
+        ),
+        pytest.param("services: &a [*a]", "services[0]: [[...]] given; allowed: a mapping", id="a list of itself"),
+        pytest.param("defaults: {[a]: 1}", 'defaults: "a list or mapping as a key, in line 1', id="a list for a key"),
+        pytest.param(
+            _with_entry("load_balancer: , target_group: "),
+            "services[1].load_balancer: null given",
+            id="a load balancer left blank",
+        ),
         pytest.param(
             _with_entry("families: auth"), 'services[1].families: "auth" given; allowed: a list', id="no list"
         ),
@@ -118,6 +136,12 @@ def test_a_service_overrides_the_defaults_and_off_is_a_mode(tmp_path: Path) -> N
         (ServiceKey("main", "auth"), Mode.OBSERVE, 30),
         (ServiceKey("main", "2024-01-01"), Mode.OFF, 5),
     ]
+
+
+def test_numbers_may_be_written_as_people_write_them(tmp_path: Path) -> None:
+    text = _with_entry("error_rate_percent: 1e1, latency_p99_seconds: .5")
+    (_, mail) = _load(tmp_path, text).services
+    assert (mail.policy.error_rate_percent, mail.policy.latency_p99_seconds) == (10.0, 0.5)
 
 
 def test_the_person_who_synthesizes_sees_the_line_and_no_traceback(tmp_path: Path) -> None:
