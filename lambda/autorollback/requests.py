@@ -178,17 +178,13 @@ def _muted(detail: Mapping[str, Any], state: Mapping[str, Any]) -> str | None:
 
 def _service_action(raw: Mapping[str, Any], _names: Names) -> Request:
     detail = _part(raw, "detail", dict, "an object")
-    name = _part(detail, "eventName", str, "the name of the event", "detail.")
-    if name != "SERVICE_TASK_START_IMPAIRED":
-        return NotOurs(f"the service action {name} asks for nothing")
+    _event_name(detail, "SERVICE_TASK_START_IMPAIRED")
     return TasksCannotStart(_service_of(raw), _time(raw, "time"))
 
 
 def _deployment_ended(raw: Mapping[str, Any], _names: Names) -> Request:
     detail = _part(raw, "detail", dict, "an object")
-    name = _part(detail, "eventName", str, "the name of the event", "detail.")
-    if name not in ("SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"):
-        return NotOurs(f"the deployment event {name} asks for nothing")
+    name = _event_name(detail, "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED")
     return DeploymentEnded(
         _service_of(raw),
         _time(raw, "time"),
@@ -216,12 +212,28 @@ _EVENTS: Mapping[tuple[str, str], Callable[[Mapping[str, Any], Names], Request]]
 }
 
 
+def _event_name(detail: Mapping[str, Any], *understood: str) -> str:
+    name = _part(detail, "eventName", str, " or ".join(understood), "detail.")
+    if name not in understood:
+        raise BadRequest("detail.eventName", name, " or ".join(understood))
+    return name
+
+
 def _service_of(raw: Mapping[str, Any]) -> ServiceKey:
-    """The service of an ECS event, by `resources[0]`: arn:...:service/<cluster>/<service> (the long ARN format)."""
+    """The service of an ECS event, by the service's ARN under `resources`: arn:...:service/<cluster>/<service>.
+
+    Services from before 2021 may still have an ARN of the short format, without the cluster (ECS Developer Guide,
+    service-arn-migration.html); events of service actions name it beside (`detail.clusterArn`, ecs_service_events.html).
+    """
     resources = _part(raw, "resources", list, "the ARN of the service")
-    parts = str(resources[0]).partition(":service/")[2].split("/") if resources else []
-    if len(parts) != 2 or not all(parts):
-        raise BadRequest("resources", resources, "an ARN ending in :service/<cluster>/<service>")
+    names = [str(arn).partition(":service/")[2].split("/") for arn in resources]
+    parts = next((found for found in names if all(found)), [])
+    if len(parts) == 1:
+        cluster = str(raw["detail"].get("clusterArn") or "").partition(":cluster/")[2]
+        parts = [cluster, *parts] if cluster else []
+    if len(parts) != 2:
+        allowed = "an ARN ending in :service/<cluster>/<service>, or in :service/<service> beside detail.clusterArn"
+        raise BadRequest("resources", resources, allowed)
     return ServiceKey(*parts)
 
 

@@ -173,17 +173,10 @@ def test_events_of_ecs_and_of_the_clock(event: dict[str, Any], request_: object)
     assert parse(event, NAMES) == request_
 
 
-@pytest.mark.parametrize(
-    "event",
-    [
-        ecs_event(ACTION, "SERVICE_STEADY_STATE"),
-        ecs_event(ACTION, "SERVICE_TASK_PLACEMENT_FAILURE"),
-        ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_IN_PROGRESS"),
-    ],
-    ids=lambda event: str(event["detail"]["eventName"]),
-)
-def test_other_events_of_ecs_ask_for_nothing(event: dict[str, Any]) -> None:
-    assert isinstance(parse(event, NAMES), NotOurs)
+def test_a_service_with_an_arn_of_the_short_format_is_told_by_the_cluster_beside_it() -> None:
+    event = ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED", "arn:aws:ecs:eu-central-1:111122223333:service/auth")
+    event["detail"]["clusterArn"] = "arn:aws:ecs:eu-central-1:111122223333:cluster/shop"
+    assert parse(event, NAMES) == TasksCannotStart(AUTH, AT)
 
 
 @pytest.mark.parametrize(
@@ -201,8 +194,12 @@ def test_other_events_of_ecs_ask_for_nothing(event: dict[str, Any]) -> None:
         pytest.param(alarm_event(state={"timestamp": "noon"}), "detail.state.timestamp", id="a time that is none"),
         pytest.param(alarm_event(state={"timestamp": "2026-11-22T14:04:40"}), "detail.state.timestamp", id="no offset"),
         pytest.param(
-            ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED", "arn:aws:ecs:eu:1:service/auth"), "resources", id="old ARN"
+            ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED", "arn:aws:ecs:eu:1:service/auth"),
+            "resources",
+            id="old ARN and no cluster",
         ),
+        pytest.param(ecs_event(ACTION, "SERVICE_STEADY_STATE"), "detail.eventName", id="a steady state"),
+        pytest.param(ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_IN_PROGRESS"), "detail.eventName", id="a start"),
         pytest.param(
             ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED") | {"resources": []}, "resources", id="no resource"
         ),
