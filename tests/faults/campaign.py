@@ -343,9 +343,9 @@ class Campaign:
             raise Violation(f"{case}: {'; '.join(wrong)}; raised {raised}; first delivery: {case.first.calls}")
 
     def incidents(self, service: str) -> list[dict[str, Any]]:
-        return [i for i in self._items(service) if str(i["sk"]).startswith("incident#")]
+        return [i for i in self.items(service) if str(i["sk"]).startswith("incident#")]
 
-    def _items(self, service: str) -> list[dict[str, Any]]:
+    def items(self, service: str) -> list[dict[str, Any]]:
         """Straight from the table: a campaign looks often."""
         table = dynamodb_backends[self.cloud.account][self.cloud.region].tables[TABLE]
         items = table.items.get(DynamoType({"S": f"service#{CLUSTER}/{service}"}), {})

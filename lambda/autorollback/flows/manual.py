@@ -6,7 +6,7 @@ from typing import assert_never
 from autorollback import results
 from autorollback.aws.evidence import FirstLook
 from autorollback.decision.blame import rollback_behind
-from autorollback.decision.decide import choose_for_person, decide
+from autorollback.decision.decide import choose_for_person, decide, undone_by_person
 from autorollback.decision.model import (
     Candidate,
     Controller,
@@ -135,13 +135,17 @@ def _requested(
     if facts.service is not None and facts.deployments and facts.service.controller is Controller.ECS:
         named = _what_was_named(desk, call, policy, look, facts, facts.service, asked)
     if named and _runs_already(facts, named.revision):
-        return Judgement(Ignore(Reason.ALREADY_RUNNING, f"{named.revision.task_definition} is what the service runs"))
+        detail = f"{named.revision.task_definition} is what the service runs"
+        evidence = Evidence(Reason.ALREADY_RUNNING, "ignore", detail)
+        return Judgement(Ignore(Reason.ALREADY_RUNNING, detail), (evidence,))
     if (hold := _rollback_under_way(facts)) and not asked.force:
         return Judgement(hold, (Evidence(hold.reason, "hold", hold.detail),))
     if named is None:
         return choose_for_person(facts, policy.policy, call.now)
     newest, what = facts.deployments[0], asked.image_tag or named.revision.task_definition
-    verdict = RollBack(Reason.REQUESTED, "a person asked for it", newest, newest, (named,))
+    undone = undone_by_person(facts)
+    suspect = undone[0] if undone else newest
+    verdict = RollBack(Reason.REQUESTED, "a person asked for it", suspect, newest, (named,))
     return Judgement(verdict, (Evidence(Reason.REQUESTED, "roll_back", f"a person named {what}"),), (named,))
 
 

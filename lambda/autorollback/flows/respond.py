@@ -164,7 +164,8 @@ def held(policy: ServicePolicy, facts: Facts, judgement: Judgement, hold: Hold) 
 def _hold(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, judgement: Judgement, hold: Hold) -> Result:
     result = held(policy, facts, judgement, hold)
     if hold.reason is not Reason.SLOW_START:
-        _tell_once(desk, call, policy, facts, hold.suspect.arn if hold.suspect else "none", result)
+        about = hold.suspect or (facts.deployments[0] if facts.deployments else None)
+        _tell_once(desk, call, policy, facts, about.arn if about else "none", result)
     return result
 
 

@@ -296,7 +296,7 @@ def _result(
     chosen: Candidate,
     considered: Sequence[Candidate],
 ) -> Result:
-    left = facts.revision(asked.verdict.newest.target)
+    left = facts.revision(asked.verdict.newest.leaves or asked.verdict.newest.target)
     to = chosen.revision
     source = f" from {left.task_definition}" if left else ""
     why = asked.words or asked.verdict.detail
