@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from localcloud.ecs.model import Status
+from localcloud.errors import Refusal
+from localcloud.recorder import Call
 from tests.faults.campaign import CLUSTER, Campaign, Faults, campaign
 
 COMPLETED, FAILED = "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"
@@ -64,3 +67,25 @@ def test_a_failed_deployment_of_somebody_else_is_judged_though_an_incident_is_op
     answer = says(here, service, FAILED)
     assert (answer["outcome"], answer["reason"]) == ("rolled_back", "deployment_failed")
     assert sorted(i["state"] for i in here.incidents(service)) == ["open", "superseded"]
+
+
+def test_where_ecs_and_the_second_try_both_fail_people_are_told_what_runs(
+    here: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (service,) = here.prepare(1)
+    here.breaks("in_progress", service)
+    here.invoke(here.event("in_progress", service), Faults())
+    stopped = here.cloud.ecs.find(CLUSTER, service).newest
+    assert stopped is not None
+    stopped.status, stopped.finished_at = Status.ROLLBACK_FAILED, here.cloud.clock.now()
+
+    def denied(call: Call) -> None:
+        if call.operation == "UpdateService":
+            raise Refusal("AccessDeniedException", "not allowed")
+
+    monkeypatch.setattr(here.cloud.recorder, "interfere", denied)
+    answer = says(here, service, FAILED)
+    assert answer["incident_state"] == "not_recovered"
+    assert "UpdateService: AccessDeniedException: not allowed" in answer["summary"]
+    assert f"{service}:2 is what the service is set to run now" in answer["summary"]
+    assert here.told(service)[-1] == answer

@@ -59,7 +59,9 @@ def test_without_a_healthy_target_nothing_has_recovered() -> None:
 )
 def test_a_rollback_that_never_finishes_is_a_persons(began: timedelta, bake: timedelta, progress: str) -> None:
     story = rolled_back(finished=began, status=Status.IN_PROGRESS).serving(bake=bake)
-    assert followed(story, began=began).progress == progress
+    recovery = followed(story, began=began)
+    assert recovery.progress == progress
+    assert ("runs now" in recovery.detail) == (progress == "not_recovered"), "people are told what runs"
 
 
 @pytest.mark.parametrize("status", [Status.STOPPED, Status.ROLLBACK_FAILED, Status.ROLLBACK_SUCCESSFUL])

@@ -1,5 +1,7 @@
 """The ledger on a real table of the local cloud: who loses a write is told so, and what cannot be read stays whole."""
 
+import base64
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -185,6 +187,18 @@ def test_history_goes_on_where_the_page_before_ended_and_refuses_what_no_page_ga
     rest, end = ledger.history(None, 2, following)
     assert [i.claimed_at for i in (*first, *rest)] == [NOW + minutes(2), NOW + minutes(1), NOW]
     assert end is None
-    for nonsense in ("xyz", "e30="):
+    numbers = dict.fromkeys(("pk", "sk", "timeline", "at"), 1)
+    for nonsense in ("xyz", "e30=", base64.urlsafe_b64encode(json.dumps(numbers).encode()).decode()):
         with pytest.raises(ValueError, match=r"."):
             ledger.history(None, 2, nonsense)
+    _, of_this_one = ledger.history(KEY, 1, None)
+    with pytest.raises(ValueError, match="a place in no list"):
+        ledger.history(ServiceKey("prod", "mail"), 1, of_this_one)
+
+
+def test_a_record_that_is_half_there_keeps_no_other_service_from_being_looked_after(ledger: Ledger) -> None:
+    half: Any = {"pk": f"service#{KEY}", "sk": "incident#half", "unfinished": "yes", "due_at": NOW.isoformat()}
+    other = half | {"pk": "service#prod/mail", "cluster": "prod", "service": "mail"}
+    for item in (half, other, half | {"pk": "nonsense"}):
+        ledger.clients.dynamodb.put_item(TableName="ledger", Item={k: {"S": v} for k, v in item.items()})
+    assert set(ledger.due(NOW + minutes(1))) == {KEY, ServiceKey("prod", "mail")}

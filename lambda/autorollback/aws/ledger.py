@@ -233,8 +233,8 @@ class Ledger:
             KeyConditionExpression="unfinished = :yes AND due_at <= :now",
             ExpressionAttributeValues={":yes": _to_item("yes"), ":now": _to_item(_text(now))},
         )
-        items = [_plain(item) for page in pages for item in page["Items"]]
-        return tuple(dict.fromkeys(ServiceKey(str(i["cluster"]), str(i["service"])) for i in items))
+        owners = (_from_item(item["pk"]).removeprefix("service#") for page in pages for item in page["Items"])
+        return tuple(dict.fromkeys(ServiceKey(*owner.split("/")) for owner in owners if owner.count("/") == 1))
 
     def pause_of_all(self) -> datetime | None:
         """Until when automatic rollbacks of all services are paused."""
@@ -313,7 +313,7 @@ class Ledger:
                 "ExpressionAttributeValues": values,
             }
         if after:
-            where["ExclusiveStartKey"] = _place(after, {"pk", "sk"} if key else {"pk", "sk", "timeline", "at"})
+            where["ExclusiveStartKey"] = _place(after, {"pk", "sk"} if key else {"pk", "sk", "timeline", "at"}, key)
         answer = self.clients.dynamodb.query(TableName=self.table, ScanIndexForward=False, Limit=limit, **where)
         last = answer.get("LastEvaluatedKey")
         following = base64.urlsafe_b64encode(json.dumps(last).encode()).decode() if last else None
@@ -591,9 +591,14 @@ def new_incident(
     )
 
 
-def _place(after: str, keys: set[str]) -> Any:
+def _place(after: str, keys: set[str], key: ServiceKey | None) -> Any:
     place = json.loads(base64.urlsafe_b64decode(after))
-    if not isinstance(place, dict) or place.keys() != keys:
+    if (
+        not isinstance(place, dict)
+        or place.keys() != keys
+        or not all(isinstance(at, dict) and at.keys() == {"S"} and isinstance(at["S"], str) for at in place.values())
+        or (key is not None and place["pk"]["S"] != _partition(key))
+    ):
         raise ValueError(f"{after!r} is a place in no list of these records")
     return place
 

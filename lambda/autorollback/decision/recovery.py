@@ -128,7 +128,9 @@ def _still_open(rollback: PastRollback, facts: Facts, now: datetime, detail: str
     bake = facts.service.bake if facts.service else timedelta()
     limit = rollback.at + max(UNFINISHED_FOR, bake + timedelta(hours=1))
     if now >= limit:
-        return Recovery(Progress.NOT_RECOVERED, f"{detail}, {span(now - rollback.at)} after it began")
+        took = f"{detail}, {span(now - rollback.at)} after it began"
+        look = f"{_running(facts)} runs now; look at the events and stopped tasks of the service"
+        return Recovery(Progress.NOT_RECOVERED, f"{took}; {look}")
     return Recovery(Progress.OPEN, detail, min(limit, now + policy.confirm_within))
 
 

@@ -272,9 +272,11 @@ def _give_up(desk: Desk, call: Call, incident: Incident, why: str) -> Result:
 
 def _escalate(desk: Desk, call: Call, incident: Incident, why: str) -> Result:
     """ECS's rollback failed, and so did the second try: people must look now."""
-    state = State.NOT_RECOVERED
+    state, service = State.NOT_RECOVERED, Ecs(desk.clients).service(incident.key)
+    runs = service.task_definition.rpartition("/")[2] if service else "nothing: the service is gone"
     summary = (
-        f"{incident.key.service}: not recovered: ECS's own rollback failed, and deploying the target did too: {why}."
+        f"{incident.key.service}: not recovered: ECS's own rollback failed, and deploying the target did too: {why}; "
+        f"{runs} is what the service is set to run now; look at its events and stopped tasks."
     )
     result = {**incident.intent["result"], "summary": summary, "incident_state": state.value}
     return _closed(desk, call, incident, state, result)
