@@ -310,23 +310,27 @@ class AutoRollback(Construct):
         self._alarm(
             "rejected",
             "somebody or something sends what cannot be understood; the log says what",
-            cloudwatch.Metric(
-                namespace=self.names.metric_namespace,
-                metric_name="Rejected",
-                dimensions_map={"service": self.names.prefix},
-                period=minutes(5),
-                statistic="Sum",
-            ),
+            self._own_metric("Rejected"),
             1,
         )
+        # not the function's invocations: alarms and events of ECS start it too, and would hide that the sweep rests
         self._alarm(
             "no-sweep",
-            "the function has not run for 20 minutes, though a rule starts it every 5",
-            self.function.metric_invocations(period=minutes(5)),
+            "no sweep has ended for 20 minutes, though a rule starts one every 5",
+            self._own_metric("Sweep"),
             1,
             operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             periods=4,
             missing=cloudwatch.TreatMissingData.BREACHING,
+        )
+
+    def _own_metric(self, name: str) -> cloudwatch.Metric:
+        return cloudwatch.Metric(
+            namespace=self.names.metric_namespace,
+            metric_name=name,
+            dimensions_map={"service": self.names.prefix},
+            period=cdk.Duration.minutes(5),
+            statistic="Sum",
         )
 
     def _alarm(

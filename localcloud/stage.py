@@ -400,15 +400,15 @@ def _swept(stage: Stage, moment: datetime) -> None:
     """The trace that the function's five-minute sweep leaves, for the alarm that watches it."""
     if moment.minute % 5:
         return
-    dimensions = [{"Name": "FunctionName", "Value": FUNCTION}]
+    dimensions = [{"Name": "service", "Value": FUNCTION}]
     # moto keeps times without their zone, which is UTC
     datum = {
-        "MetricName": "Invocations",
+        "MetricName": "Sweep",
         "Value": 1.0,
         "Timestamp": moment.replace(tzinfo=None),
         "Dimensions": dimensions,
     }
-    cloudwatch_backends[stage.cloud.account][stage.cloud.region].put_metric_data("AWS/Lambda", [datum])
+    cloudwatch_backends[stage.cloud.account][stage.cloud.region].put_metric_data("AutoRollback", [datum])
 
 
 def _message(subject: str | None, text: str) -> dict[str, Any]:

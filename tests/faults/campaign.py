@@ -448,6 +448,7 @@ def campaign() -> Iterator[Campaign]:
         with (
             mock.patch.dict(os.environ, environment),
             mock.patch.object(handler, "_clients", here.clients),
+            mock.patch.object(metrics, "count_sweep", silent),
             mock.patch.object(metrics, "count", lambda _namespace, result: here.counted.append(result)),
             mock.patch.object(
                 handler, "logger", SimpleNamespace(append_keys=silent, info=silent, debug=silent, warning=silent)

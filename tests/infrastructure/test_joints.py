@@ -29,18 +29,22 @@ def test_the_function_reads_its_settings_from_the_synthesized_environment(enviro
     assert settings.protected_services == 2
 
 
-def test_the_alarm_on_rejections_watches_the_metric_that_the_function_writes(
-    template: Template, environment: dict[str, str], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", ["Rejected", "Sweep"])
+def test_an_alarm_on_the_controller_watches_the_metric_that_the_function_writes(
+    template: Template, environment: dict[str, str], capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     from autorollback import metrics, results
     from autorollback.requests import BadRequest
 
-    metrics.count(Names().metric_namespace, results.rejected(BadRequest("action", "rolback", "rollback")))
+    if name == "Sweep":
+        metrics.count_sweep(Names().metric_namespace)
+    else:
+        metrics.count(Names().metric_namespace, results.rejected(BadRequest("action", "rolback", "rollback")))
     written = json.loads(capsys.readouterr().out)
     described = written["_aws"]["CloudWatchMetrics"][0]
-    (alarm,) = (a for a in template.of_type("AWS::CloudWatch::Alarm") if a.get("MetricName") == "Rejected")
+    (alarm,) = (a for a in template.of_type("AWS::CloudWatch::Alarm") if a.get("MetricName") == name)
     assert described["Namespace"] == alarm["Namespace"]
-    assert [metric["Name"] for metric in described["Metrics"]] == ["Rejected"]
+    assert [metric["Name"] for metric in described["Metrics"]] == [name]
     assert [{name: written[name] for name in names} for names in described["Dimensions"]] == [
         {dimension["Name"]: dimension["Value"] for dimension in alarm["Dimensions"]}
     ]

@@ -4,7 +4,7 @@ from datetime import timedelta
 from functools import partial
 from time import monotonic
 
-from autorollback import results
+from autorollback import metrics, results
 from autorollback.aws.alarms import Alarms, RedAlarm
 from autorollback.aws.ecs import Ecs
 from autorollback.aws.evidence import FirstLook
@@ -42,6 +42,7 @@ def sweep(desk: Desk, call: Call) -> Result:
             error.add_note(str(key))
             failures.append(error)
         looked_at += 1
+    metrics.count_sweep(desk.names.metric_namespace)
     if failures:
         raise ExceptionGroup(f"the sweep could not look after {len(failures)} of {len(alarms)} service(s)", failures)
     rest = len(alarms) - looked_at
