@@ -109,13 +109,15 @@ tell() {
 service='' revision='' cluster='' reason='' name='' plan='' yes=''
 while [ $# -gt 0 ]; do
   case $1 in
+    '') wrong "An argument is empty: is a variable not set?" ;;
     --help | -h) usage ; exit "$DONE" ;;
     --plan) plan=yes ;;
     --yes | -y) yes=yes ;;
     --cluster | --reason | --name)
-      [ $# -ge 2 ] || wrong "$1 needs a value"
+      [ -n "${2:-}" ] || wrong "$1 needs a value"
       case $1 in --cluster) cluster=$2 ;; --reason) reason=$2 ;; --name) name=$2 ;; esac
       shift ;;
+    --cluster= | --reason= | --name=) wrong "${1%=} needs a value" ;;
     --cluster=*) cluster=${1#*=} ;;
     --reason=*) reason=${1#*=} ;;
     --name=*) name=${1#*=} ;;

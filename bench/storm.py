@@ -28,7 +28,7 @@ from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.table import Table
 
-from autorollback import handler
+from autorollback import handler, metrics
 from autorollback.aws import clients as real_clients
 from autorollback.aws import neighbours
 from autorollback.aws.clients import CONFIG, UNRETRIED
@@ -547,6 +547,8 @@ def storm(services: int, *, inactive: bool) -> tuple[Cloud, Lambda]:
         cloud.clock.at(SWEEP * (round_ + 1), lambda r=round_: function.send(_sweep(), f"sweep {r}"))  # type: ignore[misc]  # bound now
     with (
         mock.patch.object(handler, "_clients", _clients_here),
+        mock.patch.object(handler, "_report", lambda *_: None),
+        mock.patch.object(metrics, "count_sweep", lambda *_: None),
         mock.patch.object(real_clients, "ThreadPoolExecutor", _Inline),
         mock.patch.object(neighbours, "monotonic", lambda: cloud.clock.now),  # noqa: PT008 - it goes on
         mock.patch.object(neighbours, "sleep", cloud.clock.sleep),

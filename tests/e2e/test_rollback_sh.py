@@ -132,6 +132,9 @@ def test_what_goes_wrong_is_said(scene: Callable[..., Stage], tmp_path: Path) ->
         pytest.param(["auth-service", "--force"], "Unknown option --force", id="an option that does not exist"),
         pytest.param(["auth-service", "18", "19"], "what is 19?", id="one word too many"),
         pytest.param(["auth-service", "--reason"], "--reason needs a value", id="an option without its value"),
+        pytest.param(["auth-service", ""], "An argument is empty", id="a revision that a script forgot to set"),
+        pytest.param(["auth-service", "--name", ""], "--name needs a value", id="an empty name"),
+        pytest.param(["auth-service", "--cluster="], "--cluster needs a value", id="an empty cluster"),
     ],
 )
 def test_a_command_line_that_is_not_understood_does_nothing(arguments: list[str], said: str) -> None:
