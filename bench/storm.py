@@ -547,8 +547,8 @@ def storm(services: int, *, inactive: bool) -> tuple[Cloud, Lambda]:
         cloud.clock.at(SWEEP * (round_ + 1), lambda r=round_: function.send(_sweep(), f"sweep {r}"))  # type: ignore[misc]  # bound now
     with (
         mock.patch.object(handler, "_clients", _clients_here),
-        mock.patch.object(handler, "_report", lambda *_: None),
-        mock.patch.object(metrics, "count_sweep", lambda *_: None),
+        mock.patch.object(handler, "_report"),
+        mock.patch.object(metrics, "count_sweep"),
         mock.patch.object(real_clients, "ThreadPoolExecutor", _Inline),
         mock.patch.object(neighbours, "monotonic", lambda: cloud.clock.now),  # noqa: PT008 - it goes on
         mock.patch.object(neighbours, "sleep", cloud.clock.sleep),
