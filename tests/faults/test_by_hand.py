@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.campaign import CLUSTER, Campaign, Faults, campaign
+from tests.faults.campaign import CLUSTER, TABLE, Campaign, Faults, campaign
 
 READS = ("Get", "Describe", "List", "Query", "BatchGet")
 
@@ -73,3 +73,11 @@ def test_what_holds_without_a_suspect_is_told_once_for_each_deployment(here: Cam
         here.passes(timedelta(minutes=5))
         told.append(len(here.told(service)))
     assert told == [1, 2]
+
+
+def test_a_history_that_cannot_be_read_names_the_record_and_not_the_payload(here: Campaign) -> None:
+    (service,) = here.prepare(1)
+    item = {"pk": {"S": f"service#{CLUSTER}/{service}"}, "sk": {"S": "incident#edited"}, "version": {"N": "7"}}
+    here.dynamodb.put_item(TableName=TABLE, Item=item)
+    assert here.invoke({"action": "history", "service": service}, Faults())
+    assert "incident#edited: version 7, this controller reads 1" in here.raised[-1]

@@ -9,7 +9,7 @@ import pytest
 from localcloud.ecs.model import Status
 from localcloud.errors import Refusal
 from localcloud.recorder import Call
-from tests.faults.campaign import CLUSTER, Campaign, Faults, campaign
+from tests.faults.campaign import CLUSTER, TABLE, Campaign, Faults, campaign
 
 COMPLETED, FAILED = "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"
 
@@ -67,6 +67,26 @@ def test_a_failed_deployment_of_somebody_else_is_judged_though_an_incident_is_op
     answer = says(here, service, FAILED)
     assert (answer["outcome"], answer["reason"]) == ("rolled_back", "deployment_failed")
     assert sorted(i["state"] for i in here.incidents(service)) == ["open", "superseded"]
+
+
+@pytest.mark.parametrize("breaker", [False, True], ids=["it is ours", "it is left to ECS"])
+def test_a_failure_that_came_while_an_alarm_was_judged_is_the_sweeps(here: Campaign, *, breaker: bool) -> None:
+    (service,) = here.prepare(1)
+    rolls_back: Any = {"deploymentCircuitBreaker": {"enable": breaker, "rollback": breaker}}
+    here.ecs.update_service(cluster=CLUSTER, service=service, deploymentConfiguration=rolls_back)
+    here.world.deploy(CLUSTER, service, f"{service}:2")
+    here.passes(timedelta(minutes=6))
+    until = here.cloud.clock.now() + timedelta(minutes=2)
+    lease = {"pk": f"service#{CLUSTER}/{service}", "sk": "lease", "owner": "another", "until": until.isoformat()}
+    here.dynamodb.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in lease.items()})
+    assert says(here, service, FAILED)["reason"] == "already_handled"
+    here.passes(timedelta(minutes=3))
+    here.invoke(here.sweep(), Faults())
+    assert [i["state"] for i in here.incidents(service)] == ([] if breaker else ["open"])
+    here.passes(timedelta(minutes=11))
+    here.invoke(here.sweep(), Faults())
+    assert len(here.incidents(service)) == 1
+    assert [i for i in here.items(service) if str(i["sk"]).startswith("watch#")] == []
 
 
 def test_where_ecs_and_the_second_try_both_fail_people_are_told_what_runs(

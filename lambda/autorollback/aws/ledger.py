@@ -112,7 +112,10 @@ class Incident:
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A failed deployment that was left to ECS to roll back: `due` is when to see whether it did."""
+    """A failed deployment that was left to ECS to roll back: `due` is when to see whether it did.
+
+    `deployment` is empty where the event was turned away before anybody read which deployment it was about.
+    """
 
     deployment: str
     failed_at: datetime

@@ -1,7 +1,7 @@
 """After a rollback: did it help? Asked when an alarm goes OK, when a deployment ends, and by the sweep."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from autorollback import results
 from autorollback.aws.deployer import Way
@@ -37,7 +37,8 @@ def confirm(desk: Desk, call: Call, key: ServiceKey) -> Result:
 def deployment_ended(desk: Desk, call: Call, ended: DeploymentEnded) -> Result:
     """ECS says that a deployment completed or failed: perhaps ours, perhaps one that comes into a red alarm.
 
-    One that has taken the place of our rollback closes that incident, and is then looked at for its own sake.
+    One that has taken the place of our rollback closes that incident, and is then looked at for its own sake. A failure that
+    comes while something else of the service is judged is left to the sweep: no alarm need be red that would bring it up again.
     """
     key = ended.service
     if desk.evidence.policies.of(key) is None:
@@ -52,12 +53,13 @@ def deployment_ended(desk: Desk, call: Call, ended: DeploymentEnded) -> Result:
             look = respond.look_again(desk, call, key)
         if ended.completed:
             return _completed(desk, call, look, policy, ended)
-        result = respond.judge(desk, call, look, policy, respond.trigger_of(ended))
-        if result["reason"] == Reason.HANDLED_BY_ECS and look.page.arns:
-            desk.ledger.watch(key, Watched(look.page.arns[0], ended.at, call.now + ECS_HAS))
-        return result
+        return _failed(desk, call, look, policy, ended.at)
 
-    return respond.under_lease(desk, call, key, look_after)
+    def leave_to_the_sweep() -> None:
+        if not ended.completed:
+            desk.ledger.watch(key, Watched("", ended.at, call.now))
+
+    return respond.under_lease(desk, call, key, look_after, leave_to_the_sweep)
 
 
 def follow(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy) -> Result:
@@ -73,15 +75,27 @@ def left_to_ecs(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, 
     """A deployment failed, and ECS was to roll it back: has it? Else it is judged here."""
     facts = desk.evidence.present(look, Trigger(TriggerKind.DEPLOYMENT_FAILED, watched.failed_at), call.now)
     newest = facts.deployments[0] if facts.deployments else None
-    if newest is None or newest.arn != watched.deployment or newest.status is Status.ROLLBACK_SUCCESSFUL:
+    turned_away = not watched.deployment and newest is not None and newest.created_at <= watched.failed_at
+    is_it = newest is not None and (turned_away or newest.arn == watched.deployment)
+    if newest is None or not is_it or newest.status is Status.ROLLBACK_SUCCESSFUL:
         desk.ledger.watch_no_more(policy.key, watched)
         return results.done(f"{policy.key}: the failed deployment of {clock(watched.failed_at)} runs no more")
     if newest.status.is_rollback:
         desk.ledger.watch(policy.key, replace(watched, due=call.now + ECS_HAS))
         return results.done(f"{policy.key}: ECS is rolling the failed deployment back")
-    overdue = Trigger(TriggerKind.DEPLOYMENT_FAILED, watched.failed_at, overdue=True)
-    result = respond.judge(desk, call, look, policy, overdue)
+    result = _failed(desk, call, look, policy, watched.failed_at, overdue=not turned_away)
     desk.ledger.watch_no_more(policy.key, watched)
+    return result
+
+
+def _failed(
+    desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, failed_at: datetime, *, overdue: bool = False
+) -> Result:
+    """Judge a failed deployment; one that is ECS's to roll back is watched, until ECS has had its time (`overdue`)."""
+    trigger = Trigger(TriggerKind.DEPLOYMENT_FAILED, failed_at, overdue=overdue)
+    result = respond.judge(desk, call, look, policy, trigger)
+    if result["reason"] == Reason.HANDLED_BY_ECS and look.page.arns:
+        desk.ledger.watch(policy.key, Watched(look.page.arns[0], failed_at, call.now + ECS_HAS))
     return result
 
 

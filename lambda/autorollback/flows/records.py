@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from autorollback import results
-from autorollback.aws.ledger import Incident
+from autorollback.aws.ledger import Incident, LedgerRecordError
 from autorollback.decision.words import clock
 from autorollback.flows import respond
 from autorollback.flows.desk import Call, Desk
@@ -18,9 +18,12 @@ def history(desk: Desk, asked: Manual, key: ServiceKey | None) -> Result:
 
     Raises:
         BadRequest: for a `next` that no page gave.
+        LedgerRecordError: for a record that cannot be read.
     """
     try:
         incidents, following = desk.ledger.history(key, asked.limit, asked.next)
+    except LedgerRecordError:
+        raise  # what cannot be read is no fault of who asks
     except ValueError as error:
         raise BadRequest("next", asked.next, "the `next` of the page before") from error
     return {"outcome": "done", "incidents": [_told(incident) for incident in incidents], "next": following}

@@ -42,9 +42,19 @@ def respond(desk: Desk, call: Call, cause: Cause) -> Result:
     return under_lease(desk, call, key, lambda look, policy: judge(desk, call, look, policy, trigger, event))
 
 
-def under_lease(desk: Desk, call: Call, key: ServiceKey, then: Callable[[FirstLook, ServicePolicy], Result]) -> Result:
-    """Take the one judgement of a service, finish what was left unfinished, else go on; and give the lease back in any case."""
+def under_lease(
+    desk: Desk,
+    call: Call,
+    key: ServiceKey,
+    then: Callable[[FirstLook, ServicePolicy], Result],
+    turned_away: Callable[[], None] = lambda: None,
+) -> Result:
+    """Take the one judgement of a service, finish what was left unfinished, else go on; and give the lease back in any case.
+
+    `turned_away` is what to do, beside saying so, while another invocation has it.
+    """
     if not desk.ledger.lease(key, call.request_id, call.now, call.lease_until):
+        turned_away()
         return results.ignored(Reason.ALREADY_HANDLED, "the service is being judged by another invocation", key)
     try:
         look, finished = settle(desk, call, desk.evidence.first_look(key, call.now))
