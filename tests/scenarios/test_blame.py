@@ -94,6 +94,17 @@ class TestRestarts:
         story = incident().deployed("v1", ago=days(6)).deployed("v1", ago=hours(2))
         told(story.alarm("5xx-rate", onset=minutes(6)), "no_recent_deployment")
 
+    @pytest.mark.parametrize(
+        ("onset", "reason"),
+        [
+            pytest.param(minutes(12) - seconds(1), "only_settings_changed", id="its minute had not quite ended then"),
+            pytest.param(minutes(12), "alarm_after_deployment", id="its minute had ended when the restart began"),
+        ],
+    )
+    def test_trouble_in_the_minute_of_a_restart_follows_it(self, onset: timedelta, reason: str) -> None:
+        story = incident().deployed("v0", ago=days(6)).deployed("v1", ago=minutes(50)).deployed("v1", ago=minutes(9))
+        assert story.alarm("5xx-rate", onset=onset).reason() == reason
+
     def test_a_restart_after_the_onset_does_not_shield_what_caused_it(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(20)).deployed("v2", ago=minutes(5))
         told(story.alarm("5xx-rate", onset=minutes(15)), "alarm_after_deployment", "v1")
@@ -144,6 +155,31 @@ class TestRollbacks:
         story.was_red("5xx-rate", ago=days(5.95), lasted=hours(1)).deployed("v1", ago=minutes(10))
         told(story.alarm("5xx-rate", onset=minutes(5)), "alarm_after_deployment", "v0")
 
+    def test_so_is_a_return_while_what_is_left_had_not_finished(self) -> None:
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(15), status=Status.STOPPED)
+        story.deployed("v1", ago=minutes(5)).alarm("5xx-rate", onset=minutes(12))
+        told(story, "deployment_is_a_rollback")
+
+    def test_of_an_unfinished_one_that_cannot_be_described_that_is_not_told(self) -> None:
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(15), status=Status.STOPPED)
+        story.deployed("v1", ago=minutes(5)).alarm("5xx-rate", onset=minutes(12))
+        del story.revisions[story.deployments[1].target]
+        told(story, "no_recent_deployment")
+
+    @pytest.mark.parametrize(
+        ("until", "reason", "target"),
+        [
+            pytest.param(days(50), "deployment_is_a_rollback", None, id="seen before the return"),
+            pytest.param(minutes(5), "alarm_after_deployment", "v1", id="seen since"),
+        ],
+    )
+    def test_so_is_a_return_to_what_only_the_ledger_remembers(
+        self, until: timedelta, reason: str, target: str | None
+    ) -> None:
+        story = incident().deployed("v1", ago=days(6)).deployed("v0", ago=minutes(9))
+        story.known_good("v0", since=days(99), until=until).alarm("5xx-rate", onset=minutes(6))
+        told(story, reason, target)
+
     def test_this_controllers_own_rollback_is_not_rolled_back(self) -> None:
         story = incident().deployed("v1", ago=minutes(50)).deployed("v2", ago=minutes(30))
         story.deployed("v1", ago=minutes(10)).rolled_back("v1", ago=minutes(12)).alarm("latency", onset=minutes(5))
@@ -172,6 +208,21 @@ class TestRollbacks:
         story.now += now
         assert story.reason() == reason
 
+    @pytest.mark.parametrize(
+        ("asked", "reason"),
+        [
+            pytest.param(minutes(59), "pinned_by_human", id="59 min after they asked"),
+            pytest.param(minutes(60), "deployment_is_a_rollback", id="an hour after they asked"),
+        ],
+    )
+    def test_counted_from_the_rollback_and_not_from_the_deployment_that_it_stopped(
+        self, asked: timedelta, reason: str
+    ) -> None:
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=hours(3), status=Status.ROLLBACK_IN_PROGRESS)
+        stopped = story.deployments[-1].arn
+        story.rolled_back("v1", ago=asked, automatic=False, pins=True, deployment=stopped)
+        assert story.alarm("5xx-rate", onset=minutes(5)).reason() == reason
+
     def test_a_rollback_of_long_ago_is_no_recent_deployment(self) -> None:
         story = incident().deployed("v1", ago=days(9)).deployed("v2", ago=days(5)).deployed("v1", ago=days(4))
         story.rolled_back("v1", ago=days(4)).alarm("5xx-rate", onset=minutes(5))
@@ -195,6 +246,22 @@ class TestOnset:
     def test_an_alarm_that_was_red_at_the_start_proves_nothing(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9))
         told(story.alarm("latency", onset=minutes(8), fired=minutes(11)), "alarm_predates_deployment")
+
+    @pytest.mark.parametrize(
+        ("calm_since", "reason"),
+        [
+            pytest.param(
+                minutes(11) - seconds(1), "alarm_predates_deployment", id="it calmed a second after the start"
+            ),
+            pytest.param(minutes(11), "alarm_after_deployment", id="it had calmed when the deployment started"),
+        ],
+    )
+    def test_nor_does_one_that_was_red_at_the_start_calmed_and_came_again(
+        self, calm_since: timedelta, reason: str
+    ) -> None:
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9))
+        story.was_red("5xx-rate", ago=minutes(20), lasted=minutes(20) - calm_since)
+        assert story.alarm("5xx-rate", onset=minutes(6)).reason() == reason
 
     def test_another_alarm_that_began_after_it_still_convicts(self) -> None:
         story = bad_deployment(onset=minutes(18)).alarm("latency", onset=minutes(5), trigger=False)
@@ -233,6 +300,23 @@ class TestChains:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(25))
         story.deployed("v3", ago=minutes(14), status=Status.STOPPED).deployed("v4", ago=minutes(5))
         told(story.alarm("5xx-rate", onset=minutes(18)), "alarm_after_deployment", "v1")
+
+    def test_it_is_blamed_as_well_where_its_alarm_calmed_and_came_again(self) -> None:
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(25)).deployed("v3", ago=minutes(9))
+        story.was_red("5xx-rate", ago=minutes(20), lasted=minutes(12)).alarm("5xx-rate", onset=minutes(6))
+        told(story, "alarm_after_deployment", "v1")
+
+    @pytest.mark.parametrize(
+        ("last_breach", "reason"),
+        [
+            pytest.param(minutes(4), "slow_start", id="no breach since it finished: it started slowly"),
+            pytest.param(minutes(3), "alarm_after_deployment", id="a breach since it finished"),
+        ],
+    )
+    def test_slow_tasks_of_the_earlier_one_are_not_failing(self, last_breach: timedelta, reason: str) -> None:
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(3), took=minutes(6))
+        story.deployed("v3", ago=minutes(2), status=Status.IN_PROGRESS).serving(healthy=2)
+        assert story.alarm("unhealthy-targets", onset=minutes(6), last_breach=last_breach).reason() == reason
 
     def test_a_fix_forward_after_a_rollback_is_not_blamed_for_what_it_came_to_mend(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(40)).deployed("v1", ago=minutes(25))
@@ -303,6 +387,21 @@ class TestEcsEvents:
 
     def test_a_failed_deployment_is_rolled_back(self) -> None:
         told(self.failed(), "deployment_failed", "v1")
+
+    @pytest.mark.parametrize("kind", [TriggerKind.DEPLOYMENT_FAILED, TriggerKind.TASKS_CANNOT_START])
+    @pytest.mark.parametrize(
+        ("begun", "reason"),
+        [
+            pytest.param(minutes(5) - seconds(6), "superseded", id="before the newest deployment began"),
+            pytest.param(minutes(5), "by its kind", id="as it began"),
+        ],
+    )
+    def test_an_old_event_does_not_blame_what_was_deployed_since(
+        self, kind: TriggerKind, begun: timedelta, reason: str
+    ) -> None:
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(20), status=Status.STOPPED)
+        story.deployed("v3", ago=begun, status=Status.IN_PROGRESS).event(kind, ago=minutes(5))
+        assert story.reason() == (reason if reason == "superseded" else kind.value)
 
     def test_unless_ecs_does_it_by_itself(self) -> None:
         told(self.failed().serving(rolls_back_by_itself=True), "handled_by_ecs")

@@ -22,6 +22,7 @@ from autorollback.decision.model import (
     Ignore,
     Reason,
     Revision,
+    Spell,
     Status,
     TriggerKind,
 )
@@ -107,7 +108,7 @@ def not_handled(facts: Facts, policy: Policy, now: datetime) -> Passed | Hold | 
     past = rollback_behind(newest, facts) if newest else None
     if newest is None or past is None:
         return Passed("the newest deployment is no rollback of this controller")
-    pinned_until = newest.start + policy.window
+    pinned_until = max(newest.start, past.at) + policy.window
     if past.pins and now < pinned_until:
         detail = f"a person rolled back to {past.to_task_definition}: theirs until {clock(pinned_until)}"
         return Hold(Reason.PINNED_BY_HUMAN, detail, newest)
@@ -119,7 +120,7 @@ def not_handled(facts: Facts, policy: Policy, now: datetime) -> Passed | Hold | 
     return Passed(f"the rollback to {past.to_task_definition} is not being watched any more")
 
 
-def find_suspect(facts: Facts, policy: Policy, now: datetime) -> Suspicion | Hold:
+def find_suspect(facts: Facts, policy: Policy, now: datetime) -> Suspicion | Hold | Ignore:
     """The newest service deployment that changed what runs, if it is recent enough to be suspect."""
     onset = trouble_began(facts)
     for index, deployment in enumerate(facts.deployments):
@@ -129,11 +130,11 @@ def find_suspect(facts: Facts, policy: Policy, now: datetime) -> Suspicion | Hol
         if hold := _cannot_be_told(facts, index) or _goes_back(facts, index, policy, now):
             return hold
         if not _same_identity(facts, index):
-            return suspicion
-        changed = changed_settings(facts, index)
-        if changed and (deployment.status.in_progress or onset >= deployment.start):
-            return _only_settings(suspicion, changed)
-        if hold := _only_restarted(facts, index, onset, policy, now):
+            return _of_before(facts, deployment, onset) or suspicion
+        changed, began_before = changed_settings(facts, index), _began_before(facts, deployment, onset)
+        if changed and (deployment.status.in_progress or not began_before):
+            return _of_before(facts, deployment, onset) or _only_settings(suspicion, changed)
+        if not began_before and (hold := _only_restarted(facts, index, policy, now)):
             return hold
     return Hold(Reason.NO_RECENT_DEPLOYMENT, "no deployment on record changed what runs")
 
@@ -252,7 +253,11 @@ def is_rollback(facts: Facts, index: int, policy: Policy, now: datetime) -> bool
     target = facts.revision(deployment.target)
     if target is None or _same_identity(facts, index) or not something_ran_before(facts, index):
         return False
-    return stability.may_have_been_stable(facts, policy, now, target, deployment.start) is not None
+    good = {good.revision.identity for good in facts.memory.known_good if good.until <= deployment.start}
+    return (
+        target.identity in good
+        or stability.may_have_been_stable(facts, policy, now, target, deployment.start) is not None
+    )
 
 
 def changed_settings(facts: Facts, index: int) -> list[str]:
@@ -269,8 +274,19 @@ def only_settings_in_progress(facts: Facts, suspect: Deployment) -> bool:
 
 
 def _same_identity(facts: Facts, index: int) -> bool:
+    """Whether a deployment brings what ran already. One that takes the place of another build's unfinished one goes back."""
     target, source = facts.revision(facts.deployments[index].target), running_before(facts, index)
-    return bool(target and source and target.identity and target.identity == source.identity)
+    if target is None or source is None or target.identity is None or target.identity != source.identity:
+        return False
+    aborted = _unfinished_before(facts, index)
+    brought = facts.revision(aborted.target) if aborted else None
+    return brought is None or brought.identity in (None, target.identity)
+
+
+def _unfinished_before(facts: Facts, index: int) -> Deployment | None:
+    """The deployment that one took the place of before it had finished, where nobody rolled it back."""
+    before = facts.deployments[index + 1] if index + 1 < len(facts.deployments) else None
+    return None if before is None or before.status is Status.SUCCESSFUL or before.status.is_rollback else before
 
 
 def _newest_but_restarts(facts: Facts) -> Deployment | None:
@@ -295,10 +311,12 @@ def _within_window(deployment: Deployment, facts: Facts, onset: datetime, policy
 
 def _cannot_be_told(facts: Facts, index: int) -> Hold | None:
     """What could not be described is neither blamed nor acquitted."""
-    deployment = facts.deployments[index]
+    deployment, aborted = facts.deployments[index], _unfinished_before(facts, index)
     target, source = facts.revision(deployment.target), running_before(facts, index)
     if target is None or target.identity is None:
         unread = f"what the deployment of {clock(deployment.start)} brought"
+    elif aborted and ((brought := facts.revision(aborted.target)) is None or brought.identity is None):
+        unread = f"what the unfinished deployment of {clock(aborted.start)} brought"
     elif something_ran_before(facts, index) and (source is None or source.identity is None):
         unread = f"what ran before the deployment of {clock(deployment.start)}"
     else:
@@ -329,13 +347,25 @@ def _only_settings(suspicion: Suspicion, changed: Sequence[str]) -> Suspicion | 
     return Hold(Reason.ONLY_SETTINGS_CHANGED, detail, suspect)
 
 
-def _only_restarted(facts: Facts, index: int, onset: datetime, policy: Policy, now: datetime) -> Hold | None:
-    """A restart of what had been stable, with the trouble following it. Any other restart is passed over."""
+def _of_before(facts: Facts, deployment: Deployment, onset: datetime) -> Ignore | None:
+    """What ECS said before a deployment began, it said of an older one; of this one it will speak again."""
+    if facts.trigger.kind is TriggerKind.ALARM or onset >= deployment.start - CLOCK_SKEW:
+        return None
+    detail = f"the event of {clock(onset)} is older than the deployment of {clock(deployment.start)}: somebody deployed meanwhile"
+    return Ignore(Reason.SUPERSEDED, detail)
+
+
+def _began_before(facts: Facts, deployment: Deployment, onset: datetime) -> bool:
+    """Whether the trouble that the trigger speaks of was there before a deployment began."""
+    alarm = facts.alarm(facts.trigger.alarm)
+    return _predates(alarm, deployment) if alarm and alarm.onset else onset < deployment.start
+
+
+def _only_restarted(facts: Facts, index: int, policy: Policy, now: datetime) -> Hold | None:
+    """A restart of what had been stable, which the trouble followed. Any other restart is passed over."""
     restart = facts.deployments[index]
     target = facts.revision(restart.target)
-    if onset < restart.start or target is None:
-        return None
-    if stability.may_have_been_stable(facts, policy, now, target, restart.start) is None:
+    if target is None or stability.may_have_been_stable(facts, policy, now, target, restart.start) is None:
         return None
     detail = (
         f"the deployment of {clock(restart.start)} restarted what had been stable before: nothing that a rollback "
@@ -359,8 +389,14 @@ def _convict_by(alarm: Alarm, suspect: Deployment, facts: Facts, policy: Policy,
 def _predates(alarm: Alarm, deployment: Deployment) -> bool:
     if alarm.onset is None:
         return True
-    already_red = alarm.since is None or alarm.since <= deployment.start
+    already_red = alarm.since is None or _was_red(alarm, deployment.start)
     return already_red or alarm.onset + alarm.period <= deployment.start
+
+
+def _was_red(alarm: Alarm, moment: datetime) -> bool:
+    """Whether an alarm was in ALARM at a moment, be it that it has been calm since and came again."""
+    spells = (*(alarm.spells or ()), *([Spell(alarm.since)] if alarm.in_alarm and alarm.since else []))
+    return any(spell.since <= moment and (spell.until is None or moment < spell.until) for spell in spells)
 
 
 def _since(alarm: Alarm, deployment: Deployment) -> str:
@@ -395,11 +431,7 @@ def _convict_chain(alarm: Alarm, suspect: Deployment, facts: Facts, policy: Poli
     Every deployment from that one on is suspect, and the target lies before it. A restart proves nothing and replaces
     nothing. The chain ends at a rollback: what is deployed into a red alarm to mend it is not blamed for it.
     """
-    predates = Hold(
-        Reason.ALARM_PREDATES_DEPLOYMENT,
-        f"{alarm.signal} was in trouble {_before(alarm, suspect)} before the deployment started",
-        suspect,
-    )
+    predates = Hold(Reason.ALARM_PREDATES_DEPLOYMENT, _before(alarm, suspect), suspect)
     replaced_at = suspect.start
     for index in range(facts.deployments.index(suspect) + 1, len(facts.deployments)):
         earlier = facts.deployments[index]
@@ -411,14 +443,18 @@ def _convict_chain(alarm: Alarm, suspect: Deployment, facts: Facts, policy: Poli
         if earlier.status is Status.SUCCESSFUL and served >= policy.stable_after:
             return predates
         if not _predates(alarm, earlier):
-            return _blame_earlier(alarm, earlier, facts, policy) or predates
+            return _blame_earlier(alarm, earlier, facts, policy, now) or predates
         replaced_at = earlier.start
     return predates
 
 
-def _blame_earlier(alarm: Alarm, earlier: Deployment, facts: Facts, policy: Policy) -> Suspicion | None:
+def _blame_earlier(
+    alarm: Alarm, earlier: Deployment, facts: Facts, policy: Policy, now: datetime
+) -> Suspicion | Hold | None:
     if alarm.onset is None or isinstance(_within_window(earlier, facts, alarm.onset, policy), Hold):
         return None
+    if slow := _slow_start(alarm, earlier, facts, now):
+        return slow
     target = facts.revision(earlier.target)
     name = target.task_definition if target else "an unknown revision"
     detail = f"{_since(alarm, earlier)} of {name}, which was replaced before it had proven itself"
@@ -426,5 +462,8 @@ def _blame_earlier(alarm: Alarm, earlier: Deployment, facts: Facts, policy: Poli
 
 
 def _before(alarm: Alarm, deployment: Deployment) -> str:
-    began = min(alarm.onset or deployment.start, alarm.since or deployment.start)
-    return span(deployment.start - began)
+    start = deployment.start
+    if alarm.since and alarm.since > start and _was_red(alarm, start):
+        return f"{alarm.signal} was in ALARM when the deployment started at {clock(start)}, calmed and came again"
+    began = min(alarm.onset or start, alarm.since or start)
+    return f"{alarm.signal} was in trouble {span(start - began)} before the deployment started"
