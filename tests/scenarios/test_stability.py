@@ -62,6 +62,22 @@ class TestStretches:
         story.deployed("v1", ago=hours(1)).deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
         assert story.target() == "v1"
 
+    @pytest.mark.parametrize(
+        ("calmed", "target"),
+        [(minutes(41), "v1"), (minutes(41) - seconds(1), "v0")],
+        ids=["calm for half an hour since", "calm for a second less"],
+    )
+    def test_one_that_fired_while_it_was_being_deployed_does(self, calmed: timedelta, target: str) -> None:
+        story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=minutes(60), took=minutes(6))
+        story.was_red("latency", ago=minutes(62), lasted=minutes(62) - calmed).deployed("v2", ago=minutes(9))
+        assert story.alarm("5xx-rate", onset=minutes(6)).target() == target
+
+    def test_but_not_against_what_ecs_went_back_to(self) -> None:
+        story = incident().deployed("v1", ago=days(9)).deployed("bad", ago=hours(1), status=Status.ROLLBACK_SUCCESSFUL)
+        story.was_red("latency", ago=minutes(61), lasted=minutes(40)).deployed("v2", ago=minutes(9))
+        assert story.alarm("5xx-rate", onset=minutes(6)).target() == "v1"
+        assert "served 49 min" in passed_over(story, "v1")
+
     def test_a_restart_does_not_interrupt_a_stretch(self) -> None:
         story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=minutes(50)).deployed("v1", ago=minutes(30))
         assert story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)).target() == "v1"
@@ -151,6 +167,14 @@ class TestQuarantine:
         story = incident().deployed("v1", ago=days(9)).quarantined("v1", ago=days(7)).deployed("v0", ago=days(6))
         story.deployed("v1", ago=minutes(35)).deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
         assert story.target() == "v0"
+
+    def test_not_if_no_request_reached_it_then(self) -> None:
+        """A quiet night proves nothing, nor does it open the way to what ran in busier times."""
+        story = incident().deployed("v0", ago=days(10)).deployed("v1", ago=days(9)).deployed("v0", ago=days(8))
+        story.quarantined("v1", ago=days(8)).deployed("v1", ago=days(6), requests=0).deployed("v2", ago=minutes(9))
+        story.alarm("5xx-rate", onset=minutes(6))
+        assert story.target() == "v0"
+        assert "quarantined" in passed_over(story, "v1")
 
     def test_not_if_this_controller_brought_it_back(self) -> None:
         story = incident().deployed("v0", ago=days(9)).deployed("bad", ago=days(8)).quarantined("v1", ago=days(7))

@@ -352,7 +352,7 @@ def _histories_asked(
     kept, newest = now - stability.HISTORY_KEPT, facts.deployments[0].start if facts.deployments else now
     if stretches:
         ends = [s.until - blame.FLAPPING_SPAN for s in stretches if s.until is not None]
-        since = min([now, newest - blame.FLAPPING_SPAN, *ends, *(s.since for s in stretches)])
+        since = min([now, newest - blame.FLAPPING_SPAN, *ends, *(s.came for s in stretches)])
         return [(alarm, max(since, kept)) for alarm in facts.alarms]
     if facts.trigger.kind is not TriggerKind.ALARM:
         return []

@@ -23,13 +23,20 @@ HISTORY_KEPT = timedelta(days=30)
 class Stretch:
     """A time in which one service revision served alone, from the deployment that brought it to the next one.
 
-    `brought_by` is the ARN of the service deployment that succeeded in bringing it, where one did.
+    `brought_by` is the ARN of the service deployment that succeeded in bringing it, where one did; `begun` is when that
+    one started, while what it replaces still served.
     """
 
     revision: str
     since: datetime
     until: datetime | None
     brought_by: str | None = None
+    begun: datetime | None = None
+
+    @property
+    def came(self) -> datetime:
+        """From when on an alarm may be its doing."""
+        return self.begun or self.since
 
     def end(self, now: datetime) -> datetime:
         """Its end; now, while it lasts."""
@@ -65,8 +72,9 @@ def stretches(facts: Facts, before: Deployment | None = None) -> tuple[Stretch, 
             following = oldest_first[index + 1] if index + 1 < len(oldest_first) else None
             until = following.start if following else None
             since = min(deployment.finished_at, until or deployment.finished_at)
-            brought_by = deployment.arn if deployment.status is Status.SUCCESSFUL else None
-            found.append(Stretch(revision, since, until, brought_by))
+            succeeded = deployment.status is Status.SUCCESSFUL
+            brought_by, begun = (deployment.arn, deployment.start) if succeeded else (None, None)
+            found.append(Stretch(revision, since, until, brought_by, begun))
     merged = _merge_restarts(facts, sorted(found, key=lambda s: (s.since, s.revision)))
     limit = before.start if before else None
     return tuple(s for s in reversed(merged) if limit is None or (s.until is not None and s.until <= limit))
@@ -75,14 +83,14 @@ def stretches(facts: Facts, before: Deployment | None = None) -> tuple[Stretch, 
 def appraise(stretch: Stretch, facts: Facts, policy: Policy, now: datetime) -> Appraisal:
     """Did the revision serve long enough without any of the service's alarms, to the end of its stretch?
 
-    An alarm that was in ALARM already when the stretch began says nothing against it.
+    An alarm that was in ALARM already before it came says nothing against it; one that fired while it was being deployed does.
     """
     since, end = stretch.since, stretch.end(now)
     spells = [
         (max(spell.since, since), min(spell.until or end, end), alarm.signal)
         for alarm in facts.alarms
         for spell in alarm.spells or ()
-        if since <= spell.since < end
+        if stretch.came <= spell.since < end and (spell.until is None or spell.until > since)
     ]
     calm_until = min([end, *(start for start, _, _ in spells if start >= end - TAIL)])
     earlier = [spell for spell in spells if spell[0] < calm_until]
@@ -97,7 +105,7 @@ def appraise(stretch: Stretch, facts: Facts, policy: Policy, now: datetime) -> A
         return unproven(f"{last[2]} was in ALARM at {clock(last[0])}, {span(calm_until - last[0])} before its end")
     if calm < policy.stable_after:
         return unproven(f"served only {span(calm)} without alarm, {policy.stable_after_minutes} min are asked")
-    if unread := sorted(alarm.signal for alarm in facts.alarms if not _history_covers(alarm, since, now)):
+    if unread := sorted(alarm.signal for alarm in facts.alarms if not _history_covers(alarm, stretch, now)):
         if record := attested(stretch, facts, policy, now):
             detail = f"served {span(record.until - record.since)} without alarm until {clock(record.until)}"
             return Appraisal(True, f"{detail} (the ledger's record)", record.since, record.until)
@@ -178,6 +186,7 @@ def quarantined(facts: Facts, policy: Policy, now: datetime) -> dict[str, dateti
         if stretch.brought_by in deployed_by_persons
         and (revision := facts.revision(stretch.revision))
         and appraise(stretch, facts, policy, now).stable
+        and _served_requests(facts, policy, now, stretch)
     }
     return {
         identity: at
@@ -232,6 +241,13 @@ def _candidate(
         detail = f"{detail}; AWS recorded no image digest of {', '.join(undigested)}, the image's name stands in"
     between = _deployed_since(facts, stretch.end(now))
     return Candidate(revision, "stable", detail, between=between, ran_until=stretch.until)
+
+
+def _served_requests(facts: Facts, policy: Policy, now: datetime, stretch: Stretch) -> bool:
+    """Whether requests reached a stretch, where there is a load balancer to tell; what was not read proves nothing."""
+    if facts.service is None or not facts.service.behind_load_balancer:
+        return True
+    return bool(facts.requests.get(stretch.revision)) or attested(stretch, facts, policy, now) is not None
 
 
 def _recorded(record: KnownGood, facts: Facts, kept_out: dict[str, datetime], avoid: Revision | None) -> Candidate:
@@ -340,7 +356,7 @@ def _merge_restarts(facts: Facts, oldest_first: Sequence[Stretch]) -> list[Stret
             and restarts[last.until].target == stretch.revision
             and _same_identity(facts, last.revision, stretch.revision)
         ):
-            merged[-1] = Stretch(stretch.revision, last.since, stretch.until, last.brought_by)
+            merged[-1] = replace(last, revision=stretch.revision, until=stretch.until)
         else:
             merged.append(stretch)
     return merged
@@ -353,12 +369,12 @@ def _same_identity(facts: Facts, one: str, other: str) -> bool:
     return bool(first and second and first.identity and first.identity == second.identity)
 
 
-def _history_covers(alarm: Alarm, since: datetime, now: datetime) -> bool:
-    """Whether what is known of an alarm tells all its times in ALARM after a moment: its history, or a calm that began before.
+def _history_covers(alarm: Alarm, stretch: Stretch, now: datetime) -> bool:
+    """Whether what is known of an alarm tells all its times in ALARM in a stretch: its history, or a calm that began before.
 
     Nothing is older than CloudWatch keeps history: such time counts as unwatched, not as unread.
     """
-    calm_since_then = not alarm.in_alarm and alarm.since is not None and alarm.since <= since
-    oldest_kept = max(since, now - HISTORY_KEPT)
+    calm_since_then = not alarm.in_alarm and alarm.since is not None and alarm.since <= stretch.since
+    oldest_kept = max(stretch.came, now - HISTORY_KEPT)
     reaches = alarm.history_from is not None and alarm.history_from <= oldest_kept
     return calm_since_then or (alarm.spells is not None and reaches)

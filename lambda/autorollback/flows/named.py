@@ -118,7 +118,7 @@ def _with_runs_of(desk: Desk, policy: ServicePolicy, look: FirstLook, facts: Fac
 def _with_histories(desk: Desk, call: Call, facts: Facts, runs: Iterable[Revision]) -> Facts:
     """The facts with the alarms' histories as far back as these runs, or as CloudWatch keeps them."""
     arns = {run.arn for run in runs}
-    since = min((s.since for s in stability.stretches(facts) if s.revision in arns), default=call.now)
+    since = min((s.came for s in stability.stretches(facts) if s.revision in arns), default=call.now)
     since = max(since, call.now - stability.HISTORY_KEPT)
     alarms = Alarms(desk.clients, desk.names)
     unread = [a for a in facts.alarms if a.spells is None or a.history_from is None or a.history_from > since]
