@@ -243,6 +243,18 @@ class TestOnset:
     def test_a_datapoint_stands_for_its_whole_minute(self, onset: timedelta, reason: str) -> None:
         assert bad_deployment(onset=onset).reason() == reason
 
+    @pytest.mark.parametrize(
+        ("onset", "reason"),
+        [
+            pytest.param(minutes(11) + seconds(1), "alarm_predates_deployment", id="a second before the deployment"),
+            pytest.param(minutes(11), "alarm_after_deployment", id="together with it"),
+        ],
+    )
+    def test_an_onset_that_no_datapoint_gives_stands_for_a_moment(self, onset: timedelta, reason: str) -> None:
+        story = bad_deployment(onset=onset)
+        story.alarms["5xx-rate"] = replace(story.alarms["5xx-rate"], onset_is_datapoint=False)
+        assert story.reason() == reason
+
     def test_an_alarm_that_was_red_at_the_start_proves_nothing(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9))
         told(story.alarm("latency", onset=minutes(8), fired=minutes(11)), "alarm_predates_deployment")

@@ -1,6 +1,7 @@
 """Alarms as they are now, their history, and the onset that their datapoints give."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,11 +16,13 @@ from autorollback.requests import AlarmChanged, parse_time
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_cloudwatch.literals import AlarmTypeType
     from mypy_boto3_cloudwatch.type_defs import AlarmHistoryItemTypeDef
 
     from autorollback.aws.clients import Clients
 
 _STRANGE_DATA = (ValueError, KeyError, TypeError, AttributeError)
+_RATE = re.compile(r"rate\((?P<count>\d+) (?P<unit>minute|hour|day)s?\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +46,21 @@ class Alarms:
 
         The event that fired tells the onset of its alarm, unless the alarm has changed its state again since.
 
-        DescribeAlarms takes at most 100 names, and hides composite alarms unless AlarmTypes asks for them
-        (botocore cloudwatch/2010-08-01).
+        DescribeAlarms takes at most 100 names, and hides composite and log alarms unless AlarmTypes asks for them
+        (botocore cloudwatch/2010-08-01). Only a user's own alarm may be a log alarm.
         """
+        kinds: list[AlarmTypeType] = ["MetricAlarm", "CompositeAlarm"]
+        kinds += ["LogAlarm"] if policy.alarms else []
         signals = (*SIGNALS, *(f"{OWN_SIGNAL_PREFIX}{alarm}" for alarm in policy.alarms))
         ours = {self.names.alarm(policy.key, signal): signal for signal in signals}
         wanted = [*ours, *policy.alarms]
         described: dict[str, Mapping[str, Any]] = {}
         for start in range(0, len(wanted), 100):
             answer = self.clients.cloudwatch.describe_alarms(
-                AlarmNames=wanted[start : start + 100], AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=100
+                AlarmNames=wanted[start : start + 100], AlarmTypes=kinds, MaxRecords=100
             )
-            described |= {str(a["AlarmName"]): a for a in (*answer["MetricAlarms"], *answer["CompositeAlarms"])}
+            found = (*answer["MetricAlarms"], *answer["CompositeAlarms"], *answer.get("LogAlarms", []))
+            described |= {str(a["AlarmName"]): a for a in found}
         if event and event.alarm in described:
             described[event.alarm] = _as_it_fired(described[event.alarm], event)
         return tuple(_alarm(described[name], signal, described) for name, signal in ours.items() if name in described)
@@ -116,7 +122,7 @@ def _alarm(described: Mapping[str, Any], signal: str, others: Mapping[str, Mappi
     source = children[0] if children else described
     period, evaluation_range = _timing(source)
     points = [p for d in (children or [described]) for p in datapoints(_object(d.get("StateReasonData")), d)]
-    started = onset.first_lasting_breach(points) if in_alarm else None
+    started = told = onset.first_lasting_breach(points) if in_alarm else None
     if in_alarm and started is None and since:
         changes = [at for _, state, at in _children(data) if state == "ALARM"] or [since]
         started = onset.fallback(min(changes), evaluation_range)
@@ -135,6 +141,7 @@ def _alarm(described: Mapping[str, Any], signal: str, others: Mapping[str, Mappi
         evaluation_range,
         onset.last_breach(points),
         first_trace=min(traces, default=None),
+        onset_is_datapoint=told is not None,
     )
 
 
@@ -147,12 +154,28 @@ def _as_it_fired(described: Mapping[str, Any], event: AlarmChanged) -> Mapping[s
 
 
 def _timing(described: Mapping[str, Any]) -> tuple[timedelta, timedelta]:
-    """The period of one datapoint, and the evaluation range."""
+    """The period of one datapoint, and the evaluation range.
+
+    A log alarm has query results instead of datapoints: each looks back StartTimeOffset seconds from its run
+    (LogAlarm and ScheduleConfiguration, botocore cloudwatch/2010-08-01).
+    """
+    if results := described.get("QueryResultsToEvaluate"):
+        schedule = (described.get("ScheduledQueryConfiguration") or {}).get("ScheduleConfiguration") or {}
+        every = _every(str(schedule.get("ScheduleExpression")))
+        looks_back = max(every, timedelta(seconds=int(schedule.get("StartTimeOffset") or 0)))
+        return every, every * (int(results) - 1) + looks_back
     periods = [described.get("Period")] + [
         query.get("Period") or (query.get("MetricStat") or {}).get("Period") for query in described.get("Metrics") or []
     ]
     period = timedelta(seconds=max((int(p) for p in periods if p), default=60))
     return period, period * int(described.get("EvaluationPeriods") or 5)
+
+
+def _every(rate: str) -> timedelta:
+    """How often a scheduled query runs: `rate(5 minutes)`. A day, which convicts nobody, where that cannot be told."""
+    if found := _RATE.fullmatch(rate):
+        return int(found["count"]) * timedelta(**{f"{found['unit']}s": 1})
+    return timedelta(days=1)
 
 
 def datapoints(reason_data: Mapping[str, Any], described: Mapping[str, Any]) -> list[Datapoint]:

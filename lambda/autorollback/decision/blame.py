@@ -390,7 +390,9 @@ def _predates(alarm: Alarm, deployment: Deployment) -> bool:
     if alarm.onset is None:
         return True
     already_red = alarm.since is None or _was_red(alarm, deployment.start)
-    return already_red or alarm.onset + alarm.period <= deployment.start
+    if alarm.onset_is_datapoint:
+        return already_red or alarm.onset + alarm.period <= deployment.start
+    return already_red or alarm.onset < deployment.start
 
 
 def _was_red(alarm: Alarm, moment: datetime) -> bool:

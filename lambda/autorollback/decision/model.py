@@ -154,6 +154,7 @@ class Alarm:
 
     Attributes:
         onset: when the trouble that it speaks of began, while it is in ALARM.
+        onset_is_datapoint: a datapoint gives the onset, and stands for a whole period; else it is the earliest that can be.
         period: what one datapoint stands for.
         evaluation_range: evaluation periods times period.
         last_breach: start of the newest breaching datapoint that is known.
@@ -173,6 +174,7 @@ class Alarm:
     spells: tuple[Spell, ...] | None = None
     history_from: datetime | None = None
     first_trace: datetime | None = None
+    onset_is_datapoint: bool = True
 
 
 class TriggerKind(StrEnum):
