@@ -434,7 +434,7 @@ def _service(cloud: Cloud, service: str) -> dict[str, Any]:
     return {
         "serviceArn": f"{ACCOUNT}service/{CLUSTER}/{service}", "serviceName": service, "status": "ACTIVE", "desiredCount": 4,
         "runningCount": 4, "taskDefinition": f"{ACCOUNT}task-definition/{service}:2", "loadBalancers": [balancer],
-        "deployments": [{"createdAt": _created(cloud, service, newest)}],
+        "deployments": [{"createdAt": _created(cloud, service, number)} for number in range(newest, 1, -1)],
     }  # fmt: skip
 
 

@@ -51,7 +51,10 @@ def read(**answer: list[dict[str, Any]]) -> Alarm:
 
 
 def log_alarm(schedule: str, results: int) -> dict[str, Any]:
-    query: dict[str, Any] = {"QueryString": "fields @message", "ScheduledQueryRoleARN": "arn:aws:iam::123456789012:role/q"}
+    query: dict[str, Any] = {
+        "QueryString": "fields @message",
+        "ScheduledQueryRoleARN": "arn:aws:iam::123456789012:role/q",
+    }
     query |= {"AggregationExpression": "count(*)", "LogGroupIdentifiers": ["auth"]}
     every = {"ScheduleExpression": schedule, "StartTimeOffset": 300}
     asked = {"ScheduledQueryConfiguration": {**query, "ScheduleConfiguration": every}}

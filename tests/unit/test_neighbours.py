@@ -1,4 +1,4 @@
-"""The page of red alarms in a storm: where CloudWatch throttles, one invocation reads it for the others."""
+"""The other services: the page of red alarms, which one invocation reads for others in a storm, and what explains them."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -7,17 +7,24 @@ from unittest import mock
 import pytest
 
 from autorollback.aws import neighbours
+from autorollback.aws.alarms import RedAlarm
 from autorollback.aws.clients import Clients
 from autorollback.aws.ledger import Ledger
 from autorollback.aws.neighbours import FRESH, Neighbours
 from autorollback.aws.policies import Policies
-from autorollback.naming import Names
+from autorollback.naming import AlarmKey, Names, ServiceKey
+from autorollback.policy import Policy, ServicePolicy
 from localcloud.errors import Refusal
 from localcloud.recorder import Call
 from localcloud.server import Cloud
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
+POLICY = Policy(families=("*",), task_roles=("*",))
+
+
+def minutes(n: float) -> timedelta:
+    return timedelta(minutes=n)
 
 
 class Throttle:
@@ -77,3 +84,45 @@ def test_nobody_asks_about_neighbours_where_a_shared_cause_cannot_show(
 ) -> None:
     assert invocation(clients, ledger, services=2).red(NOW) == ()
     assert throttle.asked == 0
+
+
+ONSET = NOW + timedelta(hours=3)
+OTHERS = tuple(ServiceKey("prod", f"other-{number}") for number in (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("deployed", "changed"),
+    [
+        pytest.param([minutes(5)], True, id="within its window before it fell ill"),
+        pytest.param([minutes(70)], False, id="longer before"),
+        pytest.param([minutes(-1)], False, id="only since then"),
+        pytest.param([minutes(5), minutes(-1)], True, id="within its window, and rolled back since"),
+        pytest.param([minutes(70), minutes(-1)], False, id="longer before, and again since then"),
+        pytest.param([], False, id="never"),
+    ],
+)
+def test_a_neighbour_is_explained_by_a_deployment_before_it_fell_ill(
+    deployed: list[timedelta], *, changed: bool
+) -> None:
+    """Also where it has been deployed since: a bad build that went to many services at once is rolled back in each."""
+    red = tuple(RedAlarm(AlarmKey(key, "latency"), f"{key}", ONSET - minutes(1)) for key in OTHERS)
+    times = [ONSET - minutes(1) - ago for ago in deployed]
+    briefs = [{"serviceDeploymentArn": f"arn/{n}", "createdAt": at} for n, at in enumerate(times)]
+    full = [
+        brief | {"status": "SUCCESSFUL", "startedAt": at, "finishedAt": at + SECOND}
+        for brief, at in zip(briefs, times, strict=True)
+    ]
+    ecs = mock.Mock()
+    ecs.exceptions.ClusterNotFoundException = ecs.exceptions.ServiceNotFoundException = KeyError
+    ecs.describe_services.return_value = {
+        "services": [
+            {"serviceName": key.service, "deployments": [{"createdAt": max(times)}]} for key in OTHERS if times
+        ]
+    }
+    ecs.list_service_deployments.return_value = {"serviceDeployments": briefs}
+    ecs.describe_service_deployments.return_value = {"serviceDeployments": full}
+    policies = mock.Mock()
+    policies.of_all.return_value = {key: ServicePolicy(key, POLICY) for key in OTHERS}
+    asked = Neighbours(mock.Mock(ecs=ecs), Names(), mock.Mock(), policies, 1000)
+    found = asked.in_trouble(red, ServicePolicy(ServiceKey("prod", "auth"), POLICY), ONSET, {ONSET})
+    assert {neighbour.changed for neighbour in found} == {changed}

@@ -53,15 +53,21 @@ class Ecs:
             return None
         return _service(answer["services"][0]) if answer["services"] else None
 
-    def deployed_at(self, cluster: str, keys: Sequence[ServiceKey]) -> dict[ServiceKey, datetime]:
-        """When the newest deployment of each of up to 10 services of a cluster was created; without those that have none."""
+    def deployed_at(self, cluster: str, keys: Sequence[ServiceKey]) -> dict[ServiceKey, tuple[datetime, ...]]:
+        """When the deployments that run in each of up to 10 services of a cluster were created, newest first.
+
+        Without services that have none. A deployment that was replaced is listed until its tasks are gone (Deployment,
+        status ACTIVE, botocore ecs/2014-11-13).
+        """
         ecs = self.clients.ecs
         try:
             answer = ecs.describe_services(cluster=cluster, services=[key.service for key in keys])
         except ecs.exceptions.ClusterNotFoundException:
             return {}
         return {
-            ServiceKey(cluster, service["serviceName"]): _utc(max(d["createdAt"] for d in service["deployments"]))
+            ServiceKey(cluster, service["serviceName"]): tuple(
+                sorted((_utc(d["createdAt"]) for d in service["deployments"]), reverse=True)
+            )
             for service in answer["services"]
             if service.get("deployments")
         }

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 ASKED = 10
 """Neighbours whose deployments are asked about, nearest in onset."""
 
+NEWEST = 5
+"""Of a neighbour that was deployed since it fell ill: as many of its deployments are looked at."""
+
 LONGEST_DEPLOYMENT = timedelta(hours=24)
 """A deployment's stage ends after 24 hours (blue-green-deployment-how-it-works.html); a pause hook may last longer."""
 
@@ -98,10 +101,11 @@ class Neighbours:
         return tuple(Neighbour(key, earliest[key], changed[key]) for key in nearest)
 
     def _deployed_before(self, onsets: Mapping[ServiceKey, datetime]) -> dict[ServiceKey, bool]:
-        """Which services' newest deployment is in progress, or finished within their own window before their onset.
+        """Which services had a deployment in progress at their onset, or finished within their own window before it.
 
-        When it was created tells that of most, by one call for each cluster: nothing finishes before it was created, nor
-        more than a day after. Only of those between, the deployment itself is asked.
+        When the deployments that run were created tells that of most, by one call for each cluster: nothing finishes before
+        it was created, nor more than a day after. Only of those between are the deployments themselves asked, and of those
+        that were deployed since their onset: that may have been the rollback of what made them ill.
         """
         ecs = Ecs(self.clients)
         clusters = {cluster: [k for k in onsets if k.cluster == cluster] for cluster in {k.cluster for k in onsets}}
@@ -110,29 +114,26 @@ class Neighbours:
         }
         seen = together(reads | {("policies", ""): partial(self.policies.of_all, tuple(onsets))})
         policies: Mapping[ServiceKey, ServicePolicy] = seen.pop(("policies", ""))
-        created = {key: at for answer in seen.values() for key, at in answer.items()}
+        created = {key: times for answer in seen.values() for key, times in answer.items()}
         answers: dict[ServiceKey, bool] = {}
         unsure: dict[ServiceKey, Callable[[], bool]] = {}
         for key, onset in onsets.items():
-            policy, at = policies.get(key), created.get(key)
-            if policy is None or at is None or at > onset:
+            policy, times = policies.get(key), created.get(key, ())
+            if policy is None or not times:
                 answers[key] = False
-            elif at >= onset - policy.policy.window:
+            elif any(onset - policy.policy.window <= at <= onset for at in times):
                 answers[key] = True
-            elif at < onset - policy.policy.window - LONGEST_DEPLOYMENT:
+            elif times[0] < onset - policy.policy.window - LONGEST_DEPLOYMENT:
                 answers[key] = False
             else:
                 unsure[key] = partial(self._was_deployed, key, onset, policy.policy.window)
         return answers | together(unsure)
 
     def _was_deployed(self, key: ServiceKey, onset: datetime, window: timedelta) -> bool:
-        """Whether a service's newest deployment is in progress or finished within a window before its onset."""
+        """Whether one of a service's newest deployments had begun by its onset, and not finished a window before it."""
         ecs = Ecs(self.clients)
-        newest = ecs.deployments(ecs.deployments_page(key).arns[:1])
-        if not newest:
-            return False
-        finished = newest[0].finished_at
-        return finished is None or (newest[0].start <= onset and onset - finished <= window)
+        newest = ecs.deployments(ecs.deployments_page(key).arns[:NEWEST])
+        return any(d.start <= onset and (d.finished_at is None or onset - d.finished_at <= window) for d in newest)
 
     def _moment(self, now: datetime) -> datetime:
         return now + timedelta(seconds=monotonic() - self._began)
