@@ -118,9 +118,13 @@ class Evidence:
     def _second_look(
         self, look: FirstLook, policy: ServicePolicy, trigger: Trigger, event: AlarmChanged | None, now: datetime
     ) -> tuple[_Draft, tuple[RedAlarm, ...]]:
-        asks_for_health = trigger.kind is TriggerKind.TASKS_CANNOT_START or (
-            event is not None and event.signal == blame.UNHEALTHY_TARGETS
-        )
+        key = self.names.parse_alarm(trigger.alarm) if trigger.alarm else None
+        of_targets = trigger.alarm is None or (key is not None and key.signal == blame.UNHEALTHY_TARGETS)
+        asks_for_health = {
+            TriggerKind.ALARM: of_targets,  # whoever asks without an alarm may ask about any that is red
+            TriggerKind.TASKS_CANNOT_START: True,
+            TriggerKind.DEPLOYMENT_FAILED: False,
+        }[trigger.kind]
         alarms = Alarms(self.clients, self.names)
         beside: dict[str, Callable[[], Any]] = {"red": partial(self.neighbours.red, now)}
         foreseen = self._foreseen(look, policy, trigger)
