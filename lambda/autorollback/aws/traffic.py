@@ -12,19 +12,23 @@ if TYPE_CHECKING:
 
     from autorollback.aws.clients import Clients
 
-Count = tuple[datetime, int]
+Count = tuple[datetime, timedelta, int]
+
+FINE, COARSE = timedelta(minutes=5), timedelta(hours=1)
+FINEST, FINEST_UP_TO = timedelta(minutes=1), timedelta(hours=12)
+FINEST_KEPT, FINE_KEPT = timedelta(days=15), timedelta(days=62)
+"""How long CloudWatch keeps datapoints of a length; of the five-minute ones a day less than it says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """Requests over time: `(start of the period, count)`, and the length of a period."""
+    """Requests over time, each count with the start and the length of the period that it is of."""
 
     counts: tuple[Count, ...]
-    period: timedelta
 
     def between(self, since: datetime, until: datetime) -> int:
         """The requests of every period that lies wholly within a time."""
-        return sum(n for start, n in self.counts if start >= since and start + self.period <= until)
+        return sum(n for start, period, n in self.counts if start >= since and start + period <= until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +41,18 @@ class Traffic:
         """RequestCount over all target groups of the service (AWS/ApplicationELB; dimensions TargetGroup, LoadBalancer).
 
         CloudWatch keeps one-minute datapoints 15 days, five-minute ones 63 days and hourly ones 455 days
-        (GetMetricStatistics, "CloudWatch metric data retention").
+        (GetMetricStatistics, "CloudWatch metric data retention"). The calm part of a stretch may be its last half hour, of
+        which an hourly datapoint tells nothing: the finest that are kept are read, 18,000 at most of each target group.
         """
-        period = _period(since, until, now)
+        return Requests(
+            tuple(
+                count
+                for start, end, period in _parts(since, until, now)
+                for count in self._counts(policy, start, end, period)
+            )
+        )
+
+    def _counts(self, policy: ServicePolicy, since: datetime, until: datetime, period: timedelta) -> list[Count]:
         queries: list[MetricDataQueryTypeDef] = [
             {
                 "Id": f"requests{index}",
@@ -62,12 +75,12 @@ class Traffic:
             MetricDataQueries=queries, StartTime=since, EndTime=until
         )
         counts = [
-            (at.astimezone(UTC), int(value))
+            (at.astimezone(UTC), period, int(value))
             for page in pages
             for result in page["MetricDataResults"]
             for at, value in zip(result["Timestamps"], result["Values"], strict=True)
         ]
-        return Requests(tuple(sorted(counts)), period)
+        return sorted(counts)
 
     def healthy_targets(self, target_group_arns: Sequence[str]) -> int:
         """Targets that the load balancer finds healthy now, over all target groups."""
@@ -79,10 +92,13 @@ class Traffic:
         )
 
 
-def _period(since: datetime, until: datetime, now: datetime) -> timedelta:
-    age, length = now - since, until - since
-    if age < timedelta(days=15) and length <= timedelta(hours=12):
-        return timedelta(minutes=1)
-    if age < timedelta(days=63) and length <= timedelta(days=4):
-        return timedelta(minutes=5)
-    return timedelta(hours=1)
+def _parts(since: datetime, until: datetime, now: datetime) -> list[tuple[datetime, datetime, timedelta]]:
+    """The times to ask about, each with the period of its datapoints: most often one."""
+    if now - since < FINEST_KEPT and until - since <= FINEST_UP_TO:
+        return [(since, until, FINEST)]
+    kept = (now - FINE_KEPT).replace(minute=0, second=0, microsecond=0)
+    if since >= kept:
+        return [(since, until, FINE)]
+    if until <= kept:
+        return [(since, until, COARSE)]
+    return [(since, kept, COARSE), (kept, until, FINE)]
