@@ -260,6 +260,18 @@ def test_a_tag_is_deployed_by_the_digest_that_it_has(scene: Scene, of: str | Non
     assert running["containerDefinitions"][0]["image"] == f"{uri(stage, AUTH.name)}@{wanted}"
 
 
+def test_the_tag_that_the_running_definition_names_is_deployed_by_what_it_means_now(scene: Scene) -> None:
+    """ECS starts no deployment for a definition that the service has already: only a copy brings the other digest."""
+    stage = scene()
+    stage.world.push(AUTH.name, "latest", content="the first one")
+    serve(stage, define(stage, {"app": uri(stage, LATEST)}))
+    wanted = stage.world.push(AUTH.name, "latest", content="the second one")
+    result = stage.invoke({"service": AUTH.name, "image_tag": "latest"})
+    assert (result["outcome"], result["to"]["restored_as"]) == ("rolled_back", "auth-service:21")
+    stage.passes(minutes(3))
+    assert set(stage.running()) == {wanted}
+
+
 def test_a_tag_that_is_not_there_is_rejected_with_those_that_are(scene: Scene) -> None:
     stage = scene()
     result = stage.invoke({"service": AUTH.name, "image_tag": "v71"})

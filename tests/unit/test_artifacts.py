@@ -1,12 +1,15 @@
-"""When a definition itself would not bring back what ran, and a copy of it has to."""
+"""What a candidate needs is looked for; and when its definition would not bring back what ran, a copy of it has to."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
-from autorollback.aws.artifacts import Image, Stored, parse_image, reasons_to_restore
-from autorollback.aws.definitions import Definition
-from autorollback.decision.model import Revision
+from autorollback.aws.artifacts import Image, Preflight, Stored, parse_image, reasons_to_restore
+from autorollback.aws.clients import Clients
+from autorollback.aws.definitions import Definition, Definitions
+from autorollback.decision.model import Candidate, Check, Controller, Revision, Service
 
 ARN = "arn:aws:ecs:eu-west-1:123456789012:task-definition/auth:18"
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
@@ -55,3 +58,60 @@ def test_a_copy_is_needed_where_the_definition_does_not_mean_what_ran(
 )  # fmt: skip
 def test_an_image_of_ecr_is_taken_apart_and_no_other(reference: str, parsed: Image | None) -> None:
     assert parse_image(reference) == parsed
+
+
+class Described(Definitions):
+    """Definitions that are known without asking AWS."""
+
+    def __init__(self, *known: Definition) -> None:
+        super().__init__(Clients(), {definition.arn: definition for definition in known})
+
+
+def revision(arn: str, images: Mapping[str, str | None], content: Definition, **settings: str) -> Revision:
+    return Revision(
+        arn, content.name, content.arn, datetime(2026, 3, 2, tzinfo=UTC), images, content.identity(images), settings
+    )
+
+
+def service(definition: str, **more: Any) -> Service:
+    arn = "arn:aws:ecs:eu-west-1:123456789012:service/my-cluster/auth"
+    return Service(arn, True, "ACTIVE", 4, 4, Controller.ECS, definition, **more)
+
+
+def container(image: str = f"nginx@{RAN}", **more: Any) -> dict[str, Any]:
+    return {"family": "auth", "containerDefinitions": [{"name": "app", "image": image} | more]}
+
+
+def test_a_definition_that_is_deployed_already_brings_back_other_images_only_as_a_copy() -> None:
+    """UpdateService with it would start nothing, and a deployment is never forced."""
+    definition = Definition(ARN, "ACTIVE", container("nginx:latest"))
+    ran = revision("before", {"app": None}, definition)
+    runs = revision("now", {"app": OTHER}, definition)
+    definitions = Described(definition)
+    (usable,) = named("definition_usable", Preflight(Clients(), service(ARN), definitions, runs).check(stable(ran)))
+    assert (usable.passed, usable.restore) == (True, True)
+    (itself,) = named("definition_usable", Preflight(Clients(), service(ARN), definitions, ran).check(stable(ran)))
+    assert not itself.restore, "what runs now, asked about by the readiness audit"
+
+
+def test_what_ecs_restores_as_a_whole_needs_neither_a_copy_nor_the_settings_of_now() -> None:
+    """The deployment in progress moved the load balancer to another port; its source has the one of before."""
+    mappings = [{"containerPort": 8080}]
+    new = ARN.replace("18", "19")
+    old = Definition(ARN, "INACTIVE", container(portMappings=[]), unknown_fields=("fromTheFuture",))
+    running = Definition(new, "ACTIVE", container(portMappings=mappings))
+    preflight = Preflight(Clients(), service(new, ports=(("app", 8080),)), Described(running, old))
+    source = stable(revision("before", {"app": RAN}, old))
+    failed = {check.check for check in preflight.check(source) if check.passed is False}
+    assert failed == {"definition_usable", "settings_match"}
+    whole = preflight.check(source, whole=True)
+    assert all(check.passed is not False for check in whole)
+    assert any(check.restore for check in whole), "if ECS cannot any more, its definition alone would not bring it back"
+
+
+def stable(revision: Revision) -> Candidate:
+    return Candidate(revision, "stable", "served 6 d without alarm")
+
+
+def named(check: str, checks: tuple[Check, ...]) -> list[Check]:
+    return [found for found in checks if found.check == check]

@@ -112,21 +112,21 @@ class Registry:
 class Preflight:
     """Checks candidates for one service; what two of them share is asked once.
 
-    `settings` are those that the service runs under now, as its service revision has them.
+    `now_runs` is the service revision that runs now, or is being deployed.
     """
 
     clients: "Clients"
     service: Service
     definitions: Definitions
-    settings: Mapping[str, str] = field(default_factory=dict)
+    now_runs: Revision | None = None
     _answers: dict[str, Any] = field(default_factory=dict)
 
     @property
     def _registry(self) -> Registry:
         return Registry(self.clients, self.service.arn)
 
-    def check(self, candidate: Candidate, ran_until: datetime | None = None) -> tuple[Check, ...]:
-        """Every finding about a candidate, all asked at once; `ran_until` is when it last ran."""
+    def check(self, candidate: Candidate, *, whole: bool = False) -> tuple[Check, ...]:
+        """Every finding about a candidate, all asked at once; `whole` says that ECS itself restores its service revision."""
         revision = candidate.revision
         try:
             definition = self.definitions.describe(revision.task_definition_arn)
@@ -144,12 +144,13 @@ class Preflight:
         self._answers |= together({name: ask for name, ask in asked.items() if name not in self._answers})
         answers = {name: self._answers[name] for name in asked}
         stored = {name.split()[1]: answer for name, answer in answers.items() if name.startswith("repository ")}
+        usable = self._usable(definition, images, revision, stored)
+        settings = _settings(definition, running, self.service, self._other_settings(revision))
         return (
             *_images(definition, images, revision, stored),
-            *_needs("secrets_present", "secret ", answers, ran_until),
-            *_needs("roles_present", "role ", answers, ran_until),
-            _usable(definition, images, revision, stored),
-            _settings(definition, running, self.service, self._other_settings(revision)),
+            *_needs("secrets_present", "secret ", answers, candidate.ran_until),
+            *_needs("roles_present", "role ", answers, candidate.ran_until),
+            *((_as_a_whole(usable), _as_a_whole(settings)) if whole else (usable, settings)),
         )
 
     def restoring(self, candidate: Candidate) -> Check:
@@ -164,15 +165,29 @@ class Preflight:
             repository: partial(self._registry.stored, repository, ids)
             for repository, ids in _image_ids(images, revision).items()
         }
-        found = _usable(definition, images, revision, together(asked))
+        found = self._usable(definition, images, revision, together(asked))
         return found if found.passed else replace(found, passed=None)
+
+    def _usable(
+        self, definition: Definition, images: Mapping[str, Image], revision: Revision, stored: Mapping[str, Stored]
+    ) -> Check:
+        """Does the definition bring back what ran, as it is or as a copy?
+
+        UpdateService with the definition that the service has already deploys nothing unless it is forced to (botocore
+        ecs/2014-11-13, forceNewDeployment): what ran under it with other images comes back by a copy.
+        """
+        why = reasons_to_restore(definition, images, revision, stored)
+        deployed, now = definition.arn == self.service.task_definition, self.now_runs
+        if not why and deployed and now is not None and now.identity != revision.identity:
+            why = [f"{definition.name} is deployed already, with other images"]
+        return _usable(definition, why)
 
     def _other_settings(self, revision: Revision) -> list[str]:
         """Names of the service settings under which it ran otherwise; they stay as the service has them now."""
-        if not revision.settings or not self.settings:
+        present = self.now_runs.settings if self.now_runs else {}
+        if not revision.settings or not present:
             return []
-        names = {*revision.settings, *self.settings}
-        return sorted(name for name in names if revision.settings.get(name) != self.settings.get(name))
+        return sorted(n for n in {*revision.settings, *present} if revision.settings.get(n) != present.get(n))
 
     def _secret(self, value_from: str) -> Needed:
         if found := _SECRET.match(value_from):
@@ -256,16 +271,19 @@ def _needs(check: str, prefix: str, answers: Mapping[str, Needed], ran_until: da
     return [Check(check, True, f"{len(needed)} found{'; ' if changed else ''}{'; '.join(changed)}")]
 
 
-def _usable(
-    definition: Definition, images: Mapping[str, Image], revision: Revision, stored: Mapping[str, Stored]
-) -> Check:
-    why = reasons_to_restore(definition, images, revision, stored)
+def _as_a_whole(found: Check) -> Check:
+    """What ECS restores as a whole needs neither a copy nor the settings of now; a copy stays the way back if it cannot."""
+    detail = "ECS restores the whole service revision, with its images and settings"
+    return replace(found, passed=True, detail=detail)
+
+
+def _usable(definition: Definition, why: Sequence[str]) -> Check:
     if not why:
         return Check("definition_usable", True, f"{definition.name} is ACTIVE, and its images resolve to what ran")
     if definition.unknown_fields:
         fields = ", ".join(definition.unknown_fields)
         detail = f"{'; '.join(why)}; it cannot be copied: this version does not know its fields {fields}. Update the controller"
-        return Check("definition_usable", False, detail)
+        return Check("definition_usable", False, detail, restore=True)
     return Check("definition_usable", True, f"{'; '.join(why)}: will be restored as a pinned copy", restore=True)
 
 

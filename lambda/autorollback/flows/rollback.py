@@ -64,11 +64,12 @@ def choose(desk: Desk, facts: Facts, asked: Asked) -> tuple[Candidate | None, tu
         return None, asked.considered
     newest = asked.verdict.newest
     now_runs = facts.revision(newest.leaves or newest.target)
-    preflight = Preflight(desk.clients, facts.service, desk.definitions, now_runs.settings if now_runs else {})
+    preflight = Preflight(desk.clients, facts.service, desk.definitions, now_runs)
     looked_at: dict[str, Candidate] = {}
     chosen = None
     for candidate in asked.verdict.candidates:
-        found = _skipped(preflight, candidate) if asked.forced else preflight.check(candidate, candidate.ran_until)
+        whole = _way(facts, asked.verdict, candidate) == Way.STOP_DEPLOYMENT
+        found = _skipped(preflight, candidate) if asked.forced else preflight.check(candidate, whole=whole)
         checks = (*candidate.checks, *found)
         failed = [check for check in checks if check.passed is False]
         verdict = "passed_over" if failed else "chosen"
@@ -327,7 +328,7 @@ def _left(facts: Facts, suspect: Deployment, chosen: Candidate) -> list[Revision
 def _way(facts: Facts, verdict: RollBack, chosen: Candidate) -> str:
     """A deployment in progress is stopped where ECS then restores the chosen target; everything else is an update."""
     newest = verdict.newest
-    in_flight = newest.status in (Status.PENDING, Status.IN_PROGRESS)
+    in_flight = newest.status in (Status.PENDING, Status.IN_PROGRESS) and newest == blame.newest_deployment(facts)
     source = blame.running_before(facts, 0)
     returns = source is not None and source.identity == chosen.revision.identity and len(newest.sources) == 1
     return Way.STOP_DEPLOYMENT if in_flight and returns else Way.UPDATE_SERVICE
