@@ -311,7 +311,7 @@ def _settings(definition: Definition, running: Definition, service: Service, oth
     """Is there still what the service's load balancer and network need of the definition, and the running one has?"""
     for place in service.ports:
         if place in running.ports and place not in definition.ports:
-            detail = f"the load balancer sends to {place[0]}:{place[1]}, which {definition.name} does not have"
+            detail = f"the load balancer or a service registry sends to {place[0]}:{place[1]}, which {definition.name} does not have"
             return Check("settings_match", False, detail)
     if definition.network_mode != running.network_mode:
         detail = f"its network mode is {definition.network_mode}, the service runs with {running.network_mode}"

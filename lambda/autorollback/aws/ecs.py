@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 from autorollback.aws.definitions import is_irreversible, short_name, tags_of
@@ -19,10 +21,16 @@ _SETTINGS = (
     "networkConfiguration",
     "loadBalancers",
     "serviceRegistries",
+    "serviceConnectConfiguration",
+    "vpcLatticeConfigurations",
+    "volumeConfigurations",
     "platformVersion",
     "launchType",
     "capacityProviderStrategy",
 )
+"""What a service revision holds beside its task definition and can be changed by UpdateService (botocore ecs/2014-11-13)."""
+_MAY_HOLD_SECRETS = ("serviceConnectConfiguration",)
+"""Its log options may hold a token in plain: compared by a digest, and never kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +137,7 @@ def _service(described: Mapping[str, Any]) -> Service:
         newest_deployment=str(current) if current else None,
         ports=tuple(
             (b["containerName"], int(b["containerPort"]))
-            for b in described.get("loadBalancers") or []
+            for b in (*(described.get("loadBalancers") or []), *(described.get("serviceRegistries") or []))
             if b.get("containerName") and b.get("containerPort")
         ),
         target_groups=_target_groups(described.get("loadBalancers") or []),
@@ -137,8 +145,25 @@ def _service(described: Mapping[str, Any]) -> Service:
             (breaker.get("enable") and breaker.get("rollback")) or (alarms.get("enable") and alarms.get("rollback"))
         ),
         irreversible=is_irreversible(tags_of(described.get("tags"))),
-        bake=timedelta(minutes=configuration.get("bakeTimeInMinutes") or 0),
+        bake=bake_of(configuration),
     )
+
+
+def bake_of(configuration: Mapping[str, Any]) -> timedelta:
+    """How long a deployment's traffic waits by its configuration: between its shifts, and before it counts as finished.
+
+    A linear one waits after every step but the last ("BakeTimeInMinutes + (StepBakeTimeInMinutes x Number of deployment
+    steps)", AWS::ECS::Service LinearConfiguration); the defaults are those of botocore ecs/2014-11-13.
+    """
+    minutes = float(configuration.get("bakeTimeInMinutes") or 0)
+    match configuration.get("strategy"):
+        case "LINEAR":
+            linear = configuration.get("linearConfiguration") or {}
+            percent = float(linear.get("stepPercent") or 10)
+            minutes += (ceil(round(100 / percent, 6)) - 1) * float(linear.get("stepBakeTimeInMinutes", 6))
+        case "CANARY":
+            minutes += float((configuration.get("canaryConfiguration") or {}).get("canaryBakeTimeInMinutes", 10))
+    return timedelta(minutes=minutes)
 
 
 def _target_groups(load_balancers: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
@@ -186,8 +211,12 @@ def _revision(described: Mapping[str, Any]) -> Revision:
             for c in described.get("containerImages") or []
             if c.get("containerName")
         },
-        settings={name: str(described[name]) for name in _SETTINGS if described.get(name)},
+        settings={name: _to_compare(name, described[name]) for name in _SETTINGS if described.get(name)},
     )
+
+
+def _to_compare(name: str, setting: object) -> str:
+    return sha256(str(setting).encode()).hexdigest() if name in _MAY_HOLD_SECRETS else str(setting)
 
 
 def _utc(moment: datetime) -> datetime:

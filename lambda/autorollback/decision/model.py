@@ -55,9 +55,10 @@ class Service:
     Attributes:
         running: tasks that run; behind a load balancer `healthy` counts those that it finds healthy, where that was read.
         target_groups: ARNs of the target groups that it registers its tasks in; none without a load balancer.
-        ports: container and port that the load balancer sends to.
+        ports: container and port that the load balancer or a service registry sends to.
         rolls_back_by_itself: its circuit breaker or its deployment alarms are set to roll back.
         irreversible: it has the tag `auto-rollback:irreversible` with another value than `false`.
+        bake: how long the traffic of each of its deployments waits by configuration, all steps together.
     """
 
     arn: str
