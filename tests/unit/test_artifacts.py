@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import boto3
 import pytest
+from botocore.stub import Stubber
 
 from autorollback.aws.artifacts import Image, Preflight, Stored, parse_image, reasons_to_restore
 from autorollback.aws.clients import Clients
@@ -107,6 +109,77 @@ def test_what_ecs_restores_as_a_whole_needs_neither_a_copy_nor_the_settings_of_n
     whole = preflight.check(source, whole=True)
     assert all(check.passed is not False for check in whole)
     assert any(check.restore for check in whole), "if ECS cannot any more, its definition alone would not bring it back"
+
+
+class Vault(Clients):
+    """Clients whose Secrets Manager and Systems Manager answer as told."""
+
+    def __init__(self) -> None:
+        super().__init__(boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1"))
+        self.secrets, self.parameters = Stubber(self.secretsmanager), Stubber(self.ssm)
+        self.secrets.activate()
+        self.parameters.activate()
+
+
+HOME = "eu-west-1:123456789012"
+
+
+def needs(clients: Clients, **container_needs: Any) -> list[tuple[bool | None, str]]:
+    """What is found of the secrets of a definition's one container."""
+    definition = Definition(ARN, "ACTIVE", container(**container_needs))
+    preflight = Preflight(clients, service(ARN), Described(definition))
+    return [
+        (c.passed, c.detail)
+        for c in named("secrets_present", preflight.check(stable(revision("r", {"app": RAN}, definition))))
+    ]
+
+
+@pytest.mark.parametrize(
+    "value_from",
+    [
+        "arn:aws:ssm:us-east-1:123456789012:parameter/auth/key",
+        "arn:aws:ssm:eu-west-1:999999999999:parameter/auth/key",
+        "arn:aws:secretsmanager:eu-west-1:999999999999:secret:auth/key-AbCdEf:password::",
+    ],
+)
+def test_a_secret_of_another_account_or_region_is_not_checked_and_fails_nobody(value_from: str) -> None:
+    (found,) = needs(Vault(), secrets=[{"name": "KEY", "valueFrom": value_from}])
+    assert found == (None, f"{value_from}: it is in another account or region, not checked")
+
+
+def test_a_secret_that_may_not_be_looked_at_is_not_checked_and_fails_nobody() -> None:
+    clients = Vault()
+    clients.secrets.add_client_error("describe_secret", "AccessDeniedException", "no", 400)
+    name = f"arn:aws:secretsmanager:{HOME}:secret:auth/key-AbCdEf"
+    (found,) = needs(clients, secrets=[{"name": "KEY", "valueFrom": name}])
+    assert found == (None, f"{name}: DescribeSecret was refused, not checked")
+
+
+@pytest.mark.parametrize(
+    ("value_from", "looked_for"),
+    [
+        ("key", ["key"]),
+        ("/auth/key:3", ["/auth/key"]),
+        (f"arn:aws:ssm:{HOME}:parameter/auth/key", ["/auth/key"]),
+        (f"arn:aws:ssm:{HOME}:parameter/key:3", ["/key", "key"]),
+    ],
+)
+def test_a_parameter_is_looked_for_by_its_name(value_from: str, looked_for: list[str]) -> None:
+    clients = Vault()
+    asked = {"ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": looked_for}]}
+    clients.parameters.add_response("describe_parameters", {"Parameters": []}, asked)
+    (found,) = needs(clients, secrets=[{"name": "KEY", "valueFrom": value_from}])
+    assert found == (False, f"{value_from}: there is no such parameter")
+
+
+@pytest.mark.parametrize("name", ["registry/login", f"arn:aws:secretsmanager:{HOME}:secret:registry/login-AbCdEf"])
+def test_the_credentials_of_a_registry_are_a_secret_by_name_or_arn(name: str) -> None:
+    clients = Vault()
+    clients.secrets.add_response(
+        "describe_secret", {"DeletedDate": datetime(2026, 3, 2, tzinfo=UTC)}, {"SecretId": name}
+    )
+    (found,) = needs(clients, repositoryCredentials={"credentialsParameter": name})
+    assert found == (False, f"of registry {name}: it is scheduled for deletion")
 
 
 def stable(revision: Revision) -> Candidate:

@@ -25,8 +25,9 @@ _ECR = re.compile(
     r"(?P<registry>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
     r"(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
 )
+_ARN = re.compile(r"arn:[^:]+:(?P<service>[^:]+):(?P<region>[^:]+):(?P<account>[^:]+):")
 _SECRET = re.compile(r"arn:[^:]+:secretsmanager:[^:]+:[^:]+:secret:[^:]+")
-_PARAMETER_ARN = re.compile(r"arn:[^:]+:ssm:[^:]+:[^:]+:parameter(?P<name>/.+)")
+_PARAMETER_ARN = re.compile(r"arn:[^:]+:ssm:[^:]+:[^:]+:parameter(?P<name>/[^:]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,10 +51,14 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """One secret, parameter or role: what is wrong with it, if anything, and when it last changed, where that is told."""
+    """One secret, parameter or role: what is wrong with it, if anything, and when it last changed, where that is told.
+
+    `unknown` says why it could not be looked for, which is nothing wrong.
+    """
 
     wrong: str | None = None
     changed_at: datetime | None = None
+    unknown: str | None = None
 
 
 def parse_image(reference: str) -> Image | None:
@@ -140,6 +145,10 @@ class Preflight:
             for repository, ids in wanted.items()
         }
         asked |= {f"secret {secret}": partial(self._secret, secret) for secret in definition.secrets}
+        asked |= {
+            f"secret of registry {s}": partial(self._secret, s, of_registry=True)
+            for s in definition.registry_credentials
+        }
         asked |= {f"role {role}": partial(self._role, role) for role in definition.roles}
         self._answers |= together({name: ask for name, ask in asked.items() if name not in self._answers})
         answers = {name: self._answers[name] for name in asked}
@@ -189,11 +198,28 @@ class Preflight:
             return []
         return sorted(n for n in {*revision.settings, *present} if revision.settings.get(n) != present.get(n))
 
-    def _secret(self, value_from: str) -> Needed:
-        if found := _SECRET.match(value_from):
-            return self._secrets_manager(found[0])
-        named = _PARAMETER_ARN.fullmatch(value_from)
-        name = named["name"] if named else value_from
+    def _secret(self, value_from: str, *, of_registry: bool = False) -> Needed:
+        """Whether a secret or parameter is there, where that can be asked: in the service's own account and region.
+
+        A parameter of the same region may be given by its name, one of another only by its ARN (botocore ecs/2014-11-13,
+        Secret.valueFrom); a name among the credentials of a registry is that of a secret (RepositoryCredentials).
+        """
+        _, _, _, region, account, _ = self.service.arn.split(":", 5)
+        if (arn := _ARN.match(value_from)) and (arn["region"], arn["account"]) != (region, account):
+            return Needed(unknown="it is in another account or region")
+        try:
+            if (found := _SECRET.match(value_from)) or of_registry:
+                return self._secrets_manager(found[0] if found else value_from)
+            return self._parameter(value_from)
+        except ClientError as error:
+            if error.response["Error"].get("Code") not in ("AccessDenied", "AccessDeniedException"):
+                raise
+            return Needed(unknown=f"{error.operation_name} was refused")
+
+    def _parameter(self, value_from: str) -> Needed:
+        """Whether a parameter is there; a version or label may follow its name (botocore ssm/2014-11-06, GetParameters)."""
+        named = _PARAMETER_ARN.match(value_from)
+        name = named["name"] if named else value_from.partition(":")[0]
         # A parameter's ARN has a slash before the name, whether or not the name begins with one.
         names = [name, name.removeprefix("/")] if named and name.count("/") == 1 else [name]
         answer = self.clients.ssm.describe_parameters(
@@ -261,14 +287,18 @@ def _needs(check: str, prefix: str, answers: Mapping[str, Needed], ran_until: da
     needed = {name.removeprefix(prefix): answer for name, answer in sorted(answers.items()) if name.startswith(prefix)}
     if not needed:
         return [Check(check, True, "none needed")]
+    unknown = [Check(check, None, f"{name}: {a.unknown}, not checked") for name, a in needed.items() if a.unknown]
+    needed = {name: answer for name, answer in needed.items() if not answer.unknown}
     if wrong := [Check(check, False, f"{name}: {answer.wrong}") for name, answer in needed.items() if answer.wrong]:
-        return wrong
+        return [*unknown, *wrong]
+    if not needed:
+        return unknown
     changed = [
         f"{name} changed at {clock(answer.changed_at)}, after it last ran"
         for name, answer in needed.items()
         if ran_until and answer.changed_at and answer.changed_at > ran_until
     ]
-    return [Check(check, True, f"{len(needed)} found{'; ' if changed else ''}{'; '.join(changed)}")]
+    return [*unknown, Check(check, True, f"{len(needed)} found{'; ' if changed else ''}{'; '.join(changed)}")]
 
 
 def _as_a_whole(found: Check) -> Check:

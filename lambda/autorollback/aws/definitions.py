@@ -65,15 +65,20 @@ class Definition:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every `valueFrom` of its containers: of their secrets, their log configuration and their repository credentials."""
+        """Every `valueFrom` of its containers: of their secrets and of their log configuration."""
         found: dict[str, None] = {}
         for container in self.content.get("containerDefinitions", []):
             options = (container.get("logConfiguration") or {}).get("secretOptions") or []
             for secret in (*(container.get("secrets") or []), *options):
                 found[str(secret["valueFrom"])] = None
-            if credentials := (container.get("repositoryCredentials") or {}).get("credentialsParameter"):
-                found[str(credentials)] = None
         return tuple(found)
+
+    @property
+    def registry_credentials(self) -> tuple[str, ...]:
+        """The secrets with which images of private registries are pulled, each an ARN or the name of a secret."""
+        containers = self.content.get("containerDefinitions", [])
+        given = ((c.get("repositoryCredentials") or {}).get("credentialsParameter") for c in containers)
+        return tuple(dict.fromkeys(str(name) for name in given if name))
 
     @property
     def ports(self) -> frozenset[tuple[str, int]]:

@@ -239,7 +239,8 @@ def _of_chosen(desk: Desk, policy: ServicePolicy, chosen: Candidate) -> Iterator
             yield Finding("role_granted", "error", f"the role {path} may not be passed to its tasks", remedy)
     for check in chosen.checks:
         if check.passed is None:
-            remedy = "keep the image where it is for as long as you want to be able to go back to it"
+            what = "image" if check.check == "image_present" else "secret or parameter"
+            remedy = f"keep the {what} where it is for as long as you want to be able to go back to it"
             yield Finding(check.check, "info", check.detail, remedy)
         if "after it last ran" in check.detail:
             remedy = "make sure that the revision can work with the new value"
