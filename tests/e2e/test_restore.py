@@ -98,9 +98,9 @@ def test_a_deregistered_target_is_restored_by_a_pinned_copy_and_the_copy_is_used
     }
 
     by_hand_alone(stage)
-    stage.deploy_bad()
+    stage.deploy(define(stage, {"app": uri(stage, f"{AUTH.name}:v19")}, command=["serve"]).partition(":")[2])
     stage.passes(minutes(4))
-    again = stage.invoke({"service": AUTH.name, "reason": "it was deployed once more"})
+    again = stage.invoke({"service": AUTH.name, "reason": "it was deployed once more, as a later revision"})
     assert (again["outcome"], again["to"]["restored_as"]) == ("rolled_back", "auth-service:20")
     stage.passes(minutes(3))
     assert stage.running() == ran
@@ -195,6 +195,47 @@ def test_a_deployment_that_finished_as_it_was_being_stopped_is_rolled_back_by_an
     assert updates(stage) == ["auth-service:18"]
     stage.passes(minutes(3))
     assert stage.running() == ran
+
+
+def test_what_ecs_neither_stops_nor_updates_is_told_at_once(scene: Scene) -> None:
+    stage = scene()
+    strategy = {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 30}
+    stage.client("ecs").update_service(cluster=AUTH.cluster, service=AUTH.name, deploymentConfiguration=strategy)
+
+    def refuse(call: Call) -> None:
+        raise Refusal("ConflictException", "The service deployment is in state SUCCESSFUL and cannot be stopped.")
+
+    def refuse_too(call: Call) -> None:
+        if call.access_key == functions.access_key(FUNCTION):
+            raise Refusal("ClientException", "Too many active deployments.")
+
+    stage.cloud.recorder.before("ecs", "StopServiceDeployment", refuse)
+    stage.cloud.recorder.before("ecs", "UpdateService", refuse_too)
+    stage.deploy_bad()
+    assert stage.until(lambda: bool(asked(stage, "StopServiceDeployment")), within=minutes(15))
+    verdict = last_verdict(stage)
+    assert (verdict["outcome"], verdict["incident_state"]) == ("failed", "failed")
+    assert "Too many active deployments" in verdict["summary"]
+    stage.passes(minutes(6))
+    assert len(updates(stage)) == 1
+
+
+def test_who_deploys_while_the_copy_is_registered_is_not_overwritten(scene: Scene) -> None:
+    stage = scene()
+    by_hand_alone(stage)
+    stage.deploy_bad()
+    stage.passes(minutes(4))
+    stage.client("ecs").deregister_task_definition(taskDefinition="auth-service:18")
+
+    def deploy_meanwhile(call: Call) -> None:
+        if call.access_key == functions.access_key(FUNCTION):
+            stage.deploy(17)
+
+    stage.cloud.recorder.before("ecs", "RegisterTaskDefinition", deploy_meanwhile)
+    result = stage.invoke({"service": AUTH.name})
+    assert (result["outcome"], result["reason"]) == ("ignored", "superseded")
+    assert updates(stage) == []
+    assert stage.incidents() == []
 
 
 def test_trouble_in_the_bake_time_of_a_blue_green_deployment_is_stopped_at_once(scene: Scene) -> None:

@@ -123,6 +123,18 @@ def test_a_copy_described_in_another_order_is_still_the_same() -> None:
     assert Definitions(clients).restore(original, {"app": DIGEST}).arn == copy
 
 
+@pytest.mark.parametrize(("status", "used"), [("ACTIVE", True), ("INACTIVE", False)])
+def test_a_copy_that_ran_here_is_used_again_though_the_family_went_on(status: str, used: bool) -> None:  # noqa: FBT001 - a table
+    clients = Described()
+    content = {"family": "auth", "containerDefinitions": [{"name": "app", "image": "auth:v18"}]}
+    original, copy = Definition(ARN, "INACTIVE", content), ARN.replace(":18", ":20")
+    clients.answers(content | {"taskDefinitionArn": ARN.replace(":18", ":21"), "status": "ACTIVE"})
+    copied = pinned(original, {"app": DIGEST}) | {"taskDefinitionArn": copy, "status": status}
+    clients.answers(copied, [{"key": RESTORED_TAG, "value": ARN}])
+    found = Definitions(clients).copy_of(original, {"app": DIGEST}, [copy])
+    assert (found is not None and found.arn == copy) is used
+
+
 @pytest.mark.parametrize(
     "changed",
     [

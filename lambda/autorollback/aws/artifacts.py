@@ -25,7 +25,7 @@ _ECR = re.compile(
     r"(?P<registry>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
     r"(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
 )
-_ARN = re.compile(r"arn:[^:]+:(?P<service>[^:]+):(?P<region>[^:]+):(?P<account>[^:]+):")
+_ARN = re.compile(r"arn:[^:]+:[^:]+:(?P<region>[^:]+):(?P<account>[^:]+):")
 _SECRET = re.compile(r"arn:[^:]+:secretsmanager:[^:]+:[^:]+:secret:[^:]+")
 _PARAMETER_ARN = re.compile(r"arn:[^:]+:ssm:[^:]+:[^:]+:parameter(?P<name>/[^:]+)")
 
@@ -222,12 +222,12 @@ class Preflight:
         name = named["name"] if named else value_from.partition(":")[0]
         # A parameter's ARN has a slash before the name, whether or not the name begins with one.
         names = [name, name.removeprefix("/")] if named and name.count("/") == 1 else [name]
-        answer = self.clients.ssm.describe_parameters(
+        # A page may be empty though more follow (botocore ssm/2014-11-06, DescribeParameters).
+        pages = self.clients.ssm.get_paginator("describe_parameters").paginate(
             ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": names}]
         )
-        if not answer["Parameters"]:
-            return Needed("there is no such parameter")
-        return Needed(changed_at=answer["Parameters"][0].get("LastModifiedDate"))
+        found = next((parameter for page in pages for parameter in page["Parameters"]), None)
+        return Needed(changed_at=found.get("LastModifiedDate")) if found else Needed("there is no such parameter")
 
     def _secrets_manager(self, arn: str) -> Needed:
         client = self.clients.secretsmanager

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -133,7 +133,7 @@ class Definitions:
         ecs = self.clients.ecs
         try:
             answer = ecs.describe_task_definition(taskDefinition=reference, include=["TAGS"])
-        except ecs.exceptions.ClientException as error:
+        except (ecs.exceptions.ClientException, ecs.exceptions.InvalidParameterException) as error:
             raise UnknownDefinition(f"{reference}: {error.response['Error'].get('Message', error)}") from error
         described, raw = answer["taskDefinition"], self.clients.raw_definition()
         taken = ecs.meta.service_model.operation_model("RegisterTaskDefinition").input_shape
@@ -148,18 +148,26 @@ class Definitions:
         self._read[reference] = self._read[definition.arn] = definition
         return definition
 
-    def copy_of(self, original: Definition, digests: Mapping[str, str | None]) -> Definition | None:
-        """A pinned copy that the family's newest ACTIVE revision is already, so that a retry makes no second one."""
-        self._read.pop(original.family, None)
-        try:
-            newest = self.describe(original.family)
-        except UnknownDefinition:
-            return None
-        wanted = _canonical(pinned(original, digests))
-        same = newest.tags.get(RESTORED_TAG) == original.arn and _canonical(newest.content) == wanted
-        return newest if same else None
+    def copy_of(
+        self, original: Definition, digests: Mapping[str, str | None], known: Sequence[str] = ()
+    ) -> Definition | None:
+        """A pinned copy that is there and ACTIVE already: the family's newest revision, so that a retry makes no second one.
 
-    def restore(self, original: Definition, digests: Mapping[str, str | None]) -> Definition:
+        `known` are ARNs of further definitions that may be one.
+        """
+        self._read.pop(original.family, None)
+        wanted = _canonical(pinned(original, digests))
+        for reference in (original.family, *known):
+            try:
+                found = self.describe(reference)
+            except UnknownDefinition:
+                continue
+            is_copy = found.status == "ACTIVE" and found.tags.get(RESTORED_TAG) == original.arn
+            if is_copy and _canonical(found.content) == wanted:
+                return found
+        return None
+
+    def restore(self, original: Definition, digests: Mapping[str, str | None], known: Sequence[str] = ()) -> Definition:
         """A revision with the same content, its images pinned to digests: an existing copy, or a new one.
 
         RegisterTaskDefinition refuses an empty list of tags, and tags that begin with `aws:`, which are AWS's own
@@ -169,16 +177,16 @@ class Definitions:
             CannotBeRestored: ECS refuses the content (its ClientException and InvalidParameterException: a retry cannot help),
                 or it holds fields that this version's SDK does not know and would lose.
         """
-        if existing := self.copy_of(original, digests):
-            return existing
-        tags = {k: v for k, v in original.tags.items() if not k.lower().startswith("aws:")} | {
-            RESTORED_TAG: original.arn
-        }
         if original.unknown_fields:
             fields = ", ".join(original.unknown_fields)
             raise CannotBeRestored(
                 f"{original.name}: this version does not know its fields {fields}: update the controller"
             )
+        if existing := self.copy_of(original, digests, known):
+            return existing
+        tags = {k: v for k, v in original.tags.items() if not k.lower().startswith("aws:")} | {
+            RESTORED_TAG: original.arn
+        }
         content = pinned(original, digests)
         try:
             answer = self.clients.ecs.register_task_definition(

@@ -113,8 +113,10 @@ def carry_out(
             "digests": dict(chosen.revision.images),
             "restore": any(check.restore for check in chosen.checks),
             "deploy": chosen.revision.task_definition_arn,
+            "copies": _copies(facts, chosen),
             "service_arn": facts.service.arn if facts.service else "",
             "pins": asked.pins,
+            "forced": asked.forced,
             "words": asked.words,
             "request_id": call.request_id,
             "red": [alarm.name for alarm in facts.alarms if alarm.in_alarm],
@@ -176,7 +178,11 @@ def _act(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> R
                 return _record(desk, call, policy, incident, incident.deployment)
             if desk.deployer.newest(incident.key) != incident.deployment:
                 return _came_to_nothing(desk, incident)
-        incident = _restored(desk, incident)
+            instead = {**incident.intent, "way": Way.UPDATE_SERVICE, "stop_refused": True}
+            incident = desk.ledger.save(replace(incident, intent=instead), due=incident.claimed_at)
+        incident, newest = _restored(desk, incident)
+        if newest != incident.deployment and not incident.intent.get("forced"):
+            return _came_to_nothing(desk, incident)
         desk.deployer.update(incident.key, str(incident.intent["deploy"]))
     except CannotBeRestored as why:
         decide = _escalate if "again_at" in incident.intent else _held_back
@@ -187,25 +193,34 @@ def _act(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> R
             raise ActFailed(told) from error
         if "again_at" in incident.intent:
             return _escalate(desk, call, incident, told)
-        if incident.automatic:
+        if incident.automatic and "stop_refused" not in incident.intent:
             raise ActFailed(told) from error
         return _give_up(desk, call, incident, f"{incident.key} was not rolled back: {told}")
     return _record(desk, call, policy, incident, None)
 
 
-def _restored(desk: Desk, incident: Incident) -> Incident:
+def _restored(desk: Desk, incident: Incident) -> tuple[Incident, str | None]:
     """The incident, its intent naming the pinned copy to deploy, where the target itself would not bring back what ran.
 
-    The copy is written down before it is deployed, so that a retry knows the deployment of it for its own.
+    The copy is written down before it is deployed, so that a retry knows the deployment of it for its own. Registering it
+    takes its time, at most one a second in a storm: the service's newest deployment is read again beside that.
     """
     if not incident.intent["restore"] or incident.intent["deploy"] != incident.intent["target"]:
-        return incident
+        return incident, incident.deployment
     copy = desk.definitions.restore(
-        desk.definitions.describe(str(incident.intent["target"])), incident.intent["digests"]
+        desk.definitions.describe(str(incident.intent["target"])),
+        incident.intent["digests"],
+        incident.intent.get("copies", ()),
     )
     restored = incident.says(to={**incident.intent["result"]["to"], "restored_as": copy.name})
     restored = replace(restored, intent={**restored.intent, "deploy": copy.arn})
-    return desk.ledger.save(restored, due=incident.claimed_at)
+    seen = together(
+        {
+            "saved": lambda: desk.ledger.save(restored, due=incident.claimed_at),
+            "newest": lambda: desk.deployer.newest(incident.key),
+        }
+    )
+    return seen["saved"], seen["newest"]
 
 
 def _record(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident, deployment: str | None) -> Result:
@@ -316,6 +331,13 @@ def _result(
         evidence=asked.evidence,
         candidates=considered,
     )
+
+
+def _copies(facts: Facts, chosen: Candidate) -> list[str]:
+    """Other definitions that ran here with the content and the images of the target, newest first: one may be its copy."""
+    same = [r for r in facts.revisions.values() if r.identity is not None and r.identity == chosen.revision.identity]
+    newest_first = (r.task_definition_arn for r in sorted(same, key=lambda r: r.created_at, reverse=True))
+    return [arn for arn in dict.fromkeys(newest_first) if arn != chosen.revision.task_definition_arn]
 
 
 def _left(facts: Facts, suspect: Deployment, chosen: Candidate) -> list[Revision]:
