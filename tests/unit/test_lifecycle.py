@@ -1,6 +1,7 @@
 """Which image ECR's lifecycle policy will take within a week."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,6 +11,8 @@ from autorollback.aws.lifecycle import Pushed, expires_soon
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 BY_COUNT = {"tagStatus": "any", "countType": "imageCountMoreThan"}
+BY_PULL = {"tagStatus": "any", "countType": "sinceImagePulled", "countUnit": "days"}
+ARCHIVED = {"tagStatus": "any", "countType": "sinceImageTransitioned", "countUnit": "days", "storageClass": "archive"}
 
 
 def rule(priority: int, **selection: Any) -> dict[str, Any]:
@@ -40,14 +43,27 @@ def by_age(number: int, **selection: Any) -> dict[str, Any]:
         ),
         pytest.param([rule(1, **BY_COUNT, countNumber=4)], True, id="two newer, two pushes a week, four kept"),
         pytest.param([rule(1, **BY_COUNT, countNumber=5)], False, id="two newer, two pushes a week, five kept"),
+        pytest.param([rule(1, **BY_PULL, countNumber=12)], True, id="pulled five days ago, seven are left"),
+        pytest.param([rule(1, **BY_PULL, countNumber=13)], False, id="pulled five days ago, eight are left"),
         pytest.param(
-            [rule(1, tagStatus="any", countType="sinceImagePulled", countNumber=9)], True, id="cannot be foretold"
+            [rule(1, **ARCHIVED, countNumber=9), rule(2, **by_age(31))],
+            True,
+            id="a rule for the archive takes nothing that runs",
+        ),
+        pytest.param(
+            [rule(1, tagStatus="any", countType="sinceSomething", countNumber=9)], True, id="cannot be foretold"
         ),
     ],
 )
 def test_an_image_of_thirty_days(rules: list[dict[str, Any]], expires: bool) -> None:  # noqa: FBT001 - a table
-    images = [days(1, "v3"), days(3, "v2"), days(30, "v1"), days(60, "v0")]
+    pulled = replace(days(30, "v1"), pulled_at=NOW - timedelta(days=5))
+    images = [days(1, "v3"), days(3, "v2"), pulled, days(60, "v0")]
     assert bool(expires_soon(json.dumps({"rules": rules}), "sha256:30", images, NOW)) is expires
+
+
+def test_what_was_never_pulled_is_counted_from_its_push() -> None:
+    policy = json.dumps({"rules": [rule(1, **BY_PULL, countNumber=36)]})
+    assert "if it is not pulled before" in str(expires_soon(policy, "sha256:30", [days(30)], NOW))
 
 
 def test_an_image_that_is_not_there_any_more_is_not_foretold() -> None:

@@ -16,8 +16,8 @@ from autorollback.policy import ServicePolicy
 if TYPE_CHECKING:
     from autorollback.aws.clients import Clients
 
-IMAGES_LOOKED_AT = 1000
-"""Of a repository, to tell how many are newer than one of them."""
+IMAGES_LOOKED_AT, IMAGES_A_PAGE = 10_000, 1000
+"""Of a repository, to tell how many are newer than one of them; a page as large as DescribeImages gives (botocore ecr/2015-09-21)."""
 
 _PARTITION = "readiness"
 _to_item, _from_item = TypeSerializer().serialize, TypeDeserializer().deserialize
@@ -25,7 +25,9 @@ _to_item, _from_item = TypeSerializer().serialize, TypeDeserializer().deserializ
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """How an ECR repository treats tags and old images. `lifecycle` is its policy's JSON text, where it has one."""
+    """How an ECR repository treats tags and old images. `lifecycle` is its policy's JSON text, where it has one: then
+    `images` are those that the policy may take.
+    """
 
     mutability: str
     exclusions: tuple[str, ...]
@@ -78,7 +80,7 @@ class Audit:
         return {name: found.get(name) for name in wanted}
 
     def repository(self, name: str) -> Repository | None:
-        """An ECR repository with its newest images; None where there is none of that name."""
+        """An ECR repository; None where there is none of that name."""
         ecr = self.clients.ecr
         try:
             (described,) = ecr.describe_repositories(repositoryNames=[name])["repositories"]
@@ -88,18 +90,26 @@ class Audit:
             lifecycle = ecr.get_lifecycle_policy(repositoryName=name).get("lifecyclePolicyText")
         except ecr.exceptions.LifecyclePolicyNotFoundException:
             lifecycle = None
-        pages = ecr.get_paginator("describe_images").paginate(
-            repositoryName=name, PaginationConfig={"MaxItems": IMAGES_LOOKED_AT}
-        )
-        images = (image for page in pages for image in page["imageDetails"])
         return Repository(
             described.get("imageTagMutability", "MUTABLE"),
             tuple(e["filter"] for e in described.get("imageTagMutabilityExclusionFilters", [])),
             lifecycle,
-            tuple(
-                Pushed(i["imageDigest"], tuple(i.get("imageTags", [])), i["imagePushedAt"].astimezone(UTC))
-                for i in images
-            ),
+            self._images(name) if lifecycle else (),
+        )
+
+    def _images(self, repository: str) -> tuple[Pushed, ...]:
+        pages = self.clients.ecr.get_paginator("describe_images").paginate(
+            repositoryName=repository, PaginationConfig={"MaxItems": IMAGES_LOOKED_AT, "PageSize": IMAGES_A_PAGE}
+        )
+        return tuple(
+            Pushed(
+                image["imageDigest"],
+                tuple(image.get("imageTags", [])),
+                image["imagePushedAt"].astimezone(UTC),
+                pulled.astimezone(UTC) if (pulled := image.get("lastRecordedPullTime")) else None,
+            )
+            for page in pages
+            for image in page["imageDetails"]
         )
 
     def remembered(self) -> dict[str, Remembered]:

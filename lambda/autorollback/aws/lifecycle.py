@@ -19,30 +19,36 @@ WEEK = timedelta(days=7)
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """An image of a repository, its tags, and when it was pushed."""
+    """An image of a repository, its tags, when it was pushed, and when it was last pulled, where ECR has recorded that."""
 
     digest: str
     tags: tuple[str, ...]
     at: datetime
+    pulled_at: datetime | None = None
 
 
 def expires_soon(policy: str, digest: str, images: Sequence[Pushed], now: datetime) -> str | None:
     """How an image will be gone within a week, in words; None where no rule says so.
 
     Only the first rule, by priority, whose selection takes the image can expire it. A rule by count is reckoned with as
-    many pushes as the last week had. What is archived cannot be pulled, so a transition counts like an expiry.
+    many pushes as the last week had, one by age since the last pull as if nobody pulled it again; ECR counts one that was
+    never pulled from its push. What is archived cannot be pulled, so a transition counts like an expiry.
     """
     image = next((i for i in images if i.digest == digest), None)
     rules = sorted(json.loads(policy)["rules"], key=lambda rule: int(rule["rulePriority"]))
     rule = next((r for r in rules if image and _takes(r["selection"], image)), None)
     if image is None or rule is None:
         return None
+    does = "archives" if rule.get("action", {}).get("type") == "transition" else "expires"
     selection, name = rule["selection"], f"rule {rule['rulePriority']} of the repository's lifecycle policy"
     number = int(selection["countNumber"])
     match selection["countType"]:
         case "sinceImagePushed":
             at = image.at + timedelta(days=number)
-            return f"{name} expires it at {clock(at)}" if at <= now + WEEK else None
+            return f"{name} {does} it at {clock(at)}" if at <= now + WEEK else None
+        case "sinceImagePulled":
+            at = (image.pulled_at or image.at) + timedelta(days=number)
+            return f"{name} {does} it at {clock(at)}, if it is not pulled before" if at <= now + WEEK else None
         case "imageCountMoreThan":
             taken = [i for i in images if _takes(selection, i)]
             newer = sum(i.at > image.at for i in taken)
@@ -55,7 +61,9 @@ def expires_soon(policy: str, digest: str, images: Sequence[Pushed], now: dateti
 
 
 def _takes(selection: Mapping[str, Any], image: Pushed) -> bool:
-    """Tagged selections take images that have tags for all their patterns or prefixes."""
+    """Tagged selections take images that have tags for all their patterns or prefixes; those of the archive none that runs."""
+    if selection.get("storageClass", "standard") != "standard":
+        return False
     match selection["tagStatus"]:
         case "any":
             return True
