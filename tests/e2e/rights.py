@@ -95,8 +95,13 @@ def allows(statements: Sequence[Mapping[str, Any]], need: Need) -> bool:
 def granted_without_need(statements: Sequence[Mapping[str, Any]]) -> set[str]:
     """Actions that the role has and no call of the function is known to need."""
     granted = {str(action) for statement in statements for action in _listed(statement["Action"])}
-    known = {*_WITHOUT_RESOURCE, *_DESCRIBED, *_BESIDE}
-    return {action for action in granted if not any(_matches(action, name, ignore_case=True) for name in known)}
+    return granted - {*_WITHOUT_RESOURCE, *_DESCRIBED, *_BESIDE}
+
+
+def granted_everywhere(statements: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Actions that the role has on every resource, though AWS lets them be bound to some."""
+    everywhere = (s for s in statements if "*" in _listed(s["Resource"]))
+    return {str(action) for statement in everywhere for action in _listed(statement["Action"])} - _WITHOUT_RESOURCE
 
 
 def _holds(conditions: Mapping[str, Mapping[str, Any]], context: Mapping[str, str]) -> bool:
@@ -158,7 +163,7 @@ _BESIDE = frozenset(
         "ecs:TagResource",
         "iam:PassRole",
         "kms:Decrypt",
-        "kms:GenerateDataKey",
+        "kms:GenerateDataKey*",  # as the CDK grants to publish to an encrypted topic
         "logs:CreateLogStream",
         "logs:PutLogEvents",
         "sqs:GetQueueAttributes",

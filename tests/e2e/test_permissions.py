@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from localcloud.stage import AUTH, Stage
 from tests.e2e.conftest import Scene
-from tests.e2e.rights import Need, allows, denied, granted_without_need, role_statements
+from tests.e2e.rights import Need, allows, denied, granted_everywhere, granted_without_need, role_statements
 
 
 def arn(stage: Stage, resource: str) -> str:
@@ -32,6 +32,7 @@ def test_what_the_configuration_does_not_name_is_not_granted(scene: Scene) -> No
     stage = scene()
     statements = role_statements(stage)
     assert granted_without_need(statements) == set()
+    assert granted_everywhere(statements) == set()
     cluster = {"ecs:cluster": arn(stage, "cluster/my-cluster")}
     granted = Need("ecs:UpdateService", arn(stage, "service/my-cluster/auth-service"), cluster)
     assert allows(statements, granted)

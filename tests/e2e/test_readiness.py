@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 from localcloud import functions
+from localcloud.errors import Refusal
+from localcloud.recorder import Call
 from localcloud.stage import AUTH, FUNCTION, WORKER, Actor, Stage
 from tests.e2e.conftest import Scene
 from tests.e2e.rights import watched_scene  # noqa: F401 - a fixture is asked for by its name, scene
@@ -94,6 +96,22 @@ def test_the_daily_audit_tells_people_once_of_what_has_changed(scene: Scene) -> 
     (told,) = daily(stage)["services"]
     assert [finding["check"] for finding in told["findings"]] == ["protected"]
     assert len(audits(stage)) == 2
+
+
+def test_what_aws_refuses_to_tell_of_one_service_is_found_and_the_others_are_looked_at(scene: Scene) -> None:
+    stage = scene(AUTH, WORKER)
+
+    def deny(call: Call) -> None:
+        if call.parameters.get("repositoryName") == WORKER.name:
+            words = "is not authorized to perform: ecr:BatchGetImage on resource: repository/mail-worker with an explicit deny"
+            raise Refusal("AccessDeniedException", words)
+
+    stage.cloud.recorder.before("ecr", "BatchGetImage", deny)
+    told = {one["service"]: one for one in daily(stage)["services"]}
+    assert told[AUTH.name]["ready"]
+    (finding,) = told[WORKER.name]["findings"]
+    assert (finding["check"], finding["severity"]) == ("can_be_read", "error")
+    assert "ecr:BatchGetImage on resource: repository/mail-worker" in finding["detail"]
 
 
 def test_readiness_is_a_metric(scene: Scene) -> None:

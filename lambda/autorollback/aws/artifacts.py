@@ -241,16 +241,20 @@ class Preflight:
 
     def _role(self, arn: str) -> Needed:
         iam = self.clients.iam
-        name = arn.rpartition("/")[2]
         try:
-            iam.get_role(RoleName=name)
+            iam.get_role(RoleName=arn.rpartition("/")[2])
         except iam.exceptions.NoSuchEntityException:
             return Needed("there is no such role")
         except ClientError as error:
             if error.response["Error"].get("Code") != "AccessDenied":
                 raise
-            return Needed(f"iam:GetRole is not allowed: add {name} to task_roles")
+            return Needed(f"iam:GetRole is not allowed: add {role_path(arn)} to task_roles")
         return Needed()
+
+
+def role_path(role: str) -> str:
+    """A role's name with its path, as `task_roles` names it; a definition gives its ARN or its name (TaskDefinition.taskRoleArn)."""
+    return role.partition(":role/")[2] or role
 
 
 def _image_ids(images: Mapping[str, Image], revision: Revision) -> dict[str, dict[str, dict[str, str]]]:

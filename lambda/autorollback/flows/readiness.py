@@ -12,9 +12,10 @@ from time import monotonic
 
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
+from botocore.exceptions import ClientError
 
 from autorollback.aws.alarms import Alarms
-from autorollback.aws.artifacts import Registry
+from autorollback.aws.artifacts import Registry, role_path
 from autorollback.aws.audit import Audit, Remembered, Repository
 from autorollback.aws.clients import together
 from autorollback.aws.definitions import Definition, UnknownDefinition
@@ -119,7 +120,17 @@ def _in_time(desk: Desk, call: Call, keys: list[ServiceKey]) -> tuple[list[Readi
 
 
 def look_at(desk: Desk, call: Call, key: ServiceKey) -> Readiness:
-    """One service: its state, its target, its alarms and its images."""
+    """One service: its state, its target, its alarms and its images. What AWS refuses to tell is a finding, of this one alone."""
+    try:
+        return _looked_at(desk, call, key)
+    except ClientError as error:
+        if not rollback.is_refusal(error):
+            raise
+        remedy = "grant what the error names, or deploy the stack again; a policy of the resource or the organization may deny it too"
+        return Readiness(key, (Finding("can_be_read", "error", rollback.explain(error, key), remedy),))
+
+
+def _looked_at(desk: Desk, call: Call, key: ServiceKey) -> Readiness:
     try:
         look = desk.evidence.first_look(key, call.now)
     except PolicyError as error:
@@ -233,7 +244,7 @@ def _of_chosen(desk: Desk, policy: ServicePolicy, chosen: Candidate) -> Iterator
         remedy = f"add {definition.family} to families in services.yaml and deploy"
         yield Finding("family_granted", "error" if needed else "warning", detail, remedy)
     for role in definition.roles:
-        path = role.partition(":role/")[2]
+        path = role_path(role)
         if not any(fnmatchcase(path, pattern) for pattern in policy.policy.task_roles):
             remedy = f"add {path} to task_roles in services.yaml and deploy"
             yield Finding("role_granted", "error", f"the role {path} may not be passed to its tasks", remedy)

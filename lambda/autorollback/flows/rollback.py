@@ -1,5 +1,6 @@
 """From a verdict to a service that runs what ran well: preflight, claim, act, record, announce. Each step can be repeated."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -189,7 +190,7 @@ def _act(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> R
         return decide(desk, call, incident, str(why))
     except ClientError as error:
         told = explain(error, incident.key)
-        if not _is_refusal(error):
+        if not is_refusal(error):
             raise ActFailed(told) from error
         if "again_at" in incident.intent:
             return _escalate(desk, call, incident, told)
@@ -372,7 +373,7 @@ def _is_rolled_back(desk: Desk, deployment: str) -> bool:
     return any(d.status.is_rollback for d in Ecs(desk.clients).deployments([deployment]))
 
 
-def _is_refusal(error: ClientError) -> bool:
+def is_refusal(error: ClientError) -> bool:
     """Whether AWS understood and said no. A throttle, or a failure of its own, may be otherwise the next time."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     return 400 <= status < 500 and not is_throttle(error)
@@ -389,11 +390,17 @@ def _skipped(preflight: Preflight, candidate: Candidate) -> tuple[Check, ...]:
     return (Check("preflight", None, "skipped: forced by a person"), preflight.restoring(candidate))
 
 
+_FAMILIES, _TASK_ROLES = "families (the definition's family)", "task_roles (the definition's roles)"
 _GRANTS = {
-    "RegisterTaskDefinition": "families (the definition's family) and task_roles (its roles)",
-    "UpdateService": "services and task_roles (the roles of the definition)",
-    "GetRole": "task_roles",
+    "ecs:RegisterTaskDefinition": _FAMILIES,
+    "ecs:TagResource": _FAMILIES,
+    "iam:PassRole": _TASK_ROLES,
+    "iam:GetRole": _TASK_ROLES,
+    "RegisterTaskDefinition": f"{_FAMILIES} and {_TASK_ROLES}",
+    "UpdateService": f"services and {_TASK_ROLES}",
+    "GetRole": _TASK_ROLES,
 }
+"""By the action that AWS names as denied; by the operation, which may need several, where it names none."""
 
 
 def explain(error: ClientError, key: ServiceKey) -> str:
@@ -401,6 +408,7 @@ def explain(error: ClientError, key: ServiceKey) -> str:
     code, message = error.response["Error"].get("Code", ""), error.response["Error"].get("Message", "")
     hint = ""
     if code in ("AccessDenied", "AccessDeniedException"):
-        granted_by = _GRANTS.get(error.operation_name, "services")
+        denied = re.search(r"perform: ([\w-]+:\w+)", message)
+        granted_by = _GRANTS.get(denied[1] if denied else error.operation_name, "services")
         hint = f" (granted by {granted_by} in services.yaml, for {key})"
     return f"{error.operation_name}: {code}: {message}{hint}"
