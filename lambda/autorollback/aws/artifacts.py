@@ -18,13 +18,18 @@ from autorollback.decision.words import clock
 if TYPE_CHECKING:
     from autorollback.aws.clients import Clients
 
+FARGATE = "FARGATE"
+
 TAGS_LOOKED_AT, TAGS_TOLD = 1000, 5
 """Of a repository's tags, to tell those that are nearest to one that is not there."""
 
 _ECR = re.compile(
-    r"(?P<registry>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/"
+    r"(?P<registry>\d{12})\.(?:dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?|"
+    r"dkr-ecr\.(?P<dual_stack>[a-z0-9-]+)\.on\.aws)/"
     r"(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
 )
+"""Registry hosts: ECR user guide, "Making requests to Amazon ECR registries"."""
+
 _ARN = re.compile(r"arn:[^:]+:[^:]+:(?P<region>[^:]+):(?P<account>[^:]+):")
 _SECRET = re.compile(r"arn:[^:]+:secretsmanager:[^:]+:[^:]+:secret:[^:]+")
 _PARAMETER_ARN = re.compile(r"arn:[^:]+:ssm:[^:]+:[^:]+:parameter(?P<name>/[^:]+)")
@@ -67,7 +72,7 @@ def parse_image(reference: str) -> Image | None:
     if found is None:
         return None
     tag = found["tag"] or (None if found["digest"] else "latest")
-    return Image(found["registry"], found["region"], found["repository"], tag, found["digest"])
+    return Image(found["registry"], found["region"] or found["dual_stack"], found["repository"], tag, found["digest"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +159,8 @@ class Preflight:
         answers = {name: self._answers[name] for name in asked}
         stored = {name.split()[1]: answer for name, answer in answers.items() if name.startswith("repository ")}
         usable = self._usable(definition, images, revision, stored)
-        settings = _settings(definition, running, self.service, self._other_settings(revision))
+        present = self.now_runs.settings if self.now_runs else {}
+        settings = _settings(definition, running, self.service, present, self._other_settings(revision, present))
         return (
             *_images(definition, images, revision, stored),
             *_needs("secrets_present", "secret ", answers, candidate.ran_until),
@@ -191,9 +197,8 @@ class Preflight:
             why = [f"{definition.name} is deployed already, with other images"]
         return _usable(definition, why)
 
-    def _other_settings(self, revision: Revision) -> list[str]:
+    def _other_settings(self, revision: Revision, present: Mapping[str, str]) -> list[str]:
         """Names of the service settings under which it ran otherwise; they stay as the service has them now."""
-        present = self.now_runs.settings if self.now_runs else {}
         if not revision.settings or not present:
             return []
         return sorted(n for n in {*revision.settings, *present} if revision.settings.get(n) != present.get(n))
@@ -206,7 +211,7 @@ class Preflight:
         """
         _, _, _, region, account, _ = self.service.arn.split(":", 5)
         if (arn := _ARN.match(value_from)) and (arn["region"], arn["account"]) != (region, account):
-            return Needed(unknown="it is in another account or region")
+            return Needed(unknown=f"it is in {arn['account']}, {arn['region']}")
         try:
             if (found := _SECRET.match(value_from)) or of_registry:
                 return self._secrets_manager(found[0] if found else value_from)
@@ -214,7 +219,7 @@ class Preflight:
         except ClientError as error:
             if error.response["Error"].get("Code") not in ("AccessDenied", "AccessDeniedException"):
                 raise
-            return Needed(unknown=f"{error.operation_name} was refused")
+            return Needed(f"{error.operation_name} is not allowed, so that nobody can tell whether it is there")
 
     def _parameter(self, value_from: str) -> Needed:
         """Whether a parameter is there; a version or label may follow its name (botocore ssm/2014-11-06, GetParameters)."""
@@ -229,10 +234,10 @@ class Preflight:
         found = next((parameter for page in pages for parameter in page["Parameters"]), None)
         return Needed(changed_at=found.get("LastModifiedDate")) if found else Needed("there is no such parameter")
 
-    def _secrets_manager(self, arn: str) -> Needed:
+    def _secrets_manager(self, secret: str) -> Needed:
         client = self.clients.secretsmanager
         try:
-            answer = client.describe_secret(SecretId=arn)
+            answer = client.describe_secret(SecretId=secret)
         except client.exceptions.ResourceNotFoundException:
             return Needed("there is no such secret")
         return Needed(
@@ -341,7 +346,9 @@ def reasons_to_restore(
     return why
 
 
-def _settings(definition: Definition, running: Definition, service: Service, other: Sequence[str]) -> Check:
+def _settings(
+    definition: Definition, running: Definition, service: Service, settings: Mapping[str, str], other: Sequence[str]
+) -> Check:
     """Is there still what the service's load balancer and network need of the definition, and the running one has?"""
     for place in service.ports:
         if place in running.ports and place not in definition.ports:
@@ -350,11 +357,20 @@ def _settings(definition: Definition, running: Definition, service: Service, oth
     if definition.network_mode != running.network_mode:
         detail = f"its network mode is {definition.network_mode}, the service runs with {running.network_mode}"
         return Check("settings_match", False, detail)
-    if "FARGATE" in running.compatibilities and "FARGATE" not in definition.compatibilities:
-        return Check(
-            "settings_match", False, f"the service runs on Fargate, {definition.name} was not registered for it"
-        )
+    platform, registered_for = _platform(running, settings), definition.compatibilities
+    fits = platform in registered_for or (platform != FARGATE and not registered_for)
+    if platform in running.compatibilities and not fits:
+        detail = f"the service runs on {platform}, {definition.name} was not registered for it"
+        return Check("settings_match", False, detail)
     if other:
         detail = f"it fits, but ran under other settings of the service, which stay as they are now: {', '.join(other)}"
         return Check("settings_match", True, detail)
     return Check("settings_match", True, "load balancer, network mode and platform fit the service")
+
+
+def _platform(running: Definition, settings: Mapping[str, str]) -> str | None:
+    """What the service's tasks are launched on, by its launch type or its capacity providers; else Fargate, if that may be."""
+    if launch_type := settings.get("launchType"):
+        return launch_type
+    providers = settings.get("capacityProviderStrategy")
+    return FARGATE if FARGATE in (running.compatibilities if providers is None else providers) else None
