@@ -14,6 +14,7 @@ from autorollback.aws.definitions import (
     CannotBeRestored,
     Definition,
     Definitions,
+    is_irreversible,
     pinned,
     unknown_fields,
     without_version,
@@ -187,3 +188,19 @@ def test_fields_that_the_sdk_does_not_know_are_named_and_never_lost_in_a_copy() 
 )
 def test_a_registrys_port_is_no_tag(reference: str, bare: str) -> None:
     assert without_version(reference) == bare
+
+
+@pytest.mark.parametrize(
+    ("tags", "irreversible"),
+    [
+        ({}, False),
+        ({"auto-rollback:irreversible": "false"}, False),
+        ({"auto-rollback:irreversible": "true"}, True),
+        ({"auto-rollback:irreversible": ""}, True),
+        ({"auto-rollback:irreversible": "False"}, True),
+        ({"auto-rollback:irreversible": " false "}, True),
+        ({"Auto-Rollback:Irreversible": "true"}, False),
+    ],
+)
+def test_any_value_but_false_says_irreversible(tags: dict[str, str], *, irreversible: bool) -> None:
+    assert is_irreversible(tags) is irreversible

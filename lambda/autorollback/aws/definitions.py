@@ -264,5 +264,5 @@ def tags_of(tags: Any) -> dict[str, str]:
 
 
 def is_irreversible(tags: Mapping[str, str]) -> bool:
-    """Whether the tag stands there with any value but `false`."""
-    return IRREVERSIBLE_TAG in tags and tags[IRREVERSIBLE_TAG].strip().lower() != "false"
+    """Whether the tag stands there with any value but `false`, to the letter: who writes another is not guessed at."""
+    return tags.get(IRREVERSIBLE_TAG, "false") != "false"
