@@ -17,6 +17,7 @@ from autorollback.decision.model import (
     PastRollback,
     Revision,
     RollBack,
+    Secret,
     Service,
     Spell,
     Status,
@@ -73,6 +74,7 @@ class History:
     memory: Memory = field(default_factory=Memory)
     trigger: Trigger | None = None
     now: datetime = NOW
+    secrets: tuple[Secret, ...] | None = None
 
     def __post_init__(self) -> None:
         for signal in SIGNALS:
@@ -229,6 +231,12 @@ class History:
         self.memory = replace(self.memory, quarantined={**self.memory.quarantined, build: NOW - ago})
         return self
 
+    def secret(self, name: str, *, changed: timedelta | None = None, wrong: str | None = None) -> "History":
+        """One that the tasks were given when they started."""
+        changed_at = None if changed is None else NOW - changed
+        self.secrets = (*(self.secrets or ()), Secret(name, changed_at, wrong))
+        return self
+
     def paused_for(self, duration: timedelta) -> "History":
         self.memory = replace(self.memory, paused_until=NOW + duration)
         return self
@@ -259,6 +267,7 @@ class History:
             protected_services=self.fleet,
             requests=self.requests,
             memory=self.memory,
+            secrets=self.secrets,
         )
 
     def judged(self) -> Judgement:

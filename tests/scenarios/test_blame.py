@@ -82,6 +82,18 @@ class TestRestarts:
         story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6)).deployed("v1", ago=minutes(9))
         told(story.alarm("5xx-rate", onset=minutes(6)), "only_settings_changed")
 
+    def test_it_names_the_secrets_and_parameters_that_it_may_have_brought(self) -> None:
+        story = (
+            incident().deployed("v1", ago=days(6)).deployed("v1", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        )
+        assert "look at secrets, parameters" in story.judged().verdict.detail
+        story.secret("old", changed=days(7)).secret("unknown")
+        assert "none of its 2 secrets and parameters has changed since 2026-11-16" in story.judged().verdict.detail
+        story.secret("new", changed=days(2)).secret("gone", wrong="there is no such secret")
+        told(story, "only_settings_changed")
+        named = story.judged().verdict.detail.partition("though: ")[2]
+        assert named == "gone: there is no such secret; new changed at 2026-11-20 14:00:00Z"
+
     def test_nor_while_it_is_in_progress(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v1", ago=hours(2), status=Status.IN_PROGRESS)
         told(story.alarm("5xx-rate", onset=minutes(6)), "only_settings_changed")

@@ -33,7 +33,9 @@ def test_every_kind_of_fact_comes_back_equal() -> None:
         .neighbour("cart", onset=minutes(7), changed=None)
         .known_good("v0", since=days(9), until=days(8))
     )
-    story.quarantined("v9", ago=days(3)).paused_for(hours(1)).rolled_back("v1", ago=days(2), deployment="arn")
+    story.secret("token", changed=days(1)).quarantined("v9", ago=days(3)).paused_for(hours(1)).rolled_back(
+        "v1", ago=days(2), deployment="arn"
+    )
     story.serving(ports=(("app", 8080),), healthy=3, bake=minutes(5)).under(latency_p99_seconds=1)
     story.deployed("v3", ago=minutes(1), status=Status.IN_PROGRESS, settings={"platformVersion": "1.4.0"})
     assert from_json(stored(story)) == (story.facts(), story.policy, NOW)

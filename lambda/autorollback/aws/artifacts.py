@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from autorollback.aws.clients import together
 from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition
-from autorollback.decision.model import Candidate, Check, Revision, Service
+from autorollback.decision.model import Candidate, Check, Revision, Secret, Service
 from autorollback.decision.words import clock
 
 if TYPE_CHECKING:
@@ -167,6 +167,17 @@ class Preflight:
             *_needs("roles_present", "role ", answers, candidate.ran_until),
             *((_as_a_whole(usable), _as_a_whole(settings)) if whole else (usable, settings)),
         )
+
+    def secrets(self) -> tuple[Secret, ...]:
+        """What the tasks that run were given when they started, and when each last changed; the values are never read."""
+        try:
+            running = self.definitions.describe(self.service.task_definition)
+        except UnknownDefinition:
+            return ()
+        asked: dict[str, Callable[[], Needed]] = {name: partial(self._secret, name) for name in running.secrets}
+        asked |= {name: partial(self._secret, name, of_registry=True) for name in running.registry_credentials}
+        answers = together(asked)
+        return tuple(Secret(n, answers[n].changed_at, answers[n].wrong or answers[n].unknown) for n in sorted(answers))
 
     def restoring(self, candidate: Candidate) -> Check:
         """Whether a candidate can only be brought back as a pinned copy; this finding refuses nobody."""

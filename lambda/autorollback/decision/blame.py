@@ -369,9 +369,29 @@ def _only_restarted(facts: Facts, index: int, policy: Policy, now: datetime) -> 
         return None
     detail = (
         f"the deployment of {clock(restart.start)} restarted what had been stable before: nothing that a rollback "
-        "restores has changed; look at secrets, parameters and what the service depends on"
+        f"restores has changed; {_new_to_its_tasks(facts, index)}"
     )
     return Hold(Reason.ONLY_SETTINGS_CHANGED, detail, restart)
+
+
+def _new_to_its_tasks(facts: Facts, index: int) -> str:
+    """Which secrets and parameters a restart may have brought anew: those that changed since what it restarted had started."""
+    if facts.secrets is None:
+        return "look at secrets, parameters and what the service depends on"
+    source, older = running_before(facts, index), facts.deployments[index + 1 :]
+    since = older[0].start if older else source.created_at if source else facts.deployments[index].start
+    told = [f"{s.name}: {s.wrong}" for s in facts.secrets if s.wrong]
+    told += [
+        f"{s.name} changed at {clock(s.changed_at)}" for s in facts.secrets if s.changed_at and s.changed_at > since
+    ]
+    if told:
+        return f"of its secrets and parameters, though: {'; '.join(told)}"
+    none_of = (
+        f"none of its {len(facts.secrets)} secrets and parameters has"
+        if facts.secrets
+        else "it has none that could have"
+    )
+    return f"{none_of} changed since {clock(since)}: look at what the service depends on"
 
 
 def _convict_by(alarm: Alarm, suspect: Deployment, facts: Facts, policy: Policy, now: datetime) -> Suspicion | Hold:

@@ -250,6 +250,18 @@ class KnownGood:
 
 
 @dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret or parameter that tasks are given when they start, by what their definition calls it; never its value.
+
+    `changed_at` is when it last changed, `wrong` what is wrong with it; None where there is nothing to tell.
+    """
+
+    name: str
+    changed_at: datetime | None = None
+    wrong: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Memory:
     """What the ledger knows of the service. `quarantined` maps identities to when each was rolled back from."""
 
@@ -270,6 +282,7 @@ class Facts:
             nothing could be read.
         protected_services: how many services this controller protects, this one included.
         unread: what could not be read, in words.
+        secrets: what the tasks that run were given when they started; None where nobody asked.
     """
 
     service: Service | None
@@ -282,6 +295,7 @@ class Facts:
     requests: Mapping[str, int | None] = field(default_factory=dict)
     memory: Memory = field(default_factory=Memory)
     unread: tuple[str, ...] = ()
+    secrets: tuple[Secret, ...] | None = None
 
     def __post_init__(self) -> None:
         newest_first = tuple(sorted(self.deployments, key=lambda d: (d.created_at, d.arn), reverse=True))

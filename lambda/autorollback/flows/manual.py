@@ -6,7 +6,7 @@ from typing import assert_never
 from autorollback import results
 from autorollback.aws.evidence import FirstLook
 from autorollback.decision.blame import rollback_behind
-from autorollback.decision.decide import choose_for_person, decide, undone_by_person
+from autorollback.decision.decide import choose_for_person, undone_by_person
 from autorollback.decision.model import (
     Candidate,
     Controller,
@@ -103,7 +103,7 @@ def _rolled_back(desk: Desk, call: Call, key: ServiceKey, asked: Manual, *, plan
     facts = desk.evidence.facts(look, Trigger(TriggerKind.ALARM, call.now), call.now)
     judgement = _requested(desk, call, policy, look, facts, asked)
     if plan:
-        judgement = replace(judgement, evidence=(*judgement.evidence, *_automatic(facts, policy, call)))
+        judgement = replace(judgement, evidence=(*judgement.evidence, *_automatic(desk, call, policy, facts)))
     match judgement.verdict:
         case Ignore(reason, detail):
             return results.judged("ignored", reason, detail, key, evidence=judgement.evidence)
@@ -182,7 +182,7 @@ def _rollback_under_way(facts: Facts) -> Hold | None:
     return None
 
 
-def _automatic(facts: Facts, policy: ServicePolicy, call: Call) -> tuple[Evidence, ...]:
+def _automatic(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts) -> tuple[Evidence, ...]:
     """What the automatic judgement says of the alarms as they are now."""
     red = sorted((a for a in facts.alarms if a.in_alarm), key=lambda a: a.onset or call.now)
     if not red:
@@ -192,4 +192,4 @@ def _automatic(facts: Facts, policy: ServicePolicy, call: Call) -> tuple[Evidenc
             ),
         )
     trigger = Trigger(TriggerKind.ALARM, red[0].since or call.now, red[0].name)
-    return decide(replace(facts, trigger=trigger), policy.policy, call.now).evidence
+    return respond.decided(desk, call, policy, replace(facts, trigger=trigger))[1].evidence

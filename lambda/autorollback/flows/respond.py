@@ -1,8 +1,10 @@
 """The automatic: an alarm or an ECS event is judged, and perhaps the service rolled back."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from autorollback import results
+from autorollback.aws.artifacts import Preflight
 from autorollback.aws.evidence import FirstLook
 from autorollback.aws.ledger import judged_of, packed
 from autorollback.decision import blame, record
@@ -81,8 +83,17 @@ def judge(
     awake = blame.asleep(Facts(None, trigger, memory=look.recollection.memory), policy.policy, call.now)
     if not isinstance(awake, Passed):
         return results.ignored(awake.reason, awake.detail, policy.key)
-    facts = desk.evidence.facts(look, trigger, call.now, event)
-    return act_on(desk, call, look, policy, facts, decide(facts, policy.policy, call.now))
+    facts, judgement = decided(desk, call, policy, desk.evidence.facts(look, trigger, call.now, event))
+    return act_on(desk, call, look, policy, facts, judgement)
+
+
+def decided(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts) -> tuple[Facts, Judgement]:
+    """The judgement, and what it rests on: after a restart it names the secrets and parameters that changed, which are asked now."""
+    judgement = decide(facts, policy.policy, call.now)
+    if judgement.verdict.reason is not Reason.ONLY_SETTINGS_CHANGED or facts.service is None:
+        return facts, judgement
+    facts = replace(facts, secrets=Preflight(desk.clients, facts.service, desk.definitions).secrets())
+    return facts, decide(facts, policy.policy, call.now)
 
 
 def unprotected(key: ServiceKey, desk: Desk) -> Result:
