@@ -81,6 +81,8 @@ def test_the_daily_audit_tells_people_once_of_what_has_changed(scene: Scene) -> 
     stage = scene()
     daily(stage)
     assert audits(stage) == [], "all is well at first sight"
+    good = {r["task_definition"] for r in stage.ledger() if str(r["sk"]).startswith("good#")}
+    assert "auth-service:18" in good, "what has run well until now is remembered"
     repository, image = AUTH.name, stage.digests[f"{AUTH.name}:v18"]
     for tag in ("v17", "v18"):
         digest = stage.digests[f"{AUTH.name}:{tag}"]

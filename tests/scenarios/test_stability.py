@@ -285,3 +285,19 @@ def test_a_record_that_does_not_cover_the_stretch_is_no_substitute_for_reading(c
     story = remembered(bad_deployment(), **changed)
     stretch = stretches(story.facts(), story.facts().deployments[0])[0]
     assert attested(stretch, story.facts(), story.policy, story.now) is None
+
+
+@pytest.mark.parametrize(
+    ("ended", "target"),
+    [
+        pytest.param(minutes(11) + minutes(10) + seconds(1), None, id="while the build still served"),
+        pytest.param(minutes(11) + minutes(10), "v1", id="at the end of its stretch"),
+    ],
+)
+def test_a_record_made_while_a_build_served_does_not_hide_how_it_went_on(ended: timedelta, target: str | None) -> None:
+    """v1 was recorded as known good; a quarter of an hour before the next deployment it was in trouble."""
+    story = bad_deployment().was_red("latency", ago=minutes(26))
+    first = story.revisions[story.deployments[0].target]
+    record = KnownGood(first, NOW - days(5), NOW - ended, 5000)
+    story.memory = replace(story.memory, known_good=(record,))
+    assert story.target() == target

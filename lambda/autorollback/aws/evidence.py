@@ -115,6 +115,13 @@ class Evidence:
         draft, _ = self._as_it_is(look, look.policy, with_health=True)
         return self._as_facts(replace(draft, next_page=None), look, trigger, now, ())
 
+    def with_histories(self, facts: Facts, since: datetime, now: datetime) -> Facts:
+        """The facts with the history of every alarm since a moment, or as far back as CloudWatch keeps it."""
+        since, alarms = max(since, now - stability.HISTORY_KEPT), Alarms(self.clients, self.names)
+        unread = [a for a in facts.alarms if a.spells is None or a.history_from is None or a.history_from > since]
+        read = together({alarm.name: partial(alarms.with_history, alarm, since) for alarm in unread})
+        return replace(facts, alarms=tuple(read.get(alarm.name, alarm) for alarm in facts.alarms))
+
     def _second_look(
         self, look: FirstLook, policy: ServicePolicy, trigger: Trigger, event: AlarmChanged | None, now: datetime
     ) -> tuple[_Draft, tuple[RedAlarm, ...]]:

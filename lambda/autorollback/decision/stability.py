@@ -139,6 +139,17 @@ def attested(stretch: Stretch, facts: Facts, policy: Policy, now: datetime) -> K
     )
 
 
+def proven(stretch: Stretch, facts: Facts, policy: Policy, now: datetime) -> KnownGood | None:
+    """What a stretch has proven by now, to be remembered longer than AWS does; None where it has proven nothing."""
+    revision, appraisal = facts.revision(stretch.revision), appraise(stretch, facts, policy, now)
+    if revision is None or revision.identity is None or not appraisal.stable:
+        return None
+    requests = facts.requests.get(revision.arn)
+    if not requests and facts.service and facts.service.behind_load_balancer:
+        return None
+    return KnownGood(revision, appraisal.calm_since, appraisal.calm_until, requests)
+
+
 def watched_from(facts: Facts, now: datetime) -> datetime:
     """From when on the service's alarms can speak for it: their oldest trace, at most as far back as their history is kept."""
     traces = [alarm.first_trace for alarm in facts.alarms if alarm.first_trace is not None]
@@ -165,7 +176,7 @@ def candidates(
     dated += [
         (record.until, _recorded(record, facts, kept_out, avoid))
         for record in facts.memory.known_good
-        if record.until <= before.start and _is_of_this_service(facts, before)
+        if record.until <= before.start and _is_of_this_service(facts, before) and not _overtaken(record, facts, now)
     ]
     newest_first = sorted(dated, key=lambda d: (d[0], d[1].verdict == "stable", d[1].revision.arn), reverse=True)
     return _each_once(candidate for _, candidate in newest_first)
@@ -303,6 +314,19 @@ def _reaches_back_to(facts: Facts, record: KnownGood) -> bool:
     sources = [facts.revision(arn) for arn in oldest.sources]
     took_over = bool(sources) and all(s is not None and s.identity == record.revision.identity for s in sources)
     return oldest.start <= record.until or took_over
+
+
+def _overtaken(record: KnownGood, facts: Facts, now: datetime) -> bool:
+    """Whether a record was made while its build still served: how it went on to its end is told by the stretch itself."""
+    return any(
+        _is(facts, stretch.revision, record.revision) and stretch.since <= record.until < stretch.end(now) - TAIL
+        for stretch in stretches(facts)
+    )
+
+
+def _is(facts: Facts, arn: str, wanted: Revision) -> bool:
+    found = facts.revision(arn)
+    return arn == wanted.arn or (found is not None and found.identity is not None and found.identity == wanted.identity)
 
 
 def _is_of_this_service(facts: Facts, before: Deployment) -> bool:

@@ -9,9 +9,9 @@ from autorollback.aws.evidence import FirstLook
 from autorollback.aws.ledger import Incident, State, Watched, past_rollback
 from autorollback.decision import stability
 from autorollback.decision.lineage import deployment_of
-from autorollback.decision.model import Facts, KnownGood, Reason, Status, Trigger, TriggerKind
+from autorollback.decision.model import Facts, Reason, Status, Trigger, TriggerKind
 from autorollback.decision.recovery import Progress, Recovery, assess
-from autorollback.decision.words import clock
+from autorollback.decision.words import clock, span
 from autorollback.flows import respond, rollback
 from autorollback.flows.desk import Call, Desk
 from autorollback.naming import ServiceKey
@@ -149,15 +149,12 @@ def _remember_replaced(desk: Desk, call: Call, policy: ServicePolicy, facts: Fac
     """What has just been replaced is remembered as known good, where its time in service proved it."""
     newest = facts.deployments[0] if facts.deployments else None
     for stretch in stability.stretches(facts):
-        revision = facts.revision(stretch.revision)
-        if newest is None or stretch.until != newest.start or revision is None or revision.identity is None:
+        if newest is None or stretch.until != newest.start:
             continue
-        appraisal = stability.appraise(stretch, facts, policy.policy, call.now)
-        if appraisal.stable:
-            requests = facts.requests.get(revision.arn)
-            good = KnownGood(revision, appraisal.calm_since, appraisal.calm_until, requests)
+        if good := stability.proven(stretch, facts, policy.policy, call.now):
             desk.ledger.keep_good(policy.key, good)
-            return f"; {revision.task_definition} is remembered as known good: it {appraisal.detail}"
+            served = f"{span(good.until - good.since)} without alarm until {clock(good.until)}"
+            return f"; {good.revision.task_definition} is remembered as known good: it served {served}"
     return ""
 
 

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
-from autorollback.aws.alarms import Alarms
 from autorollback.aws.artifacts import Registry, parse_image
 from autorollback.aws.clients import together
 from autorollback.aws.definitions import Definition, UnknownDefinition
@@ -119,11 +118,7 @@ def _with_histories(desk: Desk, call: Call, facts: Facts, runs: Iterable[Revisio
     """The facts with the alarms' histories as far back as these runs, or as CloudWatch keeps them."""
     arns = {run.arn for run in runs}
     since = min((s.came for s in stability.stretches(facts) if s.revision in arns), default=call.now)
-    since = max(since, call.now - stability.HISTORY_KEPT)
-    alarms = Alarms(desk.clients, desk.names)
-    unread = [a for a in facts.alarms if a.spells is None or a.history_from is None or a.history_from > since]
-    read = together({alarm.name: partial(alarms.with_history, alarm, since) for alarm in unread})
-    return replace(facts, alarms=tuple(read.get(alarm.name, alarm) for alarm in facts.alarms))
+    return desk.evidence.with_histories(facts, since, call.now)
 
 
 def _best_run(facts: Facts, policy: ServicePolicy, call: Call, runs: list[Revision]) -> Candidate:

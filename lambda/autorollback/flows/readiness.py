@@ -14,7 +14,6 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import ClientError
 
-from autorollback.aws.alarms import Alarms
 from autorollback.aws.artifacts import Registry, role_path
 from autorollback.aws.audit import Audit, Remembered, Repository
 from autorollback.aws.clients import together
@@ -28,6 +27,7 @@ from autorollback.decision.model import (
     Deployment,
     Facts,
     Hold,
+    KnownGood,
     Reason,
     Revision,
     RollBack,
@@ -68,10 +68,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
-    """Whether a service could be rolled back now, and what was found."""
+    """Whether a service could be rolled back now, and what was found; `good` is what has run well until now, if it has."""
 
     key: ServiceKey
     findings: tuple[Finding, ...]
+    good: KnownGood | None = None
 
     @property
     def ready(self) -> bool:
@@ -95,7 +96,7 @@ def ask(desk: Desk, call: Call, key: ServiceKey | None) -> Result:
 def daily(desk: Desk, call: Call) -> Result:
     """Every protected service, those first that were looked at longest ago; people are told once of what has changed.
 
-    What there is no time for comes first the next day.
+    What runs well is remembered as known good, for the day when AWS has forgotten its deployment. What there is no time for comes first the next day.
     """
     audit = _audit(desk)
     before = audit.remembered()
@@ -106,6 +107,8 @@ def daily(desk: Desk, call: Call) -> Result:
     if changed:
         audit.tell(_subject(found), _letter(changed), result | {"services": [one.told() for one in changed]})
     for one in found:
+        if one.good:
+            desk.ledger.keep_good(one.key, one.good)
         audit.remember(one.key, one.ready, sorted(f.mark for f in one.findings), call.now)
     return result
 
@@ -153,7 +156,17 @@ def _looked_at(desk: Desk, call: Call, key: ServiceKey) -> Readiness:
         *_of_alarms(audit.alarms(policy)),
         *_of_images(desk, audit, call, look.service, chosen),
     ]
-    return Readiness(key, tuple(findings))
+    return Readiness(key, tuple(findings), _runs_well(facts, policy, call))
+
+
+def _runs_well(facts: Facts, policy: ServicePolicy, call: Call) -> KnownGood | None:
+    serving = _serving(facts, call)
+    return stability.proven(serving, facts, policy.policy, call.now) if serving else None
+
+
+def _serving(facts: Facts, call: Call) -> stability.Stretch | None:
+    """The stretch that lasts until now, when the next deployment is thought to begin."""
+    return next((s for s in stability.stretches(facts) if s.until == call.now), None)
 
 
 def _audit(desk: Desk) -> Audit:
@@ -164,15 +177,13 @@ def _with_the_present(desk: Desk, call: Call, policy: ServicePolicy, facts: Fact
     """The facts with what is known of the revision that serves now, as if another deployment began at this moment."""
     coming = Deployment(arn=NEXT, status=Status.PENDING, created_at=call.now, target="")
     facts = replace(facts, deployments=(coming, *facts.deployments))
-    serving = next((s for s in stability.stretches(facts) if s.until == call.now), None)
+    serving = _serving(facts, call)
     running = facts.revision(serving.revision) if serving else None
     if serving is None or running is None:
         return facts
     if running.identity is None:
         facts = replace(facts, revisions={**facts.revisions, running.arn: _described(desk, running)})
-    since, alarms = max(serving.since, call.now - stability.HISTORY_KEPT), Alarms(desk.clients, desk.names)
-    read = together({alarm.name: partial(alarms.with_history, alarm, since) for alarm in facts.alarms})
-    facts = replace(facts, alarms=tuple(read.get(alarm.name, alarm) for alarm in facts.alarms))
+    facts = desk.evidence.with_histories(facts, serving.came, call.now)
     if not policy.load_balancer:
         return facts
     requests = Traffic(desk.clients).requests(policy, serving.since, call.now, call.now)
