@@ -26,10 +26,11 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from autorollback.naming import Names, ServiceKey
-from autorollback.policy import PolicyError, ServicePolicy, build_policy, parse_tunables
+from autorollback.policy import PolicyError, ServicePolicy, build_policy, parse_load_balancing, parse_tunables
 from infrastructure.bundling import write_zip
 from infrastructure.permissions import ServicePermissions, grant_reads
 from infrastructure.service_alarms import ServiceAlarms
+from infrastructure.services import check_own_alarms
 
 # Lambda and EventBridge try for 6 hours (the longest that Lambda's queue keeps an event); the function judges a late
 # event by when the trouble began, and what is older than that is for people.
@@ -90,6 +91,7 @@ class AutoRollback(Construct):
             tuple(_full_name(group, "target_group_full_name") for group in groups),
             tuple(alarm if isinstance(alarm, str) else alarm.alarm_name for alarm in alarms),
         )
+        _check(protected)
         self._watch(cdk.Stack.of(service), f"AutoRollback-{cdk.Names.node_unique_id(service.node)}", protected)
         self._allow([protected])
 
@@ -389,6 +391,18 @@ class AutoRollback(Construct):
         )
         for construct, finding, reason in findings:
             cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=f"AwsSolutions-{finding}", reason=reason))
+
+
+def _check(protected: ServicePolicy) -> None:
+    """What is known at synthesis must be what the function will take; what only CloudFormation knows cannot be looked at.
+
+    Raises:
+        PolicyError: naming the key.
+    """
+    balancer = (protected.load_balancer, *protected.target_groups)
+    if protected.load_balancer is not None and not any(cdk.Token.is_unresolved(name) for name in balancer):
+        parse_load_balancing({"load_balancer": protected.load_balancer, "target_group": protected.target_groups})
+    check_own_alarms(protected.alarms)
 
 
 def _full_name(resource: Any, attribute: str) -> str:

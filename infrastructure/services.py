@@ -91,22 +91,35 @@ def _services(entries: object, defaults: Mapping[str, Any], names: Names) -> tup
         if service.key in first_at:
             raise PolicyError(where, str(service.key), f"each service once, and {first_at[service.key]} is the same")
         first_at[service.key] = where
+        check_own_alarms(service.alarms, where)
         _check_alarm_names(service, names, where)
         _check_document(service, where)
         services.append(service)
     return tuple(services)
 
 
-def _check_alarm_names(service: ServicePolicy, names: Names, where: str) -> None:
-    # CloudWatch documents that a name may be put in double quotes in a composite alarm's rule, and no way to write a
-    # double quote inside them (PutCompositeAlarm's AlarmRule, botocore cloudwatch/2010-08-01).
-    for index, alarm in enumerate(service.alarms):
-        at = f"{where}.alarms[{index}]"
+def check_own_alarms(alarms: Sequence[str], where: str = "") -> None:
+    """Whether a composite alarm can be made around each of a user's alarms.
+
+    CloudWatch documents that a name may be put in double quotes in a composite alarm's rule, and no way to write a double quote
+    inside them (PutCompositeAlarm's AlarmRule, botocore cloudwatch/2010-08-01).
+
+    Raises:
+        PolicyError: naming the alarm, with `where` before it.
+    """
+    for index, alarm in enumerate(alarms):
+        at = f"{where}.alarms[{index}]".lstrip(".")
         if '"' in alarm or "\\" in alarm:
             raise PolicyError(
                 at, alarm, "an alarm name without double quotes and backslashes, which a rule cannot hold"
             )
-        _check_alarm_name(names.alarm(service.key, f"{OWN_SIGNAL_PREFIX}{alarm}"), at)
+        if alarm in alarms[:index]:
+            raise PolicyError(at, alarm, "each alarm once")
+
+
+def _check_alarm_names(service: ServicePolicy, names: Names, where: str) -> None:
+    for index, alarm in enumerate(service.alarms):
+        _check_alarm_name(names.alarm(service.key, f"{OWN_SIGNAL_PREFIX}{alarm}"), f"{where}.alarms[{index}]")
     for signal in SIGNALS if service.load_balancer else ():
         _check_alarm_name(names.alarm(service.key, signal), f"{where}.service")
 

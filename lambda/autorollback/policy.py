@@ -206,7 +206,7 @@ def parse_service(document: object, where: str = "", defaults: Mapping[str, Any]
     given = _mapping(document, where)
     _refuse_unknown(given, where, (*_SERVICE_KEYS, *_RULES))
     cluster, service = (_require(given, where, name, _NAME) for name in ("cluster", "service"))
-    load_balancer, target_groups = _load_balancing(given, where)
+    load_balancer, target_groups = parse_load_balancing(given, where)
     alarms = _checked({k: v for k, v in given.items() if k == "alarms"}, where, {"alarms": _ALARMS}).get("alarms", ())
     return ServicePolicy(
         ServiceKey(cluster, service),
@@ -238,7 +238,12 @@ def build_policy(tunables: Mapping[str, Any], where: str = "") -> Policy:
     return policy
 
 
-def _load_balancing(given: Mapping[str, Any], where: str) -> tuple[str | None, tuple[str, ...]]:
+def parse_load_balancing(given: Mapping[str, Any], where: str = "") -> tuple[str | None, tuple[str, ...]]:
+    """The load balancer and its one or two target groups, by their dimension values; both keys or neither.
+
+    Raises:
+        PolicyError: naming the key, with `where` before it.
+    """
     load_balancer, target_group = given.get("load_balancer"), given.get("target_group")
     if not given.keys() & {"load_balancer", "target_group"}:
         return None, ()

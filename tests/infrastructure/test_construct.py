@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import aws_cdk as cdk
 import pytest
@@ -37,6 +38,12 @@ def test_a_service_of_the_same_app_is_protected_by_its_constructs(tmp_path: Path
     rollback.protect(imported, alarms=["billing-queue"], families=["billing"], task_roles=["billing-*"], mode="observe")
     with pytest.raises(PolicyError, match="window_minutes: 0 given"):
         rollback.protect(imported, families=["a"], task_roles=["b"], window_minutes=0)
+    grants: dict[str, Any] = {"families": ["a"], "task_roles": ["b"]}
+    arn = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/a/0123456789abcdef"
+    with pytest.raises(PolicyError, match=r"target_group: .*arn:aws.*; allowed: the CloudWatch dimension value"):
+        rollback.protect(imported, load_balancer="app/a/0123456789abcdef", target_group=arn, **grants)
+    with pytest.raises(PolicyError, match=r"alarms\[1\]: .*each alarm once"):
+        rollback.protect(imported, alarms=["queue", "queue"], **grants)
 
     cdk.Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     cdk.Validations.of(stack).acknowledge(
