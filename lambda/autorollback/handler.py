@@ -15,6 +15,7 @@ from autorollback.flows import confirm, manual, readiness, respond, sweep
 from autorollback.flows.desk import Call, Desk, Settings
 from autorollback.naming import Names
 from autorollback.requests import (
+    Action,
     AlarmChanged,
     BadRequest,
     DailyAudit,
@@ -57,13 +58,22 @@ def handle(event: object, context: "LambdaContext") -> Result:
     except BadRequest as error:
         result = results.rejected(error)
         logger.warning("rejected: %s", error)
-    _report(settings, result)
+    except Exception:
+        logger.exception("this invocation failed")  # the runtime's own trace carries no correlation id
+        raise
+    _report(settings, result, counted=not _only_asks(event) or result["outcome"] == "rejected")
     return result
 
 
-def _report(settings: Settings, result: Result) -> None:
+def _only_asks(event: object) -> bool:
+    """Whether a person asks what would happen: that writes nothing anywhere, so it is in no metric either."""
+    return isinstance(event, Mapping) and (event.get("action") == Action.PLAN or event.get("dry_run") is True)
+
+
+def _report(settings: Settings, result: Result, *, counted: bool = True) -> None:
     """Count one result, and log it under its incident."""
-    metrics.count(settings.names.metric_namespace, result)
+    if counted:
+        metrics.count(settings.names.metric_namespace, result)
     logger.append_keys(incident_id=result.get("incident_id"))
     log = logger.debug if result.get("reason") == Reason.UNPROTECTED_SERVICE else logger.info
     log(result.get("summary") or result.get("detail") or "", extra={"result": result})

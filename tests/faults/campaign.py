@@ -451,7 +451,9 @@ def campaign() -> Iterator[Campaign]:
             mock.patch.object(metrics, "count_sweep", silent),
             mock.patch.object(metrics, "count", lambda _namespace, result: here.counted.append(result)),
             mock.patch.object(
-                handler, "logger", SimpleNamespace(append_keys=silent, info=silent, debug=silent, warning=silent)
+                handler,
+                "logger",
+                SimpleNamespace(append_keys=silent, info=silent, debug=silent, warning=silent, exception=silent),
             ),
             mock.patch.object(botocore.endpoint, "time", SimpleNamespace(sleep=silent)),
             mock.patch.object(neighbours, "sleep", silent),

@@ -49,12 +49,13 @@ def test_after_ecs_has_rolled_back_a_person_leaves_what_runs_not_what_failed(
 def test_a_dry_run_writes_nothing_anywhere(here: Campaign, more: dict[str, Any]) -> None:
     (service,) = here.prepare(1)
     here.breaks("completed", service)
+    here.counted.clear()
     before = here.items(service)
     answer, calls = asked(here, {"service": service, "dry_run": True, **more})
     assert (answer["outcome"], answer["reason"]) == ("would_roll_back", "requested")
     assert [e["rule"] for e in answer["evidence"]][-1] == "alarm_after_deployment", "what the automatic says"
     assert [call for call in calls if not call.split(".")[1].startswith(READS)] == []
-    assert (here.items(service), here.told(service)) == (before, [])
+    assert (here.items(service), here.told(service), list(here.counted)) == (before, [], [])
     here.alarm(service, "OK", here.cloud.clock.now())
 
 

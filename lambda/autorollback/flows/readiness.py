@@ -362,7 +362,7 @@ def _is_news(now: Readiness, before: Remembered | None) -> bool:
 
 
 def _result(desk: Desk, found: Sequence[Readiness], left: Sequence[ServiceKey]) -> Result:
-    for one in found:
+    for one in (one for one in found if one.key.cluster):  # a name that a person mistyped is no protected service
         metrics = Metrics(namespace=desk.names.metric_namespace)
         metrics.add_dimension("cluster", one.key.cluster)
         metrics.add_dimension("service", one.key.service)
