@@ -258,7 +258,7 @@ def _time(raw: Mapping[str, Any], name: str, where: str = "") -> datetime:
     text = _part(raw, name, str, "an ISO 8601 time", where)
     try:
         return parse_time(text)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter of a time that no calendar holds in UTC
         raise BadRequest(f"{where}{name}", text, "an ISO 8601 time with its offset") from None
 
 

@@ -194,6 +194,11 @@ def test_a_service_with_an_arn_of_the_short_format_is_told_by_the_cluster_beside
         pytest.param(alarm_event(state={"timestamp": "noon"}), "detail.state.timestamp", id="a time that is none"),
         pytest.param(alarm_event(state={"timestamp": "2026-11-22T14:04:40"}), "detail.state.timestamp", id="no offset"),
         pytest.param(
+            alarm_event(state={"timestamp": "0001-01-01T00:00:00+01:00"}),
+            "detail.state.timestamp",
+            id="before all time",
+        ),
+        pytest.param(
             ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED", "arn:aws:ecs:eu:1:service/auth"),
             "resources",
             id="old ARN and no cluster",
