@@ -60,6 +60,10 @@ storm: $(INSTALLED) ## 1,000 services whose alarms fire at once, against AWS's r
 	@python -m bench.storm
 	@python -m bench.storm --inactive
 
+.PHONY: cold-process
+cold-process: install ## a whole rollback by a new process, over one call of the AWS command line
+	@python -m bench.cold_process
+
 .PHONY: lint
 lint: $(INSTALLED) ## format, lint, types, walls, shell
 	@ruff format --check --quiet $(SOURCES) || { echo "Not formatted: run make format" >&2; exit 1; }
