@@ -386,12 +386,8 @@ def _new_to_its_tasks(facts: Facts, index: int) -> str:
     ]
     if told:
         return f"of its secrets and parameters, though: {'; '.join(told)}"
-    none_of = (
-        f"none of its {len(facts.secrets)} secrets and parameters has"
-        if facts.secrets
-        else "it has none that could have"
-    )
-    return f"{none_of} changed since {clock(since)}: look at what the service depends on"
+    seen = f"none of its {len(facts.secrets)} secrets and parameters has changed since {clock(since)}"
+    return f"{seen if facts.secrets else 'it is given no secrets or parameters'}: look at what the service depends on"
 
 
 def _convict_by(alarm: Alarm, suspect: Deployment, facts: Facts, policy: Policy, now: datetime) -> Suspicion | Hold:

@@ -139,7 +139,8 @@ def _completed(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, e
     learnt = _remember_replaced(desk, call, policy, facts)
     returned = _returned_from_quarantine(desk, call, policy, facts)
     if red := next((alarm for alarm in facts.alarms if alarm.in_alarm), None):
-        return respond.judge(desk, call, look, policy, Trigger(TriggerKind.ALARM, ended.at, red.name))
+        asked = replace(facts, trigger=Trigger(TriggerKind.ALARM, ended.at, red.name))
+        return respond.act_on(desk, call, look, policy, *respond.decided(desk, call, policy, asked))
     return returned or results.done(
         f"{policy.key}: a deployment completed, and no alarm of the service is in ALARM{learnt}"
     )
