@@ -397,6 +397,13 @@ class TestEcsEvents:
     def test_a_service_that_still_serves_is_left_alone(self, healthy: int | None, reason: str) -> None:
         assert self.impaired(healthy=healthy).reason() == reason
 
+    @pytest.mark.parametrize(
+        ("said", "reason"), [(minutes(5), "tasks_cannot_start"), (minutes(5) - seconds(1), "no_recent_deployment")]
+    )
+    def test_the_events_own_time_is_what_the_window_is_measured_by(self, said: timedelta, reason: str) -> None:
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(65)).serving(healthy=1)
+        assert story.event(TriggerKind.TASKS_CANNOT_START, ago=said).reason() == reason
+
     @pytest.mark.parametrize(("running", "reason"), [(1, "tasks_cannot_start"), (2, "still_serving")])
     def test_without_load_balancer_running_tasks_serve(self, running: int, reason: str) -> None:
         assert self.impaired(running=running).without_load_balancer().reason() == reason
@@ -492,6 +499,10 @@ class TestSharedCause:
     )
     def test_later_ones_count_where_the_suspect_had_long_finished(self, finished: timedelta, reason: str) -> None:
         assert self.story(minutes(6), minutes(5), minutes(0), ago=finished).reason() == reason
+
+    def test_services_count_and_not_alarms(self) -> None:
+        story = self.story(minutes(7), minutes(8)).neighbour("other-1", onset=minutes(9))
+        assert story.reason() == "alarm_after_deployment"
 
     def test_services_that_changed_themselves_do_not_count(self) -> None:
         assert self.story(*map(minutes, [7, 8, 9]), changed=True).reason() == "alarm_after_deployment"

@@ -126,3 +126,16 @@ def test_a_neighbour_is_explained_by_a_deployment_before_it_fell_ill(
     asked = Neighbours(mock.Mock(ecs=ecs), Names(), mock.Mock(), policies, 1000)
     found = asked.in_trouble(red, ServicePolicy(ServiceKey("prod", "auth"), POLICY), ONSET, {ONSET})
     assert {neighbour.changed for neighbour in found} == {changed}
+
+
+def test_every_alarm_of_a_neighbour_is_told_that_began_near_one_of_ours() -> None:
+    """One alarm of ours may have been red for long; the one that convicts is compared with what began near it."""
+    (other, *_), early, late = OTHERS, ONSET - minutes(40), ONSET - minutes(5)
+    red = [
+        RedAlarm(AlarmKey(other, signal), signal, at)
+        for signal, at in (("latency", early), ("5xx-rate", late), ("unhealthy-targets", ONSET - minutes(20)))
+    ]
+    neighbours = Neighbours(mock.Mock(), Names(), mock.Mock(), mock.Mock(), 1000)
+    auth = ServicePolicy(ServiceKey("prod", "auth"), POLICY)
+    found = neighbours.in_trouble(red, auth, ONSET - minutes(35), {ONSET, ONSET - minutes(35)})
+    assert [(n.key, n.onset) for n in found] == [(other, early), (other, late)]

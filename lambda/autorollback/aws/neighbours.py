@@ -88,17 +88,17 @@ class Neighbours:
 
         `fired` is the onset that the trigger speaks of, `own` are those of the service's red alarms.
         """
-        earliest: dict[ServiceKey, datetime] = {}
+        onsets: dict[ServiceKey, set[datetime]] = {}
         for alarm in red:
             key = alarm.key.service
             near = any(abs(alarm.onset - onset) <= blame.SHARED_CAUSE_SPAN for onset in {fired, *own})
             if key != policy.key and near:
-                earliest[key] = min(alarm.onset, earliest.get(key, alarm.onset))
-        nearest = sorted(earliest, key=lambda k: (abs(earliest[k] - fired), str(k)))[:ASKED]
-        if len(nearest) < blame.services_for_shared_cause(self.protected_services, policy.policy):
-            return tuple(Neighbour(key, earliest[key]) for key in nearest)
-        changed = self._deployed_before({key: earliest[key] for key in nearest})
-        return tuple(Neighbour(key, earliest[key], changed[key]) for key in nearest)
+                onsets.setdefault(key, set()).add(alarm.onset)
+        nearest = sorted(onsets, key=lambda k: (min(abs(onset - fired) for onset in onsets[k]), str(k)))[:ASKED]
+        changed: Mapping[ServiceKey, bool] = {}
+        if len(nearest) >= blame.services_for_shared_cause(self.protected_services, policy.policy):
+            changed = self._deployed_before({key: min(onsets[key]) for key in nearest})
+        return tuple(Neighbour(key, onset, changed.get(key)) for key in nearest for onset in sorted(onsets[key]))
 
     def _deployed_before(self, onsets: Mapping[ServiceKey, datetime]) -> dict[ServiceKey, bool]:
         """Which services had a deployment in progress at their onset, or finished within their own window before it.

@@ -205,7 +205,7 @@ class Trigger:
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Another protected service with an alarm in ALARM.
+    """An alarm of another protected service that is in ALARM; a service may have several.
 
     `changed` tells whether a deployment of its own may explain it; None where too few are ill for that to matter.
     """
