@@ -91,7 +91,6 @@ def main() -> None:
     ratios = sorted(rollback / command_line for rollback, command_line in pairs)
     table.add_row("median", "", "", f"{median(ratios):.2f}")
     Console().print(table)
-    print(json.dumps({"ratio": {"min": ratios[0], "median": median(ratios), "max": ratios[-1]}}))
 
 
 if __name__ == "__main__":
