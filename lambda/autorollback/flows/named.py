@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
-from autorollback.aws.artifacts import Registry, parse_image
+from autorollback.aws.artifacts import Registry
 from autorollback.aws.clients import together
 from autorollback.aws.definitions import Definition, UnknownDefinition
 from autorollback.aws.ecs import Ecs
@@ -55,7 +55,7 @@ def as_it_ran(
             detail = f"was named by a person; the ledger saw it serve until {clock(known.until)}"
             ran = described_as(known.revision, definition)
             return Candidate(ran, "stable", detail, (_ran(detail),), ran_until=known.until)
-    images = {name: image.digest if (image := parse_image(text)) else None for name, text in definition.images.items()}
+    images = {name: text.partition("@")[2] or None for name, text in definition.images.items()}
     detail = "was named by a person; no run of it in this service is on record"
     never = _as_revision(definition, images, call)
     return Candidate(never, "stable", detail, (Check("has_run_here", None, detail),))
@@ -65,9 +65,14 @@ def tagged(desk: Desk, call: Call, service: Service, facts: Facts, tag: str, con
     """The definition that the service runs now, with a tag of the same repository resolved to its digest.
 
     Raises:
-        BadRequest: where the container, its repository or the tag cannot be told, with what there is.
+        BadRequest: where the definition, the container, its repository or the tag cannot be told, with what there is.
     """
-    definition, registry = desk.definitions.describe(service.task_definition), Registry(desk.clients, service.arn)
+    registry = Registry(desk.clients, service.arn)
+    try:
+        definition = desk.definitions.describe(service.task_definition)
+    except UnknownDefinition as error:
+        allowed = f"a revision instead: the definition that the service runs cannot be described ({error})"
+        raise BadRequest("image_tag", tag, allowed) from error
     named = {name: image for name, text in definition.images.items() if (image := registry.own_image(text))}
     if container is not None and container not in named:
         raise BadRequest("container", container, f"a container with an image in this account's ECR: {_list(named)}")

@@ -337,7 +337,7 @@ _REMEDIES = {
     "image_present": "push the image again under the same digest, or raise the count or age in the repository's lifecycle policy",
     "secrets_present": "restore the secret (aws secretsmanager restore-secret), or deploy a revision that does not need it",
     "roles_present": "create the role again, and name it under task_roles in services.yaml",
-    "definition_usable": "deploy the newest version of this controller",
+    "definition_usable": "deploy the newest version of this controller; where the definition is gone, let another revision prove itself",
     "settings_match": "deploy a revision that fits the service's load balancer, network mode and platform, and let it prove itself",
 }
 
