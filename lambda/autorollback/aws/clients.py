@@ -11,6 +11,7 @@ from botocore.config import Config
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_codedeploy import CodeDeployClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecs import ECSClient
@@ -68,6 +69,12 @@ class Clients:
     def cloudwatch(self) -> "CloudWatchClient":
         """Alarms and metrics."""
         client: CloudWatchClient = self._client("cloudwatch")
+        return client
+
+    @property
+    def codedeploy(self) -> "CodeDeployClient":
+        """Deployments of the services that CodeDeploy deploys."""
+        client: CodeDeployClient = self._client("codedeploy")
         return client
 
     @property

@@ -182,7 +182,9 @@ def _of_service(facts: Facts, policy: ServicePolicy, look: FirstLook, call: Call
     if isinstance(possible, Hold):
         remedy = "nothing can be rolled back as it is"
         if possible.reason is Reason.UNSUPPORTED_DEPLOYMENT_CONTROLLER:
-            remedy = "move the service to the ECS deployment controller, or take it out of services.yaml"
+            remedy = (
+                "do what it says, move the service to the ECS deployment controller, or take it out of services.yaml"
+            )
         yield Finding("service_active", "error", possible.detail, remedy)
     if policy.policy.mode is not Mode.ENFORCE:
         remedy = "set mode: enforce in services.yaml once you trust its verdicts"
