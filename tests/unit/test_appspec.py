@@ -57,6 +57,13 @@ def test_in_yaml_only_the_line_of_the_task_definition_changes(text: str) -> None
     assert read.deploying(NEW) == text.replace(OLD, NEW)
 
 
+@pytest.mark.parametrize("text", [json.dumps(as_json("auth-service:18")), YAML.replace(OLD, "auth-service:18")])
+def test_a_revision_may_be_named_without_its_arn(text: str) -> None:
+    read = AppSpec.read(text)
+    assert read.task_definition == "auth-service:18"
+    assert AppSpec.read(read.deploying(NEW)).task_definition == NEW
+
+
 def test_what_else_it_says_is_a_setting_of_the_service() -> None:
     settings = AppSpec.read(json.dumps(as_json())).settings
     assert AppSpec.read(json.dumps(as_json(NEW))).settings == settings
@@ -69,12 +76,12 @@ def test_what_else_it_says_is_a_setting_of_the_service() -> None:
         pytest.param("", id="nothing"),
         pytest.param("[]", id="a list"),
         pytest.param(json.dumps(as_json("<TASK_DEFINITION>")), id="a template"),
-        pytest.param(json.dumps(as_json("auth-service:18")), id="no ARN"),
+        pytest.param(json.dumps(as_json("auth-service")), id="a family, whose newest revision moves"),
         pytest.param(json.dumps(as_json(None)), id="null"),
         pytest.param(json.dumps(as_json(Resources=[])), id="no resource"),
         pytest.param(json.dumps(as_json(Resources=as_json()["Resources"] * 2)), id="two resources"),
         pytest.param(json.dumps(as_json()).replace("ECS::Service", "Lambda::Function"), id="a Lambda function"),
-        pytest.param(YAML.replace(OLD, "auth-service:18"), id="YAML: no ARN"),
+        pytest.param(YAML.replace(OLD, "auth-service"), id="YAML: a family"),
         pytest.param(YAML + f"# TaskDefinition: {NEW}\n", id="YAML: another in a comment"),
         pytest.param(YAML + f'        TaskDefinition: "{NEW}"\n', id="YAML: twice"),
         pytest.param(YAML.replace(f'"{OLD}"', "*today"), id="YAML: an alias"),

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_ARN = re.compile(r"arn:[\w-]+:ecs:[\w-]+:\d{12}:task-definition/[\w-]{1,255}:\d+", re.ASCII)
+_DEFINITION = re.compile(r"(?:arn:[\w-]+:ecs:[\w-]+:\d{12}:task-definition/)?[\w-]{1,255}:\d+", re.ASCII)
 _KEY = re.compile(r"\btask_?definition\b", re.IGNORECASE)
 _LINE = re.compile(
-    rf"(?P<before>[ \t]*(?:-[ \t]+)?(?P<q>[\"']?)TaskDefinition(?P=q)[ \t]*:[ \t]+(?P<v>[\"']?))(?P<arn>{_ARN.pattern})"
+    rf"(?P<before>[ \t]*(?:-[ \t]+)?(?P<q>[\"']?)TaskDefinition(?P=q)[ \t]*:[ \t]+(?P<v>[\"']?))(?P<definition>{_DEFINITION.pattern})"
     r"(?P<after>(?P=v)[ \t]*(?:#.*)?)",
     re.IGNORECASE | re.ASCII,
 )
@@ -30,7 +30,7 @@ class AppSpec:
     """An AppSpec whose one task definition is known.
 
     Attributes:
-        task_definition: the ARN that it names; CodeDeploy asks for an ARN.
+        task_definition: as it names it, by its ARN, which the reference asks for, or as `family:revision`, which ECS takes too.
         frame: the content with a placeholder in its place: what else it says, whatever it deploys.
     """
 
@@ -49,11 +49,11 @@ class AppSpec:
         except ValueError:
             return cls(*_of_lines(content))
         properties, key = _properties(document)
-        arn = properties[key]
-        if not isinstance(arn, str) or not _ARN.fullmatch(arn):
-            raise UnreadableAppSpec("its TaskDefinition is no ARN of a task definition")
+        definition = properties[key]
+        if not isinstance(definition, str) or not _DEFINITION.fullmatch(definition):
+            raise UnreadableAppSpec("its TaskDefinition names no one revision of a task definition")
         properties[key] = _PLACEHOLDER
-        return cls(arn, json.dumps(document))
+        return cls(definition, json.dumps(document))
 
     def deploying(self, task_definition_arn: str) -> str:
         """The content that deploys this task definition and is the same in everything else."""
@@ -72,12 +72,13 @@ _PLACEHOLDER = "<TASK_DEFINITION>"
 def _of_lines(content: str) -> tuple[str, str]:
     lines = content.splitlines(keepends=True)
     found = [(i, match) for i, line in enumerate(lines) if (match := _LINE.fullmatch(line.rstrip("\r\n")))]
-    if len(found) != 1 or len(_KEY.findall(_ARN.sub("", content))) != 1 or len(_ARN.findall(content)) != 1:
-        raise UnreadableAppSpec("it is no JSON, and not exactly one line of it names a task definition by its ARN")
+    mentions = [line for line in lines if _KEY.search(_DEFINITION.sub("", line))]
+    if len(found) != 1 or len(mentions) != 1:
+        raise UnreadableAppSpec("it is no JSON, and not exactly one line of it names a revision of a task definition")
     index, match = found[0]
     ending = lines[index][len(lines[index].rstrip("\r\n")) :]
     lines[index] = f"{match['before']}{_PLACEHOLDER}{match['after']}{ending}"
-    return match["arn"], "".join(lines)
+    return match["definition"], "".join(lines)
 
 
 def _properties(document: object) -> tuple[dict[str, Any], str]:

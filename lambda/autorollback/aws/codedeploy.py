@@ -121,6 +121,7 @@ class DeploymentGroup:
 
     Attributes:
         application, name: as `code_deploy` in the service's policy names them.
+        service_arn: of the service, where its history is read: an AppSpec may name a definition without region and account.
         original: the task set that came with the service, while it is there.
         mark: what the descriptions of the deployments begin with that are created here.
     """
@@ -129,6 +130,7 @@ class DeploymentGroup:
     application: str
     name: str
     mark: str
+    service_arn: str = ""
     original: TaskSet | None = None
     _ids: list[str] = field(default_factory=list)
     _told: dict[str, Told] = field(default_factory=dict)
@@ -370,6 +372,8 @@ class DeploymentGroup:
 
     def _revision(self, arn: str, at: datetime, spec: AppSpec | None, task_set: TaskSet | None) -> Revision:
         definition = spec.task_definition if spec else task_set.task_definition if task_set else ""
+        if not definition.startswith("arn:"):
+            definition = f"{self.service_arn.partition(':service/')[0]}:task-definition/{definition}"
         settings = spec.settings if spec else {}
         return Revision(arn, short_name(definition), definition, at, settings=settings)
 

@@ -120,6 +120,7 @@ class Evidence:
             )
             return replace(look, service=replace(service, out_of_reach=why))
         group = DeploymentGroup.of(self.clients, policy.code_deploy, self.names.prefix)
+        group.service_arn = service.arn
         group.original = next((s for s in service.task_sets if s.deployment is None), None)
         reads: dict[str, Callable[[], Any]] = {
             "refused": partial(group.refuses, service.task_sets),
