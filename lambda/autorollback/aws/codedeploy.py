@@ -147,10 +147,13 @@ class DeploymentGroup:
         """Why the service cannot be deployed through this group, in words: another deployed its task sets; None where it can.
 
         A task set that CodeDeploy made has the deployment's id as its external id (botocore ecs/2014-11-13, TaskSet); the one
-        that came with the service has none.
+        that came with the service has none. Only of deployments that the group has not listed, CodeDeploy is asked whose they
+        are. Read a page first.
         """
         configured = f"{self.application}/{self.name}"
         for deployment_id in dict.fromkeys(s.deployment for s in task_sets if s.deployment):
+            if deployment_id in self._ids:
+                continue
             try:
                 told = self.clients.codedeploy.get_deployment(deploymentId=deployment_id)["deploymentInfo"]
             except ClientError as error:

@@ -122,19 +122,15 @@ class Evidence:
         group = DeploymentGroup.of(self.clients, policy.code_deploy, self.names.prefix)
         group.service_arn = service.arn
         group.original = next((s for s in service.task_sets if s.deployment is None), None)
-        reads: dict[str, Callable[[], Any]] = {
-            "refused": partial(group.refuses, service.task_sets),
-            "page": partial(group.deployments_page, policy.key),
-        }
         try:
-            seen = together(reads)
+            page = group.deployments_page(policy.key)
         except UnknownGroup as unknown:
             return replace(
                 look, service=replace(service, out_of_reach=f"{unknown}: correct code_deploy in services.yaml")
             )
-        if seen["refused"]:
-            return replace(look, service=replace(service, out_of_reach=seen["refused"]))
-        return replace(look, service=replace(service, bake=group.waits), page=seen["page"], history=group)
+        if refused := group.refuses(service.task_sets):
+            return replace(look, service=replace(service, out_of_reach=refused))
+        return replace(look, service=replace(service, bake=group.waits), page=page, history=group)
 
     def facts(self, look: FirstLook, trigger: Trigger, now: datetime, event: AlarmChanged | None = None) -> Facts:
         """All that the judgement of a protected service rests on."""

@@ -24,6 +24,7 @@ from autorollback.aws.traffic import Traffic
 from autorollback.decision import blame, stability
 from autorollback.decision.model import (
     Candidate,
+    Controller,
     Deployment,
     Facts,
     Hold,
@@ -293,7 +294,10 @@ def _of_images(desk: Desk, audit: Audit, call: Call, service: Service, chosen: C
             remedy = "restore the repository, or deploy from another"
             yield Finding("image_present", "error", f"{name}: there is no repository {image.repository}", remedy)
         elif image.tag and not image.digest and repository.can_move(image.tag):
-            remedy = f"a rollback pins the digest all the same; to rule it out: aws ecr put-image-tag-mutability --repository-name {image.repository} --image-tag-mutability IMMUTABLE"
+            effect = "a rollback pins the digest all the same"
+            if service.controller is Controller.CODE_DEPLOY:
+                effect = "CodeDeploy records no digest: a revision whose tag was pushed over is not gone back to"
+            remedy = f"{effect}; to rule it out: aws ecr put-image-tag-mutability --repository-name {image.repository} --image-tag-mutability IMMUTABLE"
             yield Finding(
                 "tag_mutable", "warning", f"{name}: {image.repository}:{image.tag} can be pushed over", remedy
             )
