@@ -22,6 +22,7 @@ from localcloud.codedeploy.events import state_change
 from localcloud.codedeploy.model import CONFIGURATIONS, Deployment, Location, Stage, Status
 from localcloud.ecs import task_sets
 from localcloud.ecs.model import Service, TaskSet
+from localcloud.ecs.scheduler import Fitness
 
 if TYPE_CHECKING:
     from localcloud.ecs.operations import Ecs
@@ -139,7 +140,7 @@ class Deployer:
 
     def _wait_for_tasks(self, deployment: Deployment, at: datetime) -> None:
         service, replacement = deployment.service, _own(deployment)
-        fitness = self.ecs.scheduler.can_run(replacement.revision)
+        fitness = self.ecs.scheduler.can_run(replacement.revision) if service.desired else Fitness()
         deployment.since = at
         if fitness.starts and fitness.healthy:
             task_sets.run(service, replacement, at)
