@@ -11,6 +11,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from autorollback.aws.alarms import Alarms, RedAlarm
 from autorollback.aws.clients import Clients, together
 from autorollback.aws.codedeploy import DeploymentGroup, UnknownGroup
@@ -99,13 +101,19 @@ class Evidence:
                 "recollection": lambda: self.ledger.recall(key, now),
                 "pause": self.ledger.pause_of_all,
                 "service": lambda: ecs.service(key),
-                "page": lambda: ecs.deployments_page(key),
+                "page": partial(_page, ecs, key),
             }
         )
         recollection: Recollection = seen["recollection"]
         pauses = [p for p in (seen["pause"], recollection.memory.paused_until) if p and p > now]
         memory = replace(recollection.memory, paused_until=max(pauses, default=None))
-        look = FirstLook(seen["policy"], replace(recollection, memory=memory), seen["service"], seen["page"], ecs)
+        service: Service | None = seen["service"]
+        page: DeploymentPage | ClientError = seen["page"]
+        if isinstance(page, ClientError):
+            if service is None or service.controller is Controller.ECS:
+                raise page
+            page = DeploymentPage((), (), None)
+        look = FirstLook(seen["policy"], replace(recollection, memory=memory), service, page, ecs)
         return self._through_code_deploy(look)
 
     def _through_code_deploy(self, look: FirstLook) -> FirstLook:
@@ -330,6 +338,23 @@ class Evidence:
             return False
         finished = newest[0].finished_at
         return finished is None or (newest[0].start <= onset and onset - finished <= window)
+
+
+def _page(ecs: Ecs, key: ServiceKey) -> DeploymentPage | ClientError:
+    """The newest service deployments, or why ECS tells none.
+
+    What it says of a service of another controller, which has none, is documented nowhere: a refusal is then as good as an
+    empty list. Of a service of ECS's own it is an error.
+    """
+    refusals = ecs.clients.ecs.exceptions
+    try:
+        return ecs.deployments_page(key)
+    except (
+        refusals.InvalidParameterException,
+        refusals.UnsupportedFeatureException,
+        refusals.ClientException,
+    ) as error:
+        return error
 
 
 def _unknown_revisions(draft: _Draft) -> tuple[str, ...]:
