@@ -210,6 +210,18 @@ def test_a_crash_after_the_deployment_was_created_is_resumed_and_makes_no_second
     assert stage.running() == ran
 
 
+def test_a_rollback_whose_own_deployment_is_stopped_is_escalated_and_not_tried_again(scene: Scene) -> None:
+    stage = scene(FINISHES)
+    stage.deploy_bad()
+    assert stage.until(lambda: bool(asked(stage, "CreateDeployment")), within=minutes(10))
+    newest = stage.codedeploy_deployments()[0]["deploymentId"]
+    stage.client("codedeploy").stop_deployment(deploymentId=newest, autoRollbackEnabled=False)
+    stage.passes(minutes(17))
+    verdict = last_verdict(stage)
+    assert (verdict["incident_state"], deployed(stage)) == ("not_recovered", ["auth-service:18"])
+    assert "the rollback's own deployment ended STOPPED" in verdict["summary"]
+
+
 def test_by_hand_a_revision_or_a_tag_is_deployed_through_codedeploy(scene: Scene) -> None:
     stage = scene(FINISHES)
     by_hand_alone(stage)
