@@ -101,6 +101,7 @@ tell() {
       fi
       printf 'Not rolled back: %s\n' "$summary"
       exit "$NOT_ROLLED_BACK" ;;
+    'done') printf 'Begun: %s\n' "$summary" ; exit "$DONE" ;;
     failed) die "Failed: $summary" ;;
     *) die "The function answered what this script does not understand: $(head -c 500 "$answer")" ;;
   esac

@@ -9,6 +9,7 @@ from typing import Any, cast
 import aws_cdk as cdk
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
+from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
@@ -26,7 +27,14 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from autorollback.naming import Names, ServiceKey
-from autorollback.policy import PolicyError, ServicePolicy, build_policy, parse_load_balancing, parse_tunables
+from autorollback.policy import (
+    PolicyError,
+    ServicePolicy,
+    build_policy,
+    parse_code_deploy,
+    parse_load_balancing,
+    parse_tunables,
+)
 from infrastructure.bundling import write_zip
 from infrastructure.permissions import ServicePermissions, grant_reads
 from infrastructure.service_alarms import ServiceAlarms
@@ -70,11 +78,13 @@ class AutoRollback(Construct):
         target_group: elbv2.IApplicationTargetGroup | str | Sequence[elbv2.IApplicationTargetGroup | str] = (),
         load_balancer: elbv2.IApplicationLoadBalancer | str | None = None,
         alarms: Sequence[cloudwatch.IAlarm | str] = (),
+        code_deploy: codedeploy.IEcsDeploymentGroup | str | None = None,
         **policy: Any,
     ) -> None:
         """Protects a service of this CDK app; `policy` takes the keys that may stand under `defaults` in `services.yaml`.
 
-        Load balancer and target groups are constructs, or the values of their CloudWatch dimensions.
+        Load balancer and target groups are constructs, or the values of their CloudWatch dimensions. `code_deploy` is the
+        deployment group of a service that CodeDeploy deploys, or `<application>/<deployment group>`.
 
         Raises:
             PolicyError: naming the key that is missing, unknown or wrong.
@@ -90,6 +100,7 @@ class AutoRollback(Construct):
             None if load_balancer is None else _full_name(load_balancer, "load_balancer_full_name"),
             tuple(_full_name(group, "target_group_full_name") for group in groups),
             tuple(alarm if isinstance(alarm, str) else alarm.alarm_name for alarm in alarms),
+            _deployment_group(code_deploy),
         )
         _check(protected)
         self._watch(cdk.Stack.of(service), f"AutoRollback-{cdk.Names.node_unique_id(service.node)}", protected)
@@ -413,3 +424,12 @@ def _full_name(resource: Any, attribute: str) -> str:
     if not isinstance(name, str):
         raise PolicyError(attribute, str(resource), "a construct that knows its full name, or that name as text")
     return name
+
+
+def _deployment_group(given: codedeploy.IEcsDeploymentGroup | str | None) -> str | None:
+    """`<application>/<deployment group>`; the names of a construct may be known only when it is deployed."""
+    if given is None:
+        return None
+    if isinstance(given, str):
+        return parse_code_deploy(given)
+    return f"{given.application.application_name}/{given.deployment_group_name}"

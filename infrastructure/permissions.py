@@ -29,6 +29,19 @@ _DOCUMENT_OVERHEAD = 50
 # These want the service's ARN beside the deployment's or the revision's.
 _ON_DEPLOYMENTS = ("ecs:DescribeServiceDeployments", "ecs:StopServiceDeployment")
 _ON_REVISIONS = ("ecs:DescribeServiceRevisions",)
+
+# Of services that CodeDeploy deploys. CreateDeployment asks for the rights to the revision and to the deployment
+# configuration as well (https://docs.aws.amazon.com/codedeploy/latest/userguide/auth-and-access-control-permissions-reference.html),
+# and, because it tells CodeDeploy not to look at the group's alarms, for UpdateDeploymentGroup, which the function never calls
+# (CreateDeployment's overrideAlarmConfiguration, botocore codedeploy/2014-10-06).
+_ON_DEPLOYMENT_GROUPS = (
+    "codedeploy:BatchGetDeployments",
+    "codedeploy:CreateDeployment",
+    "codedeploy:GetDeployment",
+    "codedeploy:ListDeployments",
+    "codedeploy:UpdateDeploymentGroup",
+)
+_ON_APPLICATIONS = ("codedeploy:GetApplicationRevision", "codedeploy:RegisterApplicationRevision")
 _ON_SERVICES = (
     "ecs:DescribeServices",
     "ecs:ListServiceDeployments",
@@ -43,6 +56,10 @@ class _Grant:
     actions: tuple[str, ...]
     resources: Sequence[str]
     conditions: Mapping[str, Mapping[str, str]] | None = None
+    wildcards: str = (
+        "it stands for the deployments and revisions of a configured service, or for what services.yaml says"
+    )
+    """Why its resources hold wildcards, where they do."""
 
     def statement(self, resources: Sequence[str]) -> iam.PolicyStatement:
         return iam.PolicyStatement(
@@ -72,11 +89,12 @@ class ServicePermissions(Construct):
         Raises:
             TooManyServicesError: not even that fits.
         """
-        exact = list(self._families_and_roles(services)) + list(self._services_exactly(services))
+        shared = [*self._families_and_roles(services), *self._code_deploy(services)]
+        exact = shared + list(self._services_exactly(services))
         if _policies_for(exact) <= POLICIES_PER_ROLE // 2:
             self._attach(exact)
             return
-        short = list(self._families_and_roles(services)) + list(self._services_by_cluster(services))
+        short = shared + list(self._services_by_cluster(services))
         if len(self._policies) + _policies_for(short) > POLICIES_PER_ROLE:
             raise TooManyServicesError(
                 f"the rights on {len(services)} services, with their families and task_roles, do not fit into the "
@@ -97,6 +115,26 @@ class ServicePermissions(Construct):
         )
         yield _Grant(("iam:PassRole",), role_arns, {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}})
         yield _Grant(("iam:GetRole",), role_arns)
+
+    def _code_deploy(self, services: Sequence[ServicePolicy]) -> Iterator[_Grant]:
+        """Only where a service names its deployment group; StopDeployment takes no resource, and no condition key."""
+        stack = cdk.Stack.of(self)
+        groups = sorted({service.code_deploy for service in services if service.code_deploy is not None})
+        if not groups:
+            return
+        applications = sorted({group.rpartition("/")[0] for group in groups})
+        yield _Grant(_ON_DEPLOYMENT_GROUPS, [_arn(stack, "codedeploy", f"deploymentgroup:{group}") for group in groups])
+        yield _Grant(_ON_APPLICATIONS, [_arn(stack, "codedeploy", f"application:{name}") for name in applications])
+        yield _Grant(
+            ("codedeploy:GetDeploymentConfig",),
+            [_arn(stack, "codedeploy", "deploymentconfig:*")],
+            wildcards="a deployment names its configuration, and each may name another; a read only",
+        )
+        yield _Grant(
+            ("codedeploy:StopDeployment",),
+            ["*"],
+            wildcards="StopDeployment takes no resource; it is there only where a configured service uses CodeDeploy",
+        )
 
     def _services_exactly(self, services: Sequence[ServicePolicy]) -> Iterator[_Grant]:
         stack = cdk.Stack.of(self)
@@ -134,7 +172,7 @@ class ServicePermissions(Construct):
                     self._room = POLICY_LIMIT - _DOCUMENT_OVERHEAD
                 taken = _fitting(rest, self._room - _STATEMENT_OVERHEAD)
                 self._policies[-1].add_statements(grant.statement(rest[:taken]))
-                _acknowledge_wildcards(self._policies[-1], rest[:taken])
+                _acknowledge_wildcards(self._policies[-1], rest[:taken], grant.wildcards)
                 self._room -= _STATEMENT_OVERHEAD + sum(map(_length, rest[:taken]))
                 rest = rest[taken:]
 
@@ -179,14 +217,14 @@ def _arn(stack: cdk.Stack, service: str, resource: str, *, region: str | None = 
     return f"arn:{stack.partition}:{service}:{stack.region if region is None else region}:{stack.account}:{resource}"
 
 
-def _acknowledge_wildcards(policy: iam.ManagedPolicy, arns: Sequence[str]) -> None:
+def _acknowledge_wildcards(policy: iam.ManagedPolicy, arns: Sequence[str], reason: str) -> None:
     """To cdk-nag's rule IAM5, which wants evidence for each wildcard, written as it shows them."""
     stack = cdk.Stack.of(policy)
     cdk.Validations.of(policy).acknowledge(
         *(
             cdk.Acknowledgment(
                 id=f"AwsSolutions-IAM5[Resource::{_as_nag_shows(stack, arn)}]",
-                reason="it stands for the deployments and revisions of a configured service, or for what services.yaml says",
+                reason=reason,
             )
             for arn in arns
             if "*" in arn

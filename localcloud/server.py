@@ -36,6 +36,7 @@ EXTENSIONS = (
     "localcloud.ecr",
     "localcloud.elb",
     "localcloud.traffic",
+    "localcloud.codedeploy",
     "localcloud.alarms",
     "localcloud.events",
     "localcloud.functions",

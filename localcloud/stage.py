@@ -21,7 +21,7 @@ from moto.sns.models import sns_backends
 
 from localcloud import cdk, functions
 from localcloud.ecs.scheduler import TICK
-from localcloud.ecs.world import World
+from localcloud.ecs.world import World, termination_wait
 from localcloud.traffic import Behaviour
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ _HOUR, _MINUTE = timedelta(hours=1), timedelta(minutes=1)
 class Actor:
     """One service of the scene; `policy` are further keys of services.yaml.
 
-    Its task definitions are of the family that its name says, its images in the ECR repository of that name.
+    Its task definitions are of the family that its name says, its images in the ECR repository of that name. With the
+    `controller` CODE_DEPLOY it has a second target group, and a deployment group whose old task set stays for
+    `termination_wait_minutes`; `deployment_group_settings` are further parameters of CreateDeploymentGroup.
     """
 
     name: str = "auth-service"
@@ -51,13 +53,36 @@ class Actor:
     target_group: str | None = "targetgroup/auth/943f017f100becff"
     desired: int = 4
     policy: Mapping[str, Any] = field(default_factory=dict)
+    controller: str = "ECS"
+    termination_wait_minutes: int = 5
+    deployment_group_settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def target_groups(self) -> tuple[str, ...]:
+        """As CloudWatch's dimension names them: none, one, or the two that CodeDeploy swaps."""
+        if self.target_group is None:
+            return ()
+        if self.controller != "CODE_DEPLOY":
+            return (self.target_group,)
+        _, name, number = self.target_group.split("/")
+        return (self.target_group, f"targetgroup/{name}-2/{number[::-1]}")
+
+    @property
+    def deployment_group(self) -> tuple[str, str]:
+        """The names of its CodeDeploy application and deployment group."""
+        return (self.name, f"{self.name}-blue-green")
 
     def configured(self) -> dict[str, Any]:
         """As services.yaml has it."""
-        balanced = {"load_balancer": self.load_balancer, "target_group": self.target_group}
+        groups = self.target_groups
+        balanced = {
+            "load_balancer": self.load_balancer,
+            "target_group": groups[0] if len(groups) == 1 else list(groups),
+        }
         rights = {"families": [self.name], "task_roles": [f"{self.name}-*"]}
         named = {"cluster": self.cluster, "service": self.name}
-        return named | ({} if self.load_balancer is None else balanced) | rights | dict(self.policy)
+        by = {"code_deploy": "/".join(self.deployment_group)} if self.controller == "CODE_DEPLOY" else {}
+        return named | ({} if self.load_balancer is None else balanced) | rights | by | dict(self.policy)
 
 
 AUTH = Actor()
@@ -137,14 +162,24 @@ class Stage:
         return self.actors[0]
 
     def deploy(self, revision: int | str, actor: Actor | None = None) -> None:
-        """Deploy a revision of the service's family."""
+        """Deploy a revision of the service's family, by CodeDeploy where that is its controller."""
         which = actor or self.actor
+        if which.controller == "CODE_DEPLOY":
+            self.world.deploy_by_codedeploy(*which.deployment_group, f"{which.name}:{revision}")
+            return
         self.world.deploy(which.cluster, which.name, f"{which.name}:{revision}")
 
     def deploy_bad(self, actor: Actor | None = None) -> str:
         """Send the bad build out; its name, as `auth-service:19`."""
         self.deploy(BAD_REVISION, actor)
         return f"{(actor or self.actor).name}:{BAD_REVISION}"
+
+    def codedeploy_deployments(self, actor: Actor | None = None) -> list[dict[str, Any]]:
+        """What GetDeployment says of each of the service's CodeDeploy deployments, newest first."""
+        application, group = (actor or self.actor).deployment_group
+        client = self.client("codedeploy")
+        ids = client.list_deployments(applicationName=application, deploymentGroupName=group)["deployments"]
+        return [client.get_deployment(deploymentId=one)["deploymentInfo"] for one in ids]
 
     def passes(self, time: timedelta) -> None:
         """Let time pass, and what it sets off come to its end."""
@@ -191,6 +226,8 @@ class Stage:
     def running(self, actor: Actor | None = None) -> dict[str, int]:
         """How many tasks run of each image, by its digest."""
         which, ecs = actor or self.actor, self.client("ecs")
+        if which.controller == "CODE_DEPLOY":
+            return self._running_tasks(which)
         (service,) = ecs.describe_services(cluster=which.cluster, services=[which.name])["services"]
         tallies = {tally["arn"]: tally["runningTaskCount"] for tally in service["currentServiceRevisions"]}
         found = ecs.describe_service_revisions(serviceRevisionArns=list(tallies))["serviceRevisions"] if tallies else []
@@ -201,6 +238,16 @@ class Stage:
                 digest = image.get("imageDigest", image["image"])
                 counts[digest] = counts.get(digest, 0) + running
         return {digest: count for digest, count in counts.items() if count}
+
+    def _running_tasks(self, actor: Actor) -> dict[str, int]:
+        ecs, counts = self.client("ecs"), dict[str, int]()
+        for status in ("RUNNING", "STOPPED"):
+            arns = ecs.list_tasks(cluster=actor.cluster, serviceName=actor.name, desiredStatus=status)["taskArns"]
+            for task in ecs.describe_tasks(cluster=actor.cluster, tasks=arns)["tasks"] if arns else []:
+                for container in task["containers"]:
+                    digest = container.get("imageDigest", container["image"])
+                    counts[digest] = counts.get(digest, 0) + 1
+        return counts
 
     def running_revision(self, actor: Actor | None = None) -> str:
         """The task definition that the service is set to run, as `auth-service:18`.
@@ -217,22 +264,21 @@ class Stage:
     def error_rates(self, since: datetime, actor: Actor | None = None) -> list[tuple[datetime, float]]:
         """The 5xx share of requests in percent, by minute, of the minutes that have requests."""
         which = actor or self.actor
-        dimensions = [
-            {"Name": "LoadBalancer", "Value": which.load_balancer},
-            {"Name": "TargetGroup", "Value": which.target_group},
-        ]
         queries = [
-            {"Id": key, "MetricStat": {"Metric": {"Namespace": "AWS/ApplicationELB", "MetricName": name,
-             "Dimensions": dimensions}, "Period": 60, "Stat": "Sum"}}
+            {"Id": f"{key}{position}", "MetricStat": {"Metric": {"Namespace": "AWS/ApplicationELB", "MetricName": name,
+             "Dimensions": [{"Name": "LoadBalancer", "Value": which.load_balancer}, {"Name": "TargetGroup", "Value": group}]},
+             "Period": 60, "Stat": "Sum"}}
             for key, name in (("requests", "RequestCount"), ("errors", "HTTPCode_Target_5XX_Count"))
+            for position, group in enumerate(which.target_groups)
         ]  # fmt: skip
         answer = self.client("cloudwatch").get_metric_data(
             MetricDataQueries=queries, StartTime=since, EndTime=self.cloud.clock.now(), ScanBy="TimestampAscending"
         )
-        series = {
-            found["Id"]: dict(zip(found["Timestamps"], found["Values"], strict=True))
-            for found in answer["MetricDataResults"]
-        }
+        series: dict[str, dict[datetime, float]] = {"requests": {}, "errors": {}}
+        for found in answer["MetricDataResults"]:
+            minutes = series[found["Id"].rstrip("01")]
+            for at, value in zip(found["Timestamps"], found["Values"], strict=True):
+                minutes[at] = minutes.get(at, 0.0) + value
         errors = series["errors"]
         return [
             (at.astimezone(UTC), 100 * errors.get(at, 0.0) / total)
@@ -279,6 +325,8 @@ class Stage:
 def build(cloud: "Cloud", assembly: Path, actors: Sequence[Actor] = (AUTH,), until: datetime | None = None) -> Stage:
     """Set the scene: for two days each service ran revision 17, since then 18; 19 is registered, and bad.
 
+    A service that CodeDeploy deploys has had both by CodeDeploy, in two deployments that succeeded.
+
     It takes some eight days, and a minute more; with `until`, that minute begins there.
 
     Raises:
@@ -296,11 +344,12 @@ def build(cloud: "Cloud", assembly: Path, actors: Sequence[Actor] = (AUTH,), unt
     stage = Stage(cloud, world, tuple(actors), digests)
     stage.passes(_WARM_UP)
     cdk.deploy(cloud, assembly)
+    waits = [actor.termination_wait_minutes for actor in actors if actor.controller == "CODE_DEPLOY"]
     for position, (revision, served) in enumerate(_BUILDS):
-        if position:
-            for actor in actors:
+        for actor in actors:
+            if position or actor.controller == "CODE_DEPLOY":  # the first tasks of a service are CreateService's own
                 stage.deploy(revision, actor)
-        stage.passes(_WARM_UP)
+        stage.passes(_WARM_UP + timedelta(minutes=max(waits, default=0)))
         last = position == len(_BUILDS) - 1
         _live_through(stage, until if last and until else cloud.clock.now() + served)
     stage.passes(_MINUTE)
@@ -348,16 +397,34 @@ def _create(world: World, actor: Actor) -> None:
             "containerPort": 80,
         }
     ]
-    behind = {"loadBalancers": balancers} if actor.load_balancer else {}
+    behind: dict[str, Any] = {"loadBalancers": balancers} if actor.load_balancer else {}
+    if actor.controller != "ECS":
+        behind["deploymentController"] = {"type": actor.controller}
     world.service(actor.cluster, actor.name, f"{actor.name}:{_BUILDS[0][0]}", desired=actor.desired, **behind)
     if actor.load_balancer and actor.target_group:
         world.cloud.traffic.serve(
             actor.cluster,
             actor.name,
             load_balancer=actor.load_balancer,
-            target_group=actor.target_group,
+            target_group=actor.target_groups,
             requests_per_minute=actor.requests_per_minute,
         )
+    if actor.controller == "CODE_DEPLOY":
+        _create_deployment_group(world, actor)
+
+
+def _create_deployment_group(world: World, actor: Actor) -> None:
+    blue, green = (group.split("/")[1] for group in actor.target_groups)
+    application, group = actor.deployment_group
+    settings = {"blueGreenDeploymentConfiguration": termination_wait(minutes=actor.termination_wait_minutes)}
+    world.deployment_group(
+        application,
+        group,
+        cluster=actor.cluster,
+        service=actor.name,
+        target_groups=(blue, green),
+        **settings | dict(actor.deployment_group_settings),
+    )
 
 
 def _live_through(stage: Stage, until: datetime) -> None:
@@ -391,7 +458,7 @@ def _flow(stage: Stage, factor: float) -> None:
                 actor.cluster,
                 actor.name,
                 load_balancer=actor.load_balancer,
-                target_group=actor.target_group,
+                target_group=actor.target_groups,
                 requests_per_minute=actor.requests_per_minute * factor,
             )
 

@@ -114,6 +114,13 @@ class Traffic:
         behaviour = self.of(revision)
         return Fitness(behaviour.starts, behaviour.healthy)
 
+    def target_group_arn(self, name: str) -> str | None:
+        """Of the target group with that name that traffic may go to; None where no flow has it."""
+        with self._lock:
+            groups = (group for flow in self._flows for group in flow.target_groups if group.split("/")[1] == name)
+            account = f"{self._cloud.region}:{self._cloud.account}"
+            return next((f"arn:aws:elasticloadbalancing:{account}:{group}" for group in groups), None)
+
     def targets(self, target_group: str) -> list[Target] | None:
         """The tasks registered with a target group (by its dimension value); None where no flow has it."""
         with self._lock:
@@ -166,7 +173,11 @@ class Traffic:
             counts.latencies[latency] = counts.latencies.get(latency, 0.0) + served
 
     def _group(self, flow: Flow, service: Service, revision: Revision) -> str:
-        """A new revision takes the target group that those running leave free; a rolling deployment keeps the group."""
+        """A task set says its own; otherwise a new revision takes the target group that those running leave free, and a
+        rolling deployment keeps the group."""
+        task_set = service.task_set_of(revision)
+        if task_set is not None and task_set.target_group in flow.target_groups:
+            return str(task_set.target_group)
         if revision not in flow.group_of:
             newest = service.newest
             used = {

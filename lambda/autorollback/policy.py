@@ -149,6 +149,7 @@ class ServicePolicy:
         load_balancer: the CloudWatch dimension value `app/<name>/<id>`; None for a service without one.
         target_groups: the CloudWatch dimension values `targetgroup/<name>/<id>`; two where blue/green swaps them.
         alarms: names of the users' own alarms that should also roll back.
+        code_deploy: `<application>/<deployment group>` of a service that CodeDeploy deploys.
     """
 
     key: ServiceKey
@@ -156,6 +157,7 @@ class ServicePolicy:
     load_balancer: str | None = None
     target_groups: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
+    code_deploy: str | None = None
 
     def to_document(self) -> dict[str, Any]:
         """The JSON object that the policy parameter holds; `parse_service` reads it back to an equal value."""
@@ -167,6 +169,8 @@ class ServicePolicy:
             )
         if self.alarms:
             document["alarms"] = list(self.alarms)
+        if self.code_deploy is not None:
+            document["code_deploy"] = self.code_deploy
         return document | {
             name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self.policy).items()
         }
@@ -185,7 +189,15 @@ _NAME = _Rule(
     lambda value: isinstance(value, str) and bool(_ECS_NAME.fullmatch(value)),
 )
 _ALARMS = _texts("alarm names", r"(?s).{1,255}", least=0)
-_SERVICE_KEYS = ("cluster", "service", "load_balancer", "target_group", "alarms")
+# What CodeDeploy takes in the names of applications and deployment groups, up to 100 characters
+# (https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html); a slash is none of them.
+_CODE_DEPLOY = _Rule(
+    "<application>/<deployment group> of CodeDeploy, each up to 100 letters, digits and . _ + = , @ -",
+    lambda value: (
+        isinstance(value, str) and bool(re.fullmatch(r"[\w.+=,@-]{1,100}/[\w.+=,@-]{1,100}", value, re.ASCII))
+    ),
+)
+_SERVICE_KEYS = ("cluster", "service", "load_balancer", "target_group", "alarms", "code_deploy")
 
 
 def parse_tunables(document: object, where: str = "") -> dict[str, Any]:
@@ -207,7 +219,8 @@ def parse_service(document: object, where: str = "", defaults: Mapping[str, Any]
     _refuse_unknown(given, where, (*_SERVICE_KEYS, *_RULES))
     cluster, service = (_require(given, where, name, _NAME) for name in ("cluster", "service"))
     load_balancer, target_groups = parse_load_balancing(given, where)
-    alarms = _checked({k: v for k, v in given.items() if k == "alarms"}, where, {"alarms": _ALARMS}).get("alarms", ())
+    optional = {"alarms": _ALARMS, "code_deploy": _CODE_DEPLOY}
+    more = _checked({name: value for name, value in given.items() if name in optional}, where, optional)
     return ServicePolicy(
         ServiceKey(cluster, service),
         build_policy(
@@ -215,8 +228,20 @@ def parse_service(document: object, where: str = "", defaults: Mapping[str, Any]
         ),
         load_balancer,
         target_groups,
-        alarms,
+        more.get("alarms", ()),
+        more.get("code_deploy"),
     )
+
+
+def parse_code_deploy(value: object, where: str = "code_deploy") -> str:
+    """`<application>/<deployment group>`, as it stands on a service.
+
+    Raises:
+        PolicyError: for another form.
+    """
+    if not _CODE_DEPLOY.accepts(value):
+        raise PolicyError(where, value, _CODE_DEPLOY.allowed)
+    return str(value)
 
 
 def build_policy(tunables: Mapping[str, Any], where: str = "") -> Policy:

@@ -4,12 +4,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from localcloud.ecs.model import Deployment, Revision, Service, Stage, Status, shifts
+from localcloud.ecs.model import Deployment, Revision, Service, Stage, Status, Task, TaskSet, shifts
 from localcloud.ecs.scheduler import breaker_threshold
 
 
 def service(service: Service, *, tags: bool) -> dict[str, Any]:
-    """One of DescribeServices; `currentServiceDeployment` only while one is under way, as captured answers omit it otherwise."""
+    """One of DescribeServices; `currentServiceDeployment` only while one is under way, as captured answers omit it otherwise.
+
+    A service that CodeDeploy deploys has task sets and no `deployments` (aws/copilot-cli issue 1061); that it has no
+    service revisions either is this cloud's guess.
+    """
     newest = service.newest
     shown = {
         **service.settings,
@@ -23,7 +27,7 @@ def service(service: Service, *, tags: bool) -> dict[str, Any]:
         "pendingCount": sum(service.pending.values()),
         "taskDefinition": service.task_definition,
         "deploymentController": {"type": service.controller},
-        "taskSets": service.moto.task_sets,
+        "taskSets": [task_set(service, one) for one in service.task_sets] or service.moto.task_sets,
         "deployments": _deployments(service),
         "events": service.messages,
         "createdAt": service.created_at,
@@ -34,6 +38,62 @@ def service(service: Service, *, tags: bool) -> dict[str, Any]:
     if tags:
         shown["tags"] = service.moto.tags
     return shown
+
+
+def task_set(service: Service, of: TaskSet) -> dict[str, Any]:
+    """One of `taskSets`; CodeDeploy's say whose they are (botocore's documentation of TaskSet)."""
+    shown = {
+        **of.settings,
+        "id": of.task_set_id,
+        "taskSetArn": of.arn,
+        "serviceArn": service.arn,
+        "clusterArn": service.cluster_arn,
+        "status": of.status,
+        "taskDefinition": of.revision.task_definition,
+        "computedDesiredCount": 0 if of.status == "DRAINING" else service.desired,
+        "runningCount": service.running.get(of.revision, 0),
+        "pendingCount": service.pending.get(of.revision, 0),
+        "createdAt": of.created_at,
+        "updatedAt": of.updated_at,
+        "scale": {"value": 0.0 if of.status == "DRAINING" else 100.0, "unit": "PERCENT"},
+        "stabilityStatus": "STEADY_STATE" if of.stable and of.status != "DRAINING" else "STABILIZING",
+        "stabilityStatusAt": of.stable_since,
+        "tags": [],
+    }
+    return shown | ({"startedBy": "CODE_DEPLOY", "externalId": of.external_id} if of.external_id else {})
+
+
+def task(service: Service, of: Task, within: TaskSet) -> dict[str, Any]:
+    """One of DescribeTasks, as far as this project may want to read it."""
+    number = of.arn.rpartition("/")[2]
+    containers = [
+        {
+            "containerArn": of.arn.replace(":task/", ":container/") + f"/{position}",
+            "taskArn": of.arn,
+            "name": image["containerName"],
+            "lastStatus": "RUNNING",
+            "healthStatus": "UNKNOWN",
+            "runtimeId": f"{number}-{position}",
+            **{key: image[key] for key in ("image", "imageDigest") if key in image},
+        }
+        for position, image in enumerate(within.revision.images)
+    ]
+    return {
+        "taskArn": of.arn,
+        "clusterArn": service.cluster_arn,
+        "taskDefinitionArn": within.revision.task_definition,
+        "containers": containers,
+        "group": f"service:{service.name}",
+        "startedBy": within.task_set_id,
+        "lastStatus": "RUNNING",
+        "desiredStatus": "STOPPED" if within.status == "DRAINING" else "RUNNING",
+        "healthStatus": "UNKNOWN",
+        "launchType": within.settings.get("launchType", "EC2"),
+        "createdAt": within.created_at,
+        "startedAt": of.started_at,
+        "version": 3,
+        "tags": [],
+    }
 
 
 def deployment(service: Service, of: Deployment) -> dict[str, Any]:
@@ -159,6 +219,8 @@ def _updated(service: Service, one: Revision) -> datetime:
 
 
 def _alive(service: Service) -> list[Revision]:
+    if service.task_sets:
+        return []
     alive = [service.primary] if service.primary is not None else []
     others = [r for r in (service.running | service.pending) if r is not service.primary]
     return alive + [r for r in others if service.running.get(r, 0) or service.pending.get(r, 0)]

@@ -118,9 +118,52 @@ class Deployment:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task of a task set; it runs from when it started."""
+
+    arn: str
+    started_at: datetime
+
+
+@dataclass(slots=True, eq=False)
+class TaskSet:
+    """The tasks of one CodeDeploy deployment: what they run is `revision`, `weight` their part of production traffic (0 to 1).
+
+    `settings` are those that a task set shows: load balancers, network, platform and the like. The set that CreateService
+    makes has no `external_id`; CodeDeploy's have the id of their deployment.
+    """
+
+    revision: Revision
+    arn: str
+    settings: Mapping[str, Any]
+    external_id: str | None
+    created_at: datetime
+    updated_at: datetime
+    stable_since: datetime
+    status: str = "ACTIVE"
+    stable: bool = False
+    weight: float = 0.0
+    tasks: list[Task] = field(default_factory=list)
+
+    @property
+    def task_set_id(self) -> str:
+        """What its tasks are `startedBy`, too."""
+        return self.revision.deployment_id
+
+    @property
+    def target_group(self) -> str | None:
+        """As CloudWatch's dimension names it; None where no load balancer is in front."""
+        balancers = self.settings.get("loadBalancers") or []
+        return str(balancers[0]["targetGroupArn"]).rpartition(":")[2] if balancers else None
+
+
 @dataclass(slots=True, eq=False)
 class Service:
-    """A service as DescribeServices shows it. `running` and `pending` count tasks; deployments are oldest first."""
+    """A service as DescribeServices shows it. `running` and `pending` count tasks; deployments are oldest first.
+
+    One that CodeDeploy deploys has task sets, oldest first, and no deployments; its tasks are counted by revision all the same.
+    """
 
     arn: str
     name: str
@@ -138,6 +181,16 @@ class Service:
     running: dict[Revision, int] = field(default_factory=dict)
     pending: dict[Revision, int] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
+    task_sets: list[TaskSet] = field(default_factory=list)
+
+    @property
+    def primary_task_set(self) -> TaskSet | None:
+        """The one that serves production traffic."""
+        return next((one for one in self.task_sets if one.status == "PRIMARY"), None)
+
+    def task_set_of(self, revision: Revision) -> TaskSet | None:
+        """The task set that runs it; None where ECS itself deploys."""
+        return next((one for one in self.task_sets if one.revision is revision), None)
 
     @property
     def newest(self) -> Deployment | None:
@@ -152,8 +205,11 @@ class Service:
     def shares(self) -> dict[Revision, float]:
         """The part of production traffic that each revision gets if all its tasks are healthy; sums to 1, or is empty.
 
-        A rolling deployment shares by tasks; the other strategies shift it as configured, target group to target group.
+        A rolling deployment shares by tasks; the other strategies shift it as configured, target group to target group;
+        between task sets CodeDeploy shifts it.
         """
+        if self.task_sets:
+            return {one.revision: one.weight for one in self.task_sets if one.weight and self.running.get(one.revision)}
         running = {revision: count for revision, count in self.running.items() if count > 0}
         deployment = self.newest
         if deployment and not deployment.finished and deployment.strategy != "ROLLING" and len(running) > 1:

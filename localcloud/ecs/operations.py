@@ -8,8 +8,8 @@ from moto.core.responses import ActionResult
 from moto.ecs.models import EC2ContainerServiceBackend, ecs_backends
 from moto.ecs.responses import EC2ContainerServiceResponse
 
-from localcloud.ecs import answers
-from localcloud.ecs.model import DEPLOYING, Deployment, Service, Status
+from localcloud.ecs import answers, task_sets
+from localcloud.ecs.model import DEPLOYING, Deployment, Service, Status, Task, TaskSet
 from localcloud.ecs.scheduler import Scheduler
 from localcloud.errors import NotModelled, Refusal
 
@@ -63,7 +63,7 @@ class Ecs:
 
     def __init__(self, cloud: "Cloud", scheduler: Scheduler) -> None:
         self._cloud = cloud
-        self._scheduler = scheduler
+        self.scheduler = scheduler
         self.lock = scheduler.lock
 
     def find(self, cluster: str, service: str) -> Service:
@@ -71,13 +71,30 @@ class Ecs:
         with self.lock:
             return self._service(ecs_backends[self._cloud.account][self._cloud.region], cluster, service)
 
+    def start_task_set(
+        self, service: Service, reference: str, settings: Mapping[str, Any], external_id: str, now: datetime
+    ) -> TaskSet:
+        """What CreateTaskSet does for CodeDeploy.
+
+        Raises:
+            Refusal: there is no such definition, or it is inactive.
+        """
+        definition = _usable(ecs_backends[self._cloud.account][self._cloud.region], reference)
+        return task_sets.create(
+            service, definition.arn, definition.container_definitions, now, settings=settings, external_id=external_id
+        )
+
     def install(self) -> None:
         """Put them in place for as long as the cloud runs."""
+        for name in ("create_task_set", "update_task_set", "delete_task_set", "update_service_primary_task_set"):
+            by_moto = getattr(EC2ContainerServiceResponse, name)
+            self._cloud.replace(EC2ContainerServiceResponse, name, self._locked(self._unless_code_deploy(by_moto)))
         for operation in (
             self.create_service, self.update_service, self.delete_service, self.describe_services,
             self.list_service_deployments, self.describe_service_deployments, self.describe_service_revisions,
             self.stop_service_deployment, self.register_task_definition, self.deregister_task_definition,
-            self.describe_task_definition, self.list_task_definitions, self.list_tasks,
+            self.describe_task_definition, self.list_task_definitions, self.list_tasks, self.describe_tasks,
+            self.describe_task_sets,
         ):  # fmt: skip
             self._cloud.replace(EC2ContainerServiceResponse, operation.__name__, self._locked(operation))
         self._cloud.replace(EC2ContainerServiceBackend, "update_service", _refuse_update_by_cloudformation)
@@ -128,10 +145,9 @@ class Ecs:
             service.task_definition = service.moto.task_definition = definition.arn
             deploys = True
         if "desiredCount" in asked:
-            self._scheduler.scale(service, asked["desiredCount"])
+            self.scheduler.scale(service, asked["desiredCount"])
             service.moto.desired_count = asked["desiredCount"]
-            for task_set in [one for one in service.moto.task_sets if one.status == "PRIMARY"]:
-                task_set.computed_desired_count = task_set.running_count = asked["desiredCount"]
+            task_sets.scale(service, self._now())
         if deploys:
             self._deploy(backend, service)
         return ActionResult({"service": answers.service(service, tags=False)})
@@ -146,6 +162,7 @@ class Ecs:
         shown = answers.service(service, tags=True)
         service.deployments.clear()
         service.revisions.clear()
+        service.task_sets.clear()
         service.running, service.pending, service.primary = {}, {}, None
         return ActionResult({"service": shown})
 
@@ -159,13 +176,17 @@ class Ecs:
         services = [self._of_moto(backend, one) for one in found]
         tags = "TAGS" in asked.get("include", [])
         for service in services:
-            self._scheduler.progress(service, self._now())
+            self.scheduler.progress(service, self._now())
         if tags:
             response._include_in_response("DescribeServicesResponse.services.Service.tags")
         return ActionResult({"services": [answers.service(s, tags=tags) for s in services], "failures": failures})
 
     def list_service_deployments(self, response: Any) -> ActionResult:
-        """Newest first; 20 a page unless told, 100 at most."""
+        """Newest first; 20 a page unless told, 100 at most.
+
+        None where CodeDeploy deploys: a service deployment is what ECS's own controller makes (service-deployment.html); that
+        the list is then empty, and no error, is this cloud's guess.
+        """
         asked = response._get_params()
         service = self._service(response.ecs_backend, asked.get("cluster", "default"), asked["service"])
         size = asked.get("maxResults", 20)
@@ -211,7 +232,7 @@ class Ecs:
                 "ConflictException", f"The service deployment is in state {deployment.status} and cannot be stopped."
             )
         if deployment.status in {Status.PENDING, Status.IN_PROGRESS}:
-            self._scheduler.request_rollback(service, deployment, self._now())
+            self.scheduler.request_rollback(service, deployment, self._now())
         return ActionResult({"serviceDeploymentArn": arn})
 
     def register_task_definition(self, response: Any) -> ActionResult:
@@ -251,22 +272,87 @@ class Ecs:
         return ActionResult({"taskDefinitionArns": arns[start : start + size], "nextToken": token})
 
     def list_tasks(self, response: Any) -> ActionResult:
-        """Services have counts of tasks here, no tasks; an empty list would pretend otherwise."""
-        if response._get_params().get("serviceName"):
-            raise NotModelled("ecs ListTasks: serviceName")
-        return _moto_list_tasks(response)
+        """Where CodeDeploy deploys, the tasks of the task sets; 100 a page unless told.
+
+        Services that ECS deploys have counts of tasks here, no tasks; an empty list would pretend otherwise.
+        """
+        asked = response._get_params()
+        backend, cluster = response.ecs_backend, asked.get("cluster", "default")
+        if asked.get("serviceName"):
+            service = self._service(backend, cluster, asked["serviceName"])
+            if service.controller != "CODE_DEPLOY":
+                raise NotModelled("ecs ListTasks: serviceName of a service that ECS deploys")
+            services = [service]
+        elif str(asked.get("startedBy", "")).startswith("ecs-svc/"):
+            services = self._progressed()
+        else:
+            return _moto_list_tasks(response)
+        for name in set(asked) - {"cluster", "serviceName", "startedBy", "desiredStatus", "nextToken", "maxResults"}:
+            raise NotModelled(f"ecs ListTasks: {name} beside serviceName or startedBy")
+        wanted = asked.get("desiredStatus", "RUNNING")
+        arns = [
+            task.arn
+            for service, task_set, task in _tasks(services)
+            if asked.get("startedBy", task_set.task_set_id) == task_set.task_set_id
+            and wanted == ("STOPPED" if task_set.status == "DRAINING" else "RUNNING")
+            and service.cluster_arn.rpartition("/")[2] == cluster.rpartition("/")[2]
+        ]
+        start, size = int(asked.get("nextToken") or 0), asked.get("maxResults", 100)
+        token = str(start + size) if start + size < len(arns) else None
+        return ActionResult({"taskArns": arns[start : start + size], "nextToken": token})
+
+    def describe_tasks(self, response: Any) -> ActionResult:
+        """At most 100; tasks of task sets as long as they run, other tasks are moto's. Those that are gone are failures."""
+        asked = response._get_params()
+        cluster = asked.get("cluster", "default").rpartition("/")[2]
+        wanted = {name.rpartition("/")[2]: name for name in _at_most(asked.get("tasks", []), 100, "tasks")}
+        found = {
+            task.arn.rpartition("/")[2]: answers.task(service, task, task_set)
+            for service, task_set, task in _tasks(self._progressed())
+            if service.cluster_arn.rpartition("/")[2] == cluster
+        }
+        others = [name for number, name in wanted.items() if number not in found]
+        by_moto = response.ecs_backend.describe_tasks(asked.get("cluster", "default"), others) if others else []
+        known = {task.task_arn.rpartition("/")[2] for task in by_moto} | set(found)
+        return ActionResult(
+            {
+                "tasks": [found[number] for number in wanted if number in found] + by_moto,
+                "failures": _missing([name for number, name in wanted.items() if number not in known], {}),
+            }
+        )
+
+    def describe_task_sets(self, response: Any) -> ActionResult:
+        """All of a service unless some are named; those that are not there are failures."""
+        asked = response._get_params()
+        service = self._service(response.ecs_backend, asked.get("cluster", "default"), asked["service"])
+        if service.controller != "CODE_DEPLOY":
+            return _moto_describe_task_sets(response)
+        names = asked.get("taskSets") or [one.arn for one in service.task_sets]
+        known = {name: one for one in service.task_sets for name in (one.arn, one.task_set_id)}
+        shown = [answers.task_set(service, known[name]) for name in names if name in known]
+        return ActionResult({"taskSets": shown, "failures": _missing(names, known)})
+
+    def _unless_code_deploy(self, by_moto: Operation) -> Operation:
+        def answer(response: Any) -> ActionResult:
+            asked = response._get_params()
+            service = self._service(response.ecs_backend, asked.get("cluster", "default"), asked["service"])
+            if service.controller == "CODE_DEPLOY":
+                raise NotModelled(f"ecs {response._get_action()} of a service that CodeDeploy deploys")
+            return by_moto(response)
+
+        return answer
 
     def _service(self, backend: Any, cluster: str, name: str) -> Service:
         found, _ = backend.describe_services(cluster, [name])
         if not found:
             raise Refusal("ServiceNotFoundException", "Service not found.")
         service = self._of_moto(backend, found[0])
-        self._scheduler.progress(service, self._now())
+        self.scheduler.progress(service, self._now())
         return service
 
     def _of_moto(self, backend: Any, made: Any) -> Service:
         """One that another part of moto created, such as CloudFormation, has its first deployment when it is first seen."""
-        known = self._scheduler.services.get(made.arn)
+        known = self.scheduler.services.get(made.arn)
         return known if known is not None and known.moto is made else self._adopt(backend, made, {})
 
     def _adopt(self, backend: Any, made: Any, settings: dict[str, Any]) -> Service:
@@ -291,7 +377,7 @@ class Ecs:
             settings=settings,
             moto=made,
         )
-        self._scheduler.services[made.arn] = service
+        self.scheduler.services[made.arn] = service
         if service.controller == "ECS":
             self._deploy(backend, service)
         elif service.controller == "CODE_DEPLOY":
@@ -299,22 +385,20 @@ class Ecs:
         return service
 
     def _begin_task_set(self, backend: Any, service: Service) -> None:
-        """The tasks that CreateService starts where CodeDeploy will deploy; what CodeDeploy does later is not modelled."""
-        made = backend.create_task_set(
-            service.name, service.cluster_arn, service.task_definition, launch_type=service.moto.launch_type
-        )
-        made.status = "PRIMARY"
-        made.computed_desired_count = made.running_count = service.desired
-        made.pending_count = 0
+        """The tasks that CreateService starts where CodeDeploy will deploy; they are given no time to start."""
+        definition = backend.describe_task_definition(service.task_definition)
+        first = task_sets.create(service, definition.arn, definition.container_definitions, self._now())
+        task_sets.run(service, first, self._now())
+        task_sets.make_primary(service, first, self._now())
 
     def _deploy(self, backend: Any, service: Service) -> None:
         definition = backend.describe_task_definition(service.task_definition)
-        self._scheduler.deploy(service, definition.container_definitions, self._now())
+        self.scheduler.deploy(service, definition.container_definitions, self._now())
 
     def _progressed(self) -> list[Service]:
-        for service in self._scheduler.services.values():
-            self._scheduler.progress(service, self._now())
-        return list(self._scheduler.services.values())
+        for service in self.scheduler.services.values():
+            self.scheduler.progress(service, self._now())
+        return list(self.scheduler.services.values())
 
     def _now(self) -> datetime:
         return self._cloud.clock.now()
@@ -328,9 +412,18 @@ def _moto_list_tasks(response: Any) -> ActionResult:
     return _MOTO["list_tasks"](response)
 
 
+def _moto_describe_task_sets(response: Any) -> ActionResult:
+    return _MOTO["describe_task_sets"](response)
+
+
 _MOTO: dict[str, Callable[[Any], Any]] = {
-    name: getattr(EC2ContainerServiceResponse, name) for name in ("register_task_definition", "list_tasks")
+    name: getattr(EC2ContainerServiceResponse, name)
+    for name in ("register_task_definition", "list_tasks", "describe_task_sets")
 }
+
+
+def _tasks(services: Iterable[Service]) -> list[tuple[Service, TaskSet, Task]]:
+    return [(service, one, task) for service in services for one in service.task_sets for task in one.tasks]
 
 
 def _modelled(response: Any, operation: str, known: Iterable[str]) -> dict[str, Any]:

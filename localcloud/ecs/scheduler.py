@@ -40,11 +40,15 @@ class Fitness:
 
 @dataclass
 class Scheduler:
-    """Moves all services on. `fitness` and `alarms_in_alarm` ask the rest of the cloud; events wait for their tick."""
+    """Moves all services on. `fitness` and `alarms_in_alarm` ask the rest of the cloud; events wait for their tick.
+
+    `code_deploy` does what has fallen due for a service that CodeDeploy deploys.
+    """
 
     fitness: Callable[[Revision], Fitness]
     alarms_in_alarm: Callable[[Iterable[str]], tuple[str, ...]]
     emit: Callable[[dict[str, Any]], None]
+    code_deploy: Callable[[Service, datetime], None] = lambda _service, _now: None
     services: dict[str, Service] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
     _outbox: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
@@ -64,6 +68,8 @@ class Scheduler:
         """Do what has fallen due for one service, at the moments when it did."""
         while (deployment := service.newest) is not None and (due := _due(deployment)) is not None and due <= now:
             self._step(service, deployment, due)
+        if service.controller == "CODE_DEPLOY":
+            self.code_deploy(service, now)
 
     def deploy(self, service: Service, containers: list[dict[str, Any]], now: datetime) -> Deployment:
         """Start a deployment of what the service's settings say now; one that is under way is stopped by it."""
@@ -158,7 +164,7 @@ class Scheduler:
         target, desired = deployment.target, service.desired
         match deployment.stage:
             case Stage.LAUNCHING:
-                fitness = self._fitness(target) if desired else Fitness()
+                fitness = self.can_run(target) if desired else Fitness()
                 if not (fitness.starts and fitness.healthy):
                     self._fail_tasks(service, deployment, fitness, at)
                     return
@@ -193,7 +199,7 @@ class Scheduler:
         impaired = deployment.failed_tasks >= IMPAIRED_AFTER
         if impaired and (deployment.last_impaired is None or at - deployment.last_impaired >= IMPAIRED_EVERY):
             deployment.last_impaired = at
-            self._post(service_action(service, "SERVICE_TASK_START_IMPAIRED", "WARN", at), at)
+            self.post(service_action(service, "SERVICE_TASK_START_IMPAIRED", "WARN", at), at)
             self._say(service, f"(service {service.name}) is unable to consistently start tasks successfully.", at)
         if breaker.get("enable") and deployment.failed_tasks >= breaker_threshold(service.desired):
             deployment.breaker_triggered = True
@@ -253,7 +259,7 @@ class Scheduler:
         if deployment.rollback is None:
             raise AssertionError("a rollback in progress has a revision to go back to")
         candidate = deployment.rollback.revision
-        fitness = self._fitness(candidate) if service.desired else Fitness()
+        fitness = self.can_run(candidate) if service.desired else Fitness()
         deployment.since = at
         if not (fitness.starts and fitness.healthy):
             deployment.failed_tasks += service.desired
@@ -274,10 +280,11 @@ class Scheduler:
         reason = f"ECS deployment {revision.deployment_id} completed."
         self._announce(service, "SERVICE_DEPLOYMENT_COMPLETED", revision, reason, at)
         self._say(service, f"(service {service.name}) (deployment {revision.deployment_id}) deployment completed.", at)
-        self._post(service_action(service, "SERVICE_STEADY_STATE", "INFO", at), at)
+        self.post(service_action(service, "SERVICE_STEADY_STATE", "INFO", at), at)
         self._say(service, f"(service {service.name}) has reached a steady state.", at)
 
-    def _fitness(self, revision: Revision) -> Fitness:
+    def can_run(self, revision: Revision) -> Fitness:
+        """Of its tasks, the pulling of their images included."""
         if not all(can_be_pulled(image) for image in revision.images):
             return Fitness(starts=False)
         return self.fitness(revision)
@@ -292,9 +299,10 @@ class Scheduler:
         deployment.status, deployment.updated_at = status, at
 
     def _announce(self, service: Service, name: str, revision: Revision, reason: str, at: datetime) -> None:
-        self._post(deployment_state_change(service, name, revision, reason, at), at)
+        self.post(deployment_state_change(service, name, revision, reason, at), at)
 
-    def _post(self, event: dict[str, Any], at: datetime) -> None:
+    def post(self, event: dict[str, Any], at: datetime) -> None:
+        """Have it sent at the tick of its moment."""
         self._outbox.append((at, event))
 
     def _say(self, service: Service, message: str, at: datetime) -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 CONFIG = "application/vnd.docker.container.image.v1+json"
+LISTENER = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/my-alb/50dc6c495c0c9188/f2f7dc8efc522ab2"
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,60 @@ class World:
     def deploy(self, cluster: str, name: str, definition: str) -> None:
         """Deploy another task definition."""
         self.session.client("ecs").update_service(cluster=cluster, service=name, taskDefinition=definition)
+
+    def deployment_group(
+        self, application: str, group: str, *, cluster: str, service: str, target_groups: tuple[str, str], **more: Any
+    ) -> None:
+        """Create the CodeDeploy application, and the group for a service with the controller CODE_DEPLOY; target groups by name.
+
+        Unless `more` says otherwise: all traffic at once, no automatic rollback, no wait before the old task set is ended.
+        """
+        deploy = self.session.client("codedeploy")
+        deploy.create_application(applicationName=application, computePlatform="ECS")
+        pair = {
+            "targetGroups": [{"name": name} for name in target_groups],
+            "prodTrafficRoute": {"listenerArns": [LISTENER]},
+        }
+        asked: dict[str, Any] = {
+            "applicationName": application,
+            "deploymentGroupName": group,
+            "serviceRoleArn": f"arn:aws:iam::{self.cloud.account}:role/codedeploy",
+            "ecsServices": [{"clusterName": cluster, "serviceName": service}],
+            "loadBalancerInfo": {"targetGroupPairInfoList": [pair]},
+            "deploymentStyle": {"deploymentType": "BLUE_GREEN", "deploymentOption": "WITH_TRAFFIC_CONTROL"},
+            "blueGreenDeploymentConfiguration": termination_wait(minutes=0),
+        } | more
+        deploy.create_deployment_group(**asked)
+
+    def deploy_by_codedeploy(
+        self, application: str, group: str, definition: str, *, container: str = "app", port: int = 80, **more: Any
+    ) -> str:
+        """CreateDeployment with an AppSpec for another task definition; answers the deployment's id."""
+        asked: dict[str, Any] = {
+            "applicationName": application,
+            "deploymentGroupName": group,
+            "revision": {
+                "revisionType": "AppSpecContent",
+                "appSpecContent": {"content": app_spec(definition, container, port)},
+            },
+        } | more
+        return self.session.client("codedeploy").create_deployment(**asked)["deploymentId"]
+
+
+def app_spec(definition: str, container: str = "app", port: int = 80, **properties: Any) -> str:
+    """CodeDeploy's file for an ECS service, as JSON; `properties` are further ones of the service."""
+    balancer = {"ContainerName": container, "ContainerPort": port}
+    said = {"TaskDefinition": definition, "LoadBalancerInfo": balancer} | properties
+    target = {"Type": "AWS::ECS::Service", "Properties": said}
+    return json.dumps({"version": 0.0, "Resources": [{"TargetService": target}]})
+
+
+def termination_wait(*, minutes: int) -> dict[str, Any]:
+    """A `blueGreenDeploymentConfiguration`: so long the old task set stays after all traffic has left it."""
+    return {
+        "terminateBlueInstancesOnDeploymentSuccess": {"action": "TERMINATE", "terminationWaitTimeInMinutes": minutes},
+        "deploymentReadyOption": {"actionOnTimeout": "CONTINUE_DEPLOYMENT"},
+    }
 
 
 def _sha256(text: str) -> str:

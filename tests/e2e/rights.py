@@ -151,6 +151,7 @@ _WITHOUT_RESOURCE = frozenset(
         "cloudwatch:DescribeAlarmHistory",
         "cloudwatch:DescribeAlarms",
         "cloudwatch:GetMetricData",
+        "codedeploy:StopDeployment",
         "ecs:DescribeTaskDefinition",
         "elasticloadbalancing:DescribeTargetHealth",
         "ssm:DescribeParameters",
@@ -159,6 +160,9 @@ _WITHOUT_RESOURCE = frozenset(
 # What other calls ask for as well, and what Lambda itself does in the role's name: logs, and letters to the dead-letter queue.
 _BESIDE = frozenset(
     {
+        "codedeploy:GetDeploymentConfig",
+        "codedeploy:RegisterApplicationRevision",
+        "codedeploy:UpdateDeploymentGroup",
         "dynamodb:ConditionCheckItem",
         "ecs:TagResource",
         "iam:PassRole",
@@ -217,6 +221,37 @@ def _pass_roles(definition: Parameters) -> Iterator[Need]:
             yield Need("iam:PassRole", definition[key], {"iam:PassedToService": TASKS})
 
 
+def _on_deployments(action: str, asked: Parameters, stage: Stage) -> Iterator[Need]:
+    """A CodeDeploy deployment is judged by its deployment group; one that does not exist, by none."""
+    client = stage.client("codedeploy")
+    for deployment_id in asked.get("deploymentIds") or [asked["deploymentId"]]:
+        try:
+            found = client.get_deployment(deploymentId=deployment_id)["deploymentInfo"]
+        except client.exceptions.DeploymentDoesNotExistException:
+            continue
+        yield from _on_group(action, found, stage)
+
+
+def _on_group(action: str, asked: Parameters, stage: Stage) -> Iterator[Need]:
+    group = f"{asked['applicationName']}/{asked['deploymentGroupName']}"
+    yield Need(action, _arn(stage, "codedeploy", f"deploymentgroup:{group}"))
+
+
+def _on_application(action: str, asked: Parameters, stage: Stage) -> Iterator[Need]:
+    yield Need(action, _arn(stage, "codedeploy", f"application:{asked['applicationName']}"))
+
+
+def _create_deployment(action: str, asked: Parameters, stage: Stage) -> Iterator[Need]:
+    """With the revision, the configuration and, over the group's alarms, the group itself (CodeDeploy's permissions reference)."""
+    yield from _on_group(action, asked, stage)
+    for beside in ("codedeploy:GetApplicationRevision", "codedeploy:RegisterApplicationRevision"):
+        yield from _on_application(beside, asked, stage)
+    configuration = asked.get("deploymentConfigName", "CodeDeployDefault.ECSAllAtOnce")
+    yield Need("codedeploy:GetDeploymentConfig", _arn(stage, "codedeploy", f"deploymentconfig:{configuration}"))
+    if "overrideAlarmConfiguration" in asked:
+        yield from _on_group("codedeploy:UpdateDeploymentGroup", asked, stage)
+
+
 def _on_table(action: str, asked: Parameters, stage: Stage) -> Iterator[Need]:
     table = _arn(stage, "dynamodb", f"table/{asked['TableName'].rpartition('/')[2]}")
     yield Need(action, f"{table}/index/{asked['IndexName']}" if "IndexName" in asked else table)
@@ -272,6 +307,11 @@ _DESCRIBED: Mapping[str, Callable[[str, Parameters, Stage], Iterator[Need]]] = {
     "ecs:DescribeServiceRevisions": _on_part,
     "ecs:StopServiceDeployment": _on_part,
     "ecs:RegisterTaskDefinition": _register,
+    "codedeploy:BatchGetDeployments": _on_deployments,
+    "codedeploy:CreateDeployment": _create_deployment,
+    "codedeploy:GetApplicationRevision": _on_application,
+    "codedeploy:GetDeployment": _on_deployments,
+    "codedeploy:ListDeployments": _on_group,
     "dynamodb:DeleteItem": _on_table,
     "dynamodb:GetItem": _on_table,
     "dynamodb:PutItem": _on_table,

@@ -6,6 +6,7 @@ from typing import Any
 
 import aws_cdk as cdk
 import pytest
+from aws_cdk import aws_codedeploy as codedeploy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elbv2
@@ -35,7 +36,22 @@ def test_a_service_of_the_same_app_is_protected_by_its_constructs(tmp_path: Path
     imported = ecs.FargateService.from_fargate_service_attributes(
         stack, "Imported", cluster=cluster, service_name="billing"
     )
-    rollback.protect(imported, alarms=["billing-queue"], families=["billing"], task_roles=["billing-*"], mode="observe")
+    by_codedeploy = codedeploy.EcsDeploymentGroup.from_ecs_deployment_group_attributes(
+        stack,
+        "Group",
+        application=codedeploy.EcsApplication.from_ecs_application_name(stack, "Billing", "billing"),
+        deployment_group_name="blue-green",
+    )
+    rollback.protect(
+        imported,
+        alarms=["billing-queue"],
+        code_deploy=by_codedeploy,
+        families=["billing"],
+        task_roles=["billing-*"],
+        mode="observe",
+    )
+    with pytest.raises(PolicyError, match="code_deploy: "):
+        rollback.protect(imported, families=["a"], task_roles=["b"], code_deploy="billing")
     with pytest.raises(PolicyError, match="window_minutes: 0 given"):
         rollback.protect(imported, families=["a"], task_roles=["b"], window_minutes=0)
     grants: dict[str, Any] = {"families": ["a"], "task_roles": ["b"]}
@@ -69,3 +85,4 @@ def test_a_service_of_the_same_app_is_protected_by_its_constructs(tmp_path: Path
     assert len(template.of_type("AWS::SSM::Parameter")) == 2
     assert "${Token" not in text
     assert template.only("AWS::Lambda::Function")["Environment"]["Variables"]["PROTECTED_SERVICES"] == "2"
+    assert "deploymentgroup:billing/blue-green" in text

@@ -140,6 +140,28 @@ def test_writes_reach_only_what_the_configuration_names(template: Template) -> N
     assert conditions["events:PutEvents"] == {"StringEquals": {"events:source": "auto-rollback"}}
 
 
+def test_codedeploy_may_be_asked_only_for_the_groups_that_services_name(template: Template, tmp_path: Path) -> None:
+    def granted(of: Template) -> dict[str, set[str]]:
+        rights = [(a, s["Resource"]) for s in of.statements() for a in s["Action"] if a.startswith("codedeploy:")]
+        return {action: {r for a, resources in rights if a == action for r in resources} for action, _ in rights}
+
+    assert granted(template) == {}, "no configured service is deployed by CodeDeploy"
+    (tmp_path / "services.yaml").write_text(
+        "defaults: {families: [shop], task_roles: [shop]}\nservices:\n"
+        "  - {cluster: main, service: shop, code_deploy: shop/blue-green}\n  - {cluster: main, service: mail}\n"
+    )
+    stack = synthesize(tmp_path / "cdk.out", tmp_path / "services.yaml", checked=True)["AutoRollback"]
+    here = "arn:aws:codedeploy:eu-central-1:123456789012"
+    on_group = ("BatchGetDeployments", "CreateDeployment", "GetDeployment", "ListDeployments", "UpdateDeploymentGroup")
+    assert granted(stack) == {
+        **{f"codedeploy:{action}": {f"{here}:deploymentgroup:shop/blue-green"} for action in on_group},
+        "codedeploy:GetApplicationRevision": {f"{here}:application:shop"},
+        "codedeploy:RegisterApplicationRevision": {f"{here}:application:shop"},
+        "codedeploy:GetDeploymentConfig": {f"{here}:deploymentconfig:*"},
+        "codedeploy:StopDeployment": {"*"},
+    }
+
+
 def test_cfn_lint_finds_nothing(template: Template) -> None:
     # W3005: the CDK lets the function wait for its role twice
     ignored = ManualArgs(ignore_checks=["W3005"])

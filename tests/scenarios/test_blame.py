@@ -37,6 +37,14 @@ def test_an_alarm_after_a_deployment_rolls_it_back() -> None:
             "unsupported_deployment_controller",
             id="an external controller",
         ),
+        pytest.param(
+            bad_deployment().serving(controller=Controller.CODE_DEPLOY, out_of_reach="add code_deploy"),
+            "unsupported_deployment_controller",
+            id="CodeDeploy, and no deployment group that could be asked",
+        ),
+        pytest.param(
+            bad_deployment().serving(controller=Controller.CODE_DEPLOY), "alarm_after_deployment", id="CodeDeploy"
+        ),
         pytest.param(incident().alarm("latency", onset=minutes(4)), "no_recent_deployment", id="never deployed"),
     ],
 )

@@ -27,7 +27,9 @@ def test_the_defaults_of_the_contract() -> None:
 
 
 def test_what_the_stack_writes_the_function_reads_back_equal() -> None:
-    given = parse_service({**REQUIRED, **BALANCED, "alarms": ["checkout"], "mode": "observe", "flap_limit": 0})
+    given = parse_service(
+        {**REQUIRED, **BALANCED, "alarms": ["checkout"], "mode": "observe", "flap_limit": 0, "code_deploy": "shop/auth"}
+    )
     assert parse_service(json.loads(json.dumps(given.to_document()))) == given
 
 
@@ -59,6 +61,9 @@ def test_what_a_service_says_overrides_the_defaults() -> None:
         pytest.param({"load_balancer": BALANCED["load_balancer"]}, "target_group", id="no target group"),
         pytest.param({"target_group": BALANCED["target_group"]}, "load_balancer", id="no load balancer"),
         pytest.param({**BALANCED, "load_balancer": "my-alb"}, "load_balancer", id="no dimension value"),
+        pytest.param({"code_deploy": "shop"}, "code_deploy", id="an application without its deployment group"),
+        pytest.param({"code_deploy": "shop/auth/blue"}, "code_deploy", id="more than application and group"),
+        pytest.param({"code_deploy": ["shop", "auth"]}, "code_deploy", id="a list for a text"),
     ],
 )
 def test_what_is_refused_by_its_path(changed: dict[str, Any], field: str) -> None:

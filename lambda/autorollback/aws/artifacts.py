@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from autorollback.aws.clients import together
 from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition
-from autorollback.decision.model import Candidate, Check, Revision, Secret, Service
+from autorollback.decision.model import Candidate, Check, Controller, Revision, Secret, Service
 from autorollback.decision.words import clock
 
 if TYPE_CHECKING:
@@ -105,6 +105,15 @@ class Registry:
         """The digest that a tag has now; None without such a tag or repository."""
         return self.stored(repository, {tag: {"imageTag": tag}}).tags.get(tag)
 
+    def pushed_at(self, repository: str, tag: str) -> datetime | None:
+        """When the image that a tag has now was pushed; None without such a tag or repository."""
+        ecr = self.clients.ecr
+        try:
+            answer = ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
+        except (ecr.exceptions.ImageNotFoundException, ecr.exceptions.RepositoryNotFoundException):
+            return None
+        return next((image.get("imagePushedAt") for image in answer["imageDetails"]), None)
+
     def tags_like(self, repository: str, tag: str) -> list[str]:
         """Existing tags that are nearest to one that is not there."""
         ecr = self.clients.ecr
@@ -149,6 +158,11 @@ class Preflight:
             f"repository {repository} {sorted(ids)}": partial(self._registry.stored, repository, ids)
             for repository, ids in wanted.items()
         }
+        asked |= {
+            f"pushed {image.repository}:{image.tag}": partial(self._registry.pushed_at, image.repository, image.tag)
+            for name, image in images.items()
+            if image.tag and self._may_have_moved(name, image, revision)
+        }
         asked |= {f"secret {secret}": partial(self._secret, secret) for secret in definition.secrets}
         asked |= {
             f"secret of registry {s}": partial(self._secret, s, of_registry=True)
@@ -162,7 +176,10 @@ class Preflight:
         present = self.now_runs.settings if self.now_runs else {}
         settings = _settings(definition, running, self.service, present, self._other_settings(revision, present))
         return (
-            *_images(definition, images, revision, stored),
+            *(
+                self._moved(name, images.get(name), revision, answers) or check
+                for name, check in _images(definition, images, revision, stored)
+            ),
             *_needs("secrets_present", "secret ", answers, candidate.ran_until),
             *_needs("roles_present", "role ", answers, candidate.ran_until),
             *((_as_a_whole(usable), _as_a_whole(settings)) if whole else (usable, settings)),
@@ -178,6 +195,24 @@ class Preflight:
         asked |= {name: partial(self._secret, name, of_registry=True) for name in running.registry_credentials}
         answers = together(asked)
         return tuple(Secret(n, answers[n].changed_at, answers[n].wrong or answers[n].unknown) for n in sorted(answers))
+
+    def _may_have_moved(self, name: str, image: Image, revision: Revision) -> bool:
+        """CodeDeploy records no digests: whether a tag still means what ran then is told only by when its image was pushed."""
+        unrecorded = not revision.images.get(name) and not image.digest
+        return unrecorded and self.service.controller is Controller.CODE_DEPLOY
+
+    def _moved(self, name: str, image: Image | None, revision: Revision, answers: Mapping[str, Any]) -> Check | None:
+        """Whether the tag has been pushed over since the revision came: then nobody can tell what ran, and it is no target."""
+        if image is None or not self._may_have_moved(name, image, revision):
+            return None
+        pushed = answers.get(f"pushed {image.repository}:{image.tag}")
+        if pushed is None or pushed <= revision.created_at:
+            return None
+        detail = (
+            f"{name}: {image.repository}:{image.tag} was pushed over at {clock(pushed)}, after this came to the service, and "
+            "CodeDeploy records no digest: what ran cannot be told"
+        )
+        return Check("image_present", False, detail)
 
     def restoring(self, candidate: Candidate) -> Check:
         """Whether a candidate can only be brought back as a pinned copy; this finding refuses nobody."""
@@ -287,19 +322,21 @@ def _image_ids(images: Mapping[str, Image], revision: Revision) -> dict[str, dic
 
 def _images(
     definition: Definition, images: Mapping[str, Image], revision: Revision, stored: Mapping[str, Stored]
-) -> list[Check]:
+) -> list[tuple[str, Check]]:
+    """Of each container, whether its image is there."""
     checks = []
     for name, reference in sorted(definition.images.items()):
         image = images.get(name)
         if image is None:
-            checks.append(Check("image_present", None, f"{name}: {reference} is not in this registry, not checked"))
+            unasked = f"{name}: {reference} is not in this registry, not checked"
+            checks.append((name, Check("image_present", None, unasked)))
             continue
         have, digest = stored[image.repository], revision.images.get(name) or image.digest
         if digest:
             there, what = digest in have.digests, f"{image.repository}@{digest}"
         else:
             there, what = image.tag in have.tags, f"{image.repository}:{image.tag} (no digest was recorded)"
-        checks.append(Check("image_present", there, f"{name}: {what} is {'' if there else 'not '}in ECR"))
+        checks.append((name, Check("image_present", there, f"{name}: {what} is {'' if there else 'not '}in ECR")))
     return checks
 
 

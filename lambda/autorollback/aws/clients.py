@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_codedeploy import CodeDeployClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_ecr import ECRClient
     from mypy_boto3_ecs import ECSClient
@@ -97,6 +98,12 @@ class Clients:
     def cloudwatch_unretried(self) -> "CloudWatchClient":
         """The same, where a throttle is an answer to act on."""
         client: CloudWatchClient = self._client("cloudwatch", UNRETRIED)
+        return client
+
+    @property
+    def codedeploy(self) -> "CodeDeployClient":
+        """Deployments of the services that CodeDeploy deploys."""
+        client: CodeDeployClient = self._client("codedeploy")
         return client
 
     @property

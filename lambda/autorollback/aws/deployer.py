@@ -1,8 +1,8 @@
-"""The act: what changes a production service. Nothing else in the project does."""
+"""The act: what changes a production service. Nothing else in the project does, but for CodeDeploy's part in `codedeploy`."""
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from autorollback.aws.ecs import Ecs
 from autorollback.naming import ServiceKey
@@ -16,6 +16,35 @@ class Way(StrEnum):
 
     UPDATE_SERVICE = "UpdateService"
     STOP_DEPLOYMENT = "StopServiceDeployment"
+    CREATE_DEPLOYMENT = "CreateDeployment"
+    STOP_CODE_DEPLOY = "StopDeployment"
+
+    @property
+    def stops(self) -> bool:
+        """Whether the newest deployment is stopped, and what ran before it comes back by itself."""
+        return self in (Way.STOP_DEPLOYMENT, Way.STOP_CODE_DEPLOY)
+
+    @property
+    def through_code_deploy(self) -> bool:
+        """Whether CodeDeploy does it."""
+        return self in (Way.CREATE_DEPLOYMENT, Way.STOP_CODE_DEPLOY)
+
+
+class StillDeploying(RuntimeError):  # noqa: N818 - says what is to be waited for
+    """Another deployment has to end before the target can be deployed; it has been asked to."""
+
+
+class Hands(Protocol):
+    """What acts on a service: ECS, or the CodeDeploy deployment group that deploys it."""
+
+    def newest(self, key: ServiceKey) -> str | None:
+        """The service's newest deployment at this moment."""
+
+    def stop(self, deployment_arn: str, /) -> bool:
+        """Have a deployment rolled back to what it came from; False where it has just ended."""
+
+    def update(self, key: ServiceKey, task_definition_arn: str, incident_id: str) -> str | None:
+        """Deploy a task definition, and change nothing else; the deployment that does, where that is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +70,7 @@ class Deployer:
             return False
         return True
 
-    def update(self, key: ServiceKey, task_definition_arn: str) -> None:
+    def update(self, key: ServiceKey, task_definition_arn: str, incident_id: str) -> None:  # noqa: ARG002 - ECS takes no mark
         """Deploy a task definition, and change nothing else.
 
         `UpdateService` has neither an idempotency token nor a compare-and-set (botocore ecs/2014-11-13): the caller reads the

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from math import ceil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from autorollback.aws.definitions import is_irreversible, short_name, tags_of
-from autorollback.decision.model import Controller, Deployment, Revision, Service, Status
+from autorollback.decision.model import Controller, Deployment, Revision, Service, Status, TaskSet
 from autorollback.naming import ServiceKey
 
 if TYPE_CHECKING:
@@ -46,6 +46,19 @@ class DeploymentPage:
     newest_at: datetime | None = None
 
 
+class History(Protocol):
+    """Where a service's deployments are on record: in ECS, or in the CodeDeploy deployment group that deploys it."""
+
+    def deployments_page(self, key: ServiceKey, after: str | None = None) -> DeploymentPage:
+        """The newest deployments, or those that follow a page."""
+
+    def deployments(self, arns: Sequence[str]) -> tuple[Deployment, ...]:
+        """Deployments in full, newest first."""
+
+    def revisions(self, arns: Sequence[str]) -> dict[str, Revision]:
+        """What deployments brought, without identity; what cannot be described is not there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ecs:
     """Reads ECS. Throttling is retried by the client; what still fails is raised, never taken for "nothing there"."""
@@ -73,11 +86,9 @@ class Ecs:
         except ecs.exceptions.ClusterNotFoundException:
             return {}
         return {
-            ServiceKey(cluster, service["serviceName"]): tuple(
-                sorted((_utc(d["createdAt"]) for d in service["deployments"]), reverse=True)
-            )
+            ServiceKey(cluster, service["serviceName"]): tuple(sorted(map(_utc, made), reverse=True))
             for service in answer["services"]
-            if service.get("deployments")
+            if (made := [d["createdAt"] for d in (*service.get("deployments", []), *service.get("taskSets", []))])
         }
 
     def deployments_page(self, key: ServiceKey, after: str | None = None) -> DeploymentPage:
@@ -126,6 +137,8 @@ def _service(described: Mapping[str, Any]) -> Service:
     configuration = described.get("deploymentConfiguration") or {}
     breaker, alarms = configuration.get("deploymentCircuitBreaker") or {}, configuration.get("alarms") or {}
     current = described.get("currentServiceDeployment")
+    task_sets = [_task_set(task_set) for task_set in described.get("taskSets") or []]
+    serving = next((s.task_definition for s in task_sets if s.primary), None)
     return Service(
         arn=described["serviceArn"],
         active=described.get("status") == "ACTIVE",
@@ -133,19 +146,33 @@ def _service(described: Mapping[str, Any]) -> Service:
         desired=int(described.get("desiredCount", 0)),
         running=int(described.get("runningCount", 0)),
         controller=Controller((described.get("deploymentController") or {}).get("type", "ECS")),
-        task_definition=str(described.get("taskDefinition", "")),
+        task_definition=serving or str(described.get("taskDefinition", "")),
         newest_deployment=str(current) if current else None,
         ports=tuple(
             (b["containerName"], int(b["containerPort"]))
             for b in (*(described.get("loadBalancers") or []), *(described.get("serviceRegistries") or []))
             if b.get("containerName") and b.get("containerPort")
         ),
-        target_groups=_target_groups(described.get("loadBalancers") or []),
+        target_groups=_target_groups(
+            [b for owner in (described, *(described.get("taskSets") or [])) for b in owner.get("loadBalancers") or []]
+        ),
         rolls_back_by_itself=bool(
             (breaker.get("enable") and breaker.get("rollback")) or (alarms.get("enable") and alarms.get("rollback"))
         ),
         irreversible=is_irreversible(tags_of(described.get("tags"))),
         bake=bake_of(configuration),
+        task_sets=tuple(task_sets),
+    )
+
+
+def _task_set(described: Mapping[str, Any]) -> TaskSet:
+    """CodeDeploy's task sets have its deployment's id as their external id; the one made with the service has none."""
+    return TaskSet(
+        id=str(described["id"]),
+        task_definition=str(described["taskDefinition"]),
+        created_at=_utc(described["createdAt"]),
+        primary=described.get("status") == "PRIMARY",
+        deployment=described.get("externalId") if described.get("startedBy") == "CODE_DEPLOY" else None,
     )
 
 

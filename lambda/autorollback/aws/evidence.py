@@ -11,16 +11,29 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from autorollback.aws.alarms import Alarms, RedAlarm
 from autorollback.aws.clients import Clients, together
+from autorollback.aws.codedeploy import DeploymentGroup, UnknownGroup
 from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition, short_name
-from autorollback.aws.ecs import DeploymentPage, Ecs
+from autorollback.aws.ecs import DeploymentPage, Ecs, History
 from autorollback.aws.ledger import Ledger, Recollection
 from autorollback.aws.neighbours import LONGEST_DEPLOYMENT, Neighbours
 from autorollback.aws.policies import Policies
 from autorollback.aws.traffic import Requests, Traffic
 from autorollback.decision import blame, stability
-from autorollback.decision.model import Alarm, Deployment, Facts, Neighbour, Revision, Service, Trigger, TriggerKind
+from autorollback.decision.model import (
+    Alarm,
+    Controller,
+    Deployment,
+    Facts,
+    Neighbour,
+    Revision,
+    Service,
+    Trigger,
+    TriggerKind,
+)
 from autorollback.naming import Names, ServiceKey
 from autorollback.policy import ServicePolicy
 from autorollback.requests import AlarmChanged
@@ -35,12 +48,13 @@ _Read = tuple[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FirstLook:
-    """What a judgement starts from. `policy` is None for a service that is not protected."""
+    """What a judgement starts from. `policy` is None for a service that is not protected; `page` is the newest of `history`."""
 
     policy: ServicePolicy | None
     recollection: Recollection
     service: Service | None
     page: DeploymentPage
+    history: History
 
 
 @dataclass(slots=True)
@@ -52,6 +66,7 @@ class _Draft:
     revisions: dict[str, Revision]
     alarms: tuple[Alarm, ...]
     next_page: str | None
+    history: History
     requests: dict[tuple[str, datetime], Requests] = field(default_factory=dict)
     definitions: set[str] = field(default_factory=set)
     vanished: set[str] = field(default_factory=set)
@@ -82,13 +97,44 @@ class Evidence:
                 "recollection": lambda: self.ledger.recall(key, now),
                 "pause": self.ledger.pause_of_all,
                 "service": lambda: ecs.service(key),
-                "page": lambda: ecs.deployments_page(key),
+                "page": partial(_page, ecs, key),
             }
         )
         recollection: Recollection = seen["recollection"]
         pauses = [p for p in (seen["pause"], recollection.memory.paused_until) if p and p > now]
         memory = replace(recollection.memory, paused_until=max(pauses, default=None))
-        return FirstLook(seen["policy"], replace(recollection, memory=memory), seen["service"], seen["page"])
+        service: Service | None = seen["service"]
+        page: DeploymentPage | ClientError = seen["page"]
+        if isinstance(page, ClientError):
+            if service is None or service.controller is Controller.ECS:
+                raise page
+            page = DeploymentPage((), (), None)
+        look = FirstLook(seen["policy"], replace(recollection, memory=memory), service, page, ecs)
+        return self._through_code_deploy(look)
+
+    def _through_code_deploy(self, look: FirstLook) -> FirstLook:
+        """The look at a service that CodeDeploy deploys, its history CodeDeploy's; without a history, it says why."""
+        service, policy = look.service, look.policy
+        if service is None or policy is None or service.controller is not Controller.CODE_DEPLOY:
+            return look
+        if policy.code_deploy is None:
+            why = (
+                "the service's deployment controller is CODE_DEPLOY: add code_deploy: <application>/<deployment group> to it "
+                "in services.yaml and deploy"
+            )
+            return replace(look, service=replace(service, out_of_reach=why))
+        group = DeploymentGroup.of(self.clients, policy.code_deploy, self.names.prefix)
+        group.service_arn = service.arn
+        group.original = next((s for s in service.task_sets if s.deployment is None), None)
+        try:
+            page = group.deployments_page(policy.key)
+        except UnknownGroup as unknown:
+            return replace(
+                look, service=replace(service, out_of_reach=f"{unknown}: correct code_deploy in services.yaml")
+            )
+        if refused := group.refuses(service.task_sets):
+            return replace(look, service=replace(service, out_of_reach=refused))
+        return replace(look, service=replace(service, bake=group.waits), page=page, history=group)
 
     def facts(self, look: FirstLook, trigger: Trigger, now: datetime, event: AlarmChanged | None = None) -> Facts:
         """All that the judgement of a protected service rests on."""
@@ -172,10 +218,10 @@ class Evidence:
         beside: Mapping[str, Callable[[], Any]] | None = None,
     ) -> tuple[_Draft, Mapping[str, Any]]:
         """The newest deployments in full, their revisions, the service's alarms, and what is read `beside` them at once."""
-        ecs, alarms = Ecs(self.clients), Alarms(self.clients, self.names)
+        history, alarms = look.history, Alarms(self.clients, self.names)
         reads: dict[str, Callable[[], Any]] = {
-            "deployments": lambda: ecs.deployments(look.page.arns),
-            "revisions": lambda: ecs.revisions(look.page.targets),
+            "deployments": lambda: history.deployments(look.page.arns),
+            "revisions": lambda: history.revisions(look.page.targets),
             "alarms": lambda: alarms.of(policy, event),
             **(beside or {}),
         }
@@ -183,15 +229,16 @@ class Evidence:
             reads["healthy"] = partial(Traffic(self.clients).healthy_targets, look.service.target_groups)
         seen = together(reads)
         service = replace(look.service, healthy=seen.get("healthy")) if look.service else None
-        return _Draft(service, seen["deployments"], dict(seen["revisions"]), seen["alarms"], look.page.next), seen
+        revisions = dict(seen["revisions"])
+        return _Draft(service, seen["deployments"], revisions, seen["alarms"], look.page.next, history), seen
 
     def _read_page(self, draft: _Draft, key: ServiceKey) -> None:
-        ecs = Ecs(self.clients)
-        page = ecs.deployments_page(key, draft.next_page)
+        history = draft.history
+        page = history.deployments_page(key, draft.next_page)
         seen = together(
             {
-                "deployments": lambda: ecs.deployments(page.arns),
-                "revisions": lambda: ecs.revisions([arn for arn in page.targets if arn not in draft.revisions]),
+                "deployments": lambda: history.deployments(page.arns),
+                "revisions": lambda: history.revisions([arn for arn in page.targets if arn not in draft.revisions]),
             }
         )
         draft.deployments = (*draft.deployments, *seen["deployments"])
@@ -243,7 +290,7 @@ class Evidence:
             for arn in sorted(definitions - draft.definitions)
         }
         if unknown := _unknown_revisions(draft):
-            reads["revisions", unknown] = partial(Ecs(self.clients).revisions, unknown)
+            reads["revisions", unknown] = partial(draft.history.revisions, unknown)
         unattested = [s for s in stretches if stability.attested(s, facts, policy.policy, now) is None]
         alarms = Alarms(self.clients, self.names)
         for alarm, since in _histories_asked(facts, policy, unattested, now):
@@ -273,6 +320,23 @@ class Evidence:
         if look.policy is None:
             return facts
         return replace(facts, requests=_requests(facts, draft.requests, look.policy, now))
+
+
+def _page(ecs: Ecs, key: ServiceKey) -> DeploymentPage | ClientError:
+    """The newest service deployments, or why ECS tells none.
+
+    What it says of a service of another controller, which has none, is documented nowhere: a refusal is then as good as an
+    empty list. Of a service of ECS's own it is an error.
+    """
+    refusals = ecs.clients.ecs.exceptions
+    try:
+        return ecs.deployments_page(key)
+    except (
+        refusals.InvalidParameterException,
+        refusals.UnsupportedFeatureException,
+        refusals.ClientException,
+    ) as error:
+        return error
 
 
 def _unknown_revisions(draft: _Draft) -> tuple[str, ...]:

@@ -84,11 +84,11 @@ def can_be_rolled_back(facts: Facts) -> Passed | Hold:
         return Hold(Reason.SERVICE_INACTIVE, f"the service is {service.status}")
     if service.desired == 0:
         return Hold(Reason.SERVICE_INACTIVE, "the service is scaled to zero")
-    if service.controller is not Controller.ECS:
-        return Hold(
-            Reason.UNSUPPORTED_DEPLOYMENT_CONTROLLER,
-            f"the service's deployment controller is {service.controller}; ECS is supported",
-        )
+    if service.controller is Controller.EXTERNAL:
+        detail = "the service's deployment controller is EXTERNAL; ECS and CODE_DEPLOY are supported"
+        return Hold(Reason.UNSUPPORTED_DEPLOYMENT_CONTROLLER, detail)
+    if service.out_of_reach is not None:
+        return Hold(Reason.UNSUPPORTED_DEPLOYMENT_CONTROLLER, service.out_of_reach)
     return Passed(f"ACTIVE, {service.running} of {service.desired} tasks run")
 
 
@@ -333,7 +333,8 @@ def _goes_back(facts: Facts, index: int, policy: Policy, now: datetime) -> Hold 
     name = target.task_definition if target else "an unknown revision"
     detail = f"the newest deployment, of {clock(deployment.start)}, is itself a rollback, to {name}"
     if deployment.status.is_rollback:
-        detail = f"ECS has rolled back, or is rolling back, the deployment of {name} ({deployment.status})"
+        by = "CodeDeploy" if facts.service and facts.service.controller is Controller.CODE_DEPLOY else "ECS"
+        detail = f"{by} has rolled back, or is rolling back, the deployment of {name} ({deployment.status})"
     return Hold(Reason.DEPLOYMENT_IS_A_ROLLBACK, detail, deployment)
 
 

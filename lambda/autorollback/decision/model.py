@@ -49,6 +49,22 @@ _ROLLED_BACK = {Status.ROLLBACK_REQUESTED, Status.ROLLBACK_IN_PROGRESS, Status.R
 
 
 @dataclass(frozen=True, slots=True)
+class TaskSet:
+    """One of the task sets of a service that ECS does not deploy itself.
+
+    Attributes:
+        primary: it serves the production traffic.
+        deployment: the CodeDeploy deployment that made it; None for the one that came with the service.
+    """
+
+    id: str
+    task_definition: str
+    created_at: datetime
+    primary: bool = False
+    deployment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """The service as it is now.
 
@@ -58,7 +74,10 @@ class Service:
         ports: container and port that the load balancer or a service registry sends to.
         rolls_back_by_itself: its circuit breaker or its deployment alarms are set to roll back.
         irreversible: it has the tag `auto-rollback:irreversible` with another value than `false`.
-        bake: how long the traffic of each of its deployments waits by configuration, all steps together.
+        bake: how long the traffic of each of its deployments waits by configuration, all steps together; with CodeDeploy, how
+            long the newest keeps what ran before.
+        task_sets: those of a service that ECS does not deploy itself.
+        out_of_reach: why its deployment controller cannot be worked with, in words; None where it can.
     """
 
     arn: str
@@ -75,6 +94,13 @@ class Service:
     rolls_back_by_itself: bool = False
     irreversible: bool = False
     bake: timedelta = timedelta()
+    task_sets: tuple[TaskSet, ...] = ()
+    out_of_reach: str | None = None
+
+    @property
+    def within_reach(self) -> bool:
+        """Whether its deployment controller can be worked with."""
+        return self.controller is not Controller.EXTERNAL and self.out_of_reach is None
 
     @property
     def behind_load_balancer(self) -> bool:
@@ -107,7 +133,7 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A service deployment. `target` and `sources` are ARNs of service revisions."""
+    """A service deployment. `target` and `sources` are ARNs of service revisions; with CodeDeploy, ids of deployments."""
 
     arn: str
     status: Status

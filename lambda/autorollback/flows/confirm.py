@@ -22,6 +22,9 @@ from autorollback.results import Result
 ECS_HAS = timedelta(minutes=10)
 """How long ECS has to begin rolling a failed deployment back, and between two looks at whether it is done."""
 
+CODE_DEPLOY_HAS = timedelta(minutes=5)
+"""How long CodeDeploy has to begin the rollback of a deployment that it was asked to stop and to roll back."""
+
 
 def confirm(desk: Desk, call: Call, key: ServiceKey) -> Result:
     """An alarm is calm: perhaps an open incident of its service is over."""
@@ -100,8 +103,11 @@ def _failed(
 
 
 def _follow(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, incident: Incident) -> Result:
-    if _stop_failed(incident, facts):
+    if _stop_failed(incident, facts, call):
         return rollback.act_again(desk, call, policy, incident)
+    if _was_stopped(incident, facts, Status.STOPPED):
+        desk.ledger.save(incident, due=call.now + CODE_DEPLOY_HAS)
+        return results.done(f"{incident.incident_id} is still open: CodeDeploy has not begun the rollback yet")
     recovery = assess(past_rollback(incident), facts, policy.policy, call.now)
     if recovery.progress is Progress.OPEN:
         desk.ledger.save(incident, due=recovery.look_again)
@@ -110,11 +116,21 @@ def _follow(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, inciden
     return _close(desk, call, replace(incident, rollback_deployment=begun), recovery)
 
 
-def _stop_failed(incident: Incident, facts: Facts) -> bool:
-    """Whether ECS was asked to roll the newest deployment back and could not; after that nobody is in charge of it."""
+def _stop_failed(incident: Incident, facts: Facts, call: Call) -> bool:
+    """Whether the newest deployment was to be stopped and rolled back, and was not; after that nobody is in charge of it."""
+    if _was_stopped(incident, facts, Status.STOPPED):
+        finished = facts.deployments[0].finished_at
+        return finished is not None and call.now >= finished + CODE_DEPLOY_HAS
+    return _was_stopped(incident, facts, Status.ROLLBACK_FAILED)
+
+
+def _was_stopped(incident: Incident, facts: Facts, status: Status) -> bool:
+    """Whether the newest deployment is the one that this incident had stopped, and stands so."""
     newest = facts.deployments[0] if facts.deployments else None
-    asked = incident.intent["way"] == Way.STOP_DEPLOYMENT and incident.rollback_deployment == incident.deployment
-    return bool(asked and newest and newest.arn == incident.deployment and newest.status is Status.ROLLBACK_FAILED)
+    asked = Way(incident.intent["way"]).stops and incident.rollback_deployment == incident.deployment
+    if status is Status.STOPPED:
+        asked = asked and rollback.code_deploy_of(incident) is not None  # ECS says ROLLBACK_REQUESTED at once
+    return bool(asked and newest and newest.arn == incident.deployment and newest.status is status)
 
 
 def _close(desk: Desk, call: Call, incident: Incident, recovery: Recovery) -> Result:

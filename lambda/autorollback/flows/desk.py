@@ -1,13 +1,15 @@
 """What every flow works with: the adapters of one copy of the controller, and who is asking when."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from autorollback.aws.announcer import Announcer
 from autorollback.aws.clients import Clients
+from autorollback.aws.codedeploy import DeploymentGroup
 from autorollback.aws.definitions import Definitions
-from autorollback.aws.deployer import Deployer
+from autorollback.aws.deployer import Deployer, Hands
+from autorollback.aws.ecs import Ecs, History
 from autorollback.aws.evidence import Evidence
 from autorollback.aws.ledger import Ledger
 from autorollback.aws.neighbours import Neighbours
@@ -58,6 +60,21 @@ class Desk:
             Announcer(clients, settings.topic_arn, settings.names.prefix),
             report,
         )
+
+    def hands(self, code_deploy: str | None) -> Hands:
+        """What acts on a service: ECS, or the deployment group of CodeDeploy that is named."""
+        return self._group(code_deploy) if code_deploy else self.deployer
+
+    def history(self, code_deploy: str | None) -> History:
+        """Where the deployments of a service are on record, likewise; read anew."""
+        return self._group(code_deploy) if code_deploy else Ecs(self.clients)
+
+    def carrying(self, code_deploy: str, deployments: Sequence[str], incident_id: str) -> str | None:
+        """Which of CodeDeploy's deployments was created for an incident, if one was."""
+        return self._group(code_deploy).carrying(deployments, incident_id)
+
+    def _group(self, code_deploy: str) -> DeploymentGroup:
+        return DeploymentGroup.of(self.clients, code_deploy, self.names.prefix)
 
 
 @dataclass(frozen=True, slots=True)

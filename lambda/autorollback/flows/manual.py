@@ -9,7 +9,6 @@ from autorollback.decision.blame import rollback_behind
 from autorollback.decision.decide import choose_for_person, undone_by_person
 from autorollback.decision.model import (
     Candidate,
-    Controller,
     Evidence,
     Facts,
     Hold,
@@ -132,7 +131,7 @@ def _requested(
     desk: Desk, call: Call, policy: ServicePolicy, look: FirstLook, facts: Facts, asked: Manual
 ) -> Judgement:
     named = None
-    if facts.service is not None and facts.deployments and facts.service.controller is Controller.ECS:
+    if facts.service is not None and facts.deployments and facts.service.within_reach:
         named = _what_was_named(desk, call, policy, look, facts, facts.service, asked)
     if named and _runs_already(facts, named.revision):
         detail = f"{named.revision.task_definition} is what the service runs"

@@ -7,7 +7,6 @@ from functools import partial
 from autorollback.aws.artifacts import Registry
 from autorollback.aws.clients import together
 from autorollback.aws.definitions import Definition, UnknownDefinition
-from autorollback.aws.ecs import Ecs
 from autorollback.aws.evidence import FirstLook, described_as
 from autorollback.decision import stability
 from autorollback.decision.model import Candidate, Check, Facts, Revision, Service
@@ -44,7 +43,7 @@ def as_it_ran(
     AWS is asked for as much of the service's past as that needs; then the ledger. What never ran here is told as such, and
     is no failure: a person decided.
     """
-    facts = _with_runs_of(desk, policy, look, facts, definition)
+    facts = _with_runs_of(policy, look, facts, definition)
     runs = [described_as(r, definition) for r in facts.revisions.values() if r.task_definition_arn == definition.arn]
     if runs:
         facts = replace(facts, revisions={**facts.revisions, **{run.arn: run for run in runs}})
@@ -96,18 +95,18 @@ def tagged(desk: Desk, call: Call, service: Service, facts: Facts, tag: str, con
     return Candidate(_as_revision(definition, images, call), "stable", detail)
 
 
-def _with_runs_of(desk: Desk, policy: ServicePolicy, look: FirstLook, facts: Facts, definition: Definition) -> Facts:
+def _with_runs_of(policy: ServicePolicy, look: FirstLook, facts: Facts, definition: Definition) -> Facts:
     """The facts with further pages of deployments, until one brings the definition or nothing is left to read."""
-    ecs, after = Ecs(desk.clients), look.page.next
+    history, after = look.history, look.page.next
     for _ in range(PAGES):
         if after is None or any(r.task_definition_arn == definition.arn for r in facts.revisions.values()):
             break
-        page = ecs.deployments_page(policy.key, after)
+        page = history.deployments_page(policy.key, after)
         known = {deployment.arn for deployment in facts.deployments}
         seen = together(
             {
-                "deployments": partial(ecs.deployments, [arn for arn in page.arns if arn not in known]),
-                "revisions": partial(ecs.revisions, [arn for arn in page.targets if arn not in facts.revisions]),
+                "deployments": partial(history.deployments, [arn for arn in page.arns if arn not in known]),
+                "revisions": partial(history.revisions, [arn for arn in page.targets if arn not in facts.revisions]),
             }
         )
         facts = replace(

@@ -24,6 +24,7 @@ from autorollback.aws.traffic import Traffic
 from autorollback.decision import blame, stability
 from autorollback.decision.model import (
     Candidate,
+    Controller,
     Deployment,
     Facts,
     Hold,
@@ -204,7 +205,9 @@ def _of_service(facts: Facts, policy: ServicePolicy, look: FirstLook, call: Call
     if isinstance(possible, Hold):
         remedy = "nothing can be rolled back as it is"
         if possible.reason is Reason.UNSUPPORTED_DEPLOYMENT_CONTROLLER:
-            remedy = "move the service to the ECS deployment controller, or take it out of services.yaml"
+            remedy = (
+                "do what it says, move the service to the ECS deployment controller, or take it out of services.yaml"
+            )
         yield Finding("service_active", "error", possible.detail, remedy)
     if policy.policy.mode is not Mode.ENFORCE:
         remedy = "set mode: enforce in services.yaml once you trust its verdicts"
@@ -314,7 +317,10 @@ def _of_images(desk: Desk, audit: Audit, call: Call, service: Service, chosen: C
             remedy = "restore the repository, or deploy from another"
             yield Finding("image_present", "error", f"{name}: there is no repository {image.repository}", remedy)
         elif image.tag and not image.digest and repository.can_move(image.tag):
-            remedy = f"a rollback pins the digest all the same; to rule it out: aws ecr put-image-tag-mutability --repository-name {image.repository} --image-tag-mutability IMMUTABLE"
+            effect = "a rollback pins the digest all the same"
+            if service.controller is Controller.CODE_DEPLOY:
+                effect = "CodeDeploy records no digest: a revision whose tag was pushed over is not gone back to"
+            remedy = f"{effect}; to rule it out: aws ecr put-image-tag-mutability --repository-name {image.repository} --image-tag-mutability IMMUTABLE"
             yield Finding(
                 "tag_mutable", "warning", f"{name}: {image.repository}:{image.tag} can be pushed over", remedy
             )

@@ -12,14 +12,15 @@ from autorollback import results
 from autorollback.aws.artifacts import Preflight
 from autorollback.aws.clients import is_throttle, together
 from autorollback.aws.definitions import CannotBeRestored
-from autorollback.aws.deployer import Way
-from autorollback.aws.ecs import Ecs
+from autorollback.aws.deployer import Hands, StillDeploying, Way
+from autorollback.aws.ecs import Ecs, History
 from autorollback.aws.ledger import Incident, State, judged_of, new_incident, packed, past_rollback
 from autorollback.decision import blame, record
 from autorollback.decision.blame import carries_out
 from autorollback.decision.model import (
     Candidate,
     Check,
+    Controller,
     Deployment,
     Evidence,
     Facts,
@@ -103,13 +104,16 @@ def carry_out(
     """Claim the newest deployment, act once, record it, tell people. `incidents` are the service's, newest first."""
     key, newest, suspect = policy.key, asked.verdict.newest, asked.verdict.suspect
     same = [i for i in incidents if i.deployment == newest.arn]
+    way = _way(facts, asked.verdict, chosen)
+    code_deploy = policy.code_deploy if way.through_code_deploy else None
     incident = new_incident(
         key,
         newest,
         call.now,
         automatic=asked.automatic,
         intent={
-            "way": _way(facts, asked.verdict, chosen),
+            "way": way,
+            "code_deploy": code_deploy,
             "target": chosen.revision.task_definition_arn,
             "digests": dict(chosen.revision.images),
             "restore": any(check.restore for check in chosen.checks),
@@ -131,7 +135,8 @@ def carry_out(
     )
     incident = incident.says(incident_id=incident.incident_id, incident_state=State.OPEN.value)
     held = next((i for i in incidents if i.state is State.CLAIMED), None) if asked.forced else None
-    seen = together({"claimed": lambda: desk.ledger.claim(incident, held), "newest": lambda: desk.deployer.newest(key)})
+    hands = desk.hands(code_deploy)
+    seen = together({"claimed": lambda: desk.ledger.claim(incident, held), "newest": lambda: hands.newest(key)})
     if not seen["claimed"]:
         return results.ignored(Reason.ALREADY_HANDLED, "this deployment has been claimed by another rollback", key)
     if seen["newest"] != newest.arn and not asked.forced:
@@ -147,13 +152,13 @@ def resume(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) ->
     """
     if incident.state is not State.CLAIMED:
         return _announce(desk, call, policy, incident)
-    ecs = Ecs(desk.clients)
-    listed = ecs.deployments_page(incident.key).arns
+    history = desk.history(code_deploy_of(incident))
+    listed = history.deployments_page(incident.key).arns
     since = listed[: listed.index(incident.deployment)] if incident.deployment in listed else listed
     if since:
-        ours = _ours(ecs, since, incident)
+        ours = _ours(desk, history, since, incident)
         return _record(desk, call, policy, incident, ours) if ours else _came_to_nothing(desk, incident)
-    if incident.intent["way"] == Way.STOP_DEPLOYMENT and _is_rolled_back(desk, incident.deployment):
+    if Way(incident.intent["way"]).stops and _is_rolled_back(desk, incident):
         return _record(desk, call, policy, incident, incident.deployment)
     if call.now - incident.attempted_at > CLAIM_RESUMED_WITHIN:
         why = f"the rollback claimed at {clock(incident.attempted_at)} was never finished, and is too old to be"
@@ -163,28 +168,34 @@ def resume(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) ->
 
 def act_again(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
     """ECS could not finish the rollback that it was asked for: deploy the target, once, under the same claim."""
-    summary = f"{incident.intent['result']['summary']} ECS's own rollback failed; the target is deployed instead."
+    whose = "CodeDeploy" if code_deploy_of(incident) else "ECS"
+    summary = f"{incident.intent['result']['summary']} {whose}'s own rollback failed; the target is deployed instead."
     again = replace(
         incident.says(summary=summary), state=State.CLAIMED, announced=False, result=None, rollback_deployment=None
     )
-    intent = {**again.intent, "way": Way.UPDATE_SERVICE, "again_at": call.now.isoformat()}
+    way = Way.CREATE_DEPLOYMENT if code_deploy_of(incident) else Way.UPDATE_SERVICE
+    intent = {**again.intent, "way": way, "again_at": call.now.isoformat()}
     saved = desk.ledger.save(replace(again, intent=intent), due=call.now)
     return resume(desk, call, policy, saved)
 
 
 def _act(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
+    hands = desk.hands(code_deploy_of(incident))
     try:
-        if incident.intent["way"] == Way.STOP_DEPLOYMENT:
-            if desk.deployer.stop(incident.deployment) or _is_rolled_back(desk, incident.deployment):
+        if Way(incident.intent["way"]).stops:
+            if hands.stop(incident.deployment) or _is_rolled_back(desk, incident):
                 return _record(desk, call, policy, incident, incident.deployment)
-            if desk.deployer.newest(incident.key) != incident.deployment:
+            if hands.newest(incident.key) != incident.deployment:
                 return _came_to_nothing(desk, incident)
-            instead = {**incident.intent, "way": Way.UPDATE_SERVICE, "stop_refused": True}
+            way = Way.CREATE_DEPLOYMENT if Way(incident.intent["way"]).through_code_deploy else Way.UPDATE_SERVICE
+            instead = {**incident.intent, "way": way, "stop_refused": True}
             incident = desk.ledger.save(replace(incident, intent=instead), due=incident.claimed_at)
-        incident, newest = _restored(desk, incident)
+        incident, newest = _restored(desk, hands, incident)
         if newest != incident.deployment and not incident.intent.get("forced"):
             return _came_to_nothing(desk, incident)
-        desk.deployer.update(incident.key, str(incident.intent["deploy"]))
+        begun = hands.update(incident.key, str(incident.intent["deploy"]), incident.incident_id)
+    except StillDeploying as why:
+        return _follows(incident, str(why))
     except CannotBeRestored as why:
         decide = _escalate if "again_at" in incident.intent else _held_back
         return decide(desk, call, incident, str(why))
@@ -197,10 +208,22 @@ def _act(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> R
         if incident.automatic and "stop_refused" not in incident.intent:
             raise ActFailed(told) from error
         return _give_up(desk, call, incident, f"{incident.key} was not rolled back: {told}")
-    return _record(desk, call, policy, incident, None)
+    return _record(desk, call, policy, incident, begun)
 
 
-def _restored(desk: Desk, incident: Incident) -> tuple[Incident, str | None]:
+def _follows(incident: Incident, why: str) -> Result:
+    """The claim stays, and whoever comes next resumes it: the sweep, within five minutes."""
+    detail = f"{incident.key} goes back to {incident.intent['result']['to']['task_definition']} within minutes: {why}"
+    return results.done(
+        detail,
+        summary=detail,
+        cluster=incident.key.cluster,
+        service=incident.key.service,
+        incident_id=incident.incident_id,
+    )
+
+
+def _restored(desk: Desk, hands: Hands, incident: Incident) -> tuple[Incident, str | None]:
     """The incident, its intent naming the pinned copy to deploy, where the target itself would not bring back what ran.
 
     The copy is written down before it is deployed, so that a retry knows the deployment of it for its own. Registering it
@@ -218,7 +241,7 @@ def _restored(desk: Desk, incident: Incident) -> tuple[Incident, str | None]:
     seen = together(
         {
             "saved": lambda: desk.ledger.save(restored, due=incident.claimed_at),
-            "newest": lambda: desk.deployer.newest(incident.key),
+            "newest": lambda: hands.newest(incident.key),
         }
     )
     return seen["saved"], seen["newest"]
@@ -320,7 +343,7 @@ def _result(
     source = f" from {left.task_definition}" if left else ""
     why = asked.words or asked.verdict.detail
     bake = facts.service.bake if facts.service else timedelta()
-    slowly = bool(bake) and _way(facts, asked.verdict, chosen) == Way.UPDATE_SERVICE
+    slowly = bool(bake) and not _way(facts, asked.verdict, chosen).stops
     baking = f" The service's own deployment strategy bakes it for {span(bake)}." if slowly else ""
     return results.judged(
         outcome,
@@ -348,19 +371,30 @@ def _left(facts: Facts, suspect: Deployment, chosen: Candidate) -> list[Revision
     return [revision for revision in brought if revision and revision.identity != chosen.revision.identity]
 
 
-def _way(facts: Facts, verdict: RollBack, chosen: Candidate) -> str:
-    """A deployment in progress is stopped where ECS then restores the chosen target; everything else is an update."""
+def _way(facts: Facts, verdict: RollBack, chosen: Candidate) -> Way:
+    """A deployment in progress is stopped where the chosen target then comes back; everything else is a new deployment."""
     newest = verdict.newest
     in_flight = newest.status in (Status.PENDING, Status.IN_PROGRESS) and newest == blame.newest_deployment(facts)
     source = blame.running_before(facts, 0)
     returns = source is not None and source.identity == chosen.revision.identity and len(newest.sources) == 1
-    return Way.STOP_DEPLOYMENT if in_flight and returns else Way.UPDATE_SERVICE
+    stops = in_flight and returns
+    if facts.service and facts.service.controller is Controller.CODE_DEPLOY:
+        return Way.STOP_CODE_DEPLOY if stops else Way.CREATE_DEPLOYMENT
+    return Way.STOP_DEPLOYMENT if stops else Way.UPDATE_SERVICE
 
 
-def _ours(ecs: Ecs, since: Sequence[str], incident: Incident) -> str | None:
+def code_deploy_of(incident: Incident) -> str | None:
+    """The deployment group of CodeDeploy that an incident is handled through; None where ECS itself deploys."""
+    named = incident.intent.get("code_deploy")
+    return str(named) if named else None
+
+
+def _ours(desk: Desk, history: History, since: Sequence[str], incident: Incident) -> str | None:
     """Which of the deployments since the claim carries its rollback out: the first, if one does."""
-    deployments = ecs.deployments(since)
-    revisions = ecs.revisions([d.target for d in deployments])
+    if code_deploy := code_deploy_of(incident):
+        return desk.carrying(code_deploy, since, incident.incident_id)
+    deployments = history.deployments(since)
+    revisions = history.revisions([d.target for d in deployments])
     for deployment in reversed(deployments):
         target = revisions.get(deployment.target)
         if target and carries_out(deployment, target.task_definition_arn, past_rollback(incident)):
@@ -368,9 +402,10 @@ def _ours(ecs: Ecs, since: Sequence[str], incident: Incident) -> str | None:
     return None
 
 
-def _is_rolled_back(desk: Desk, deployment: str) -> bool:
-    """Whether ECS is rolling a deployment back already, or has: then a stop that was refused is not needed."""
-    return any(d.status.is_rollback for d in Ecs(desk.clients).deployments([deployment]))
+def _is_rolled_back(desk: Desk, incident: Incident) -> bool:
+    """Whether the deployment is being rolled back already, or has been: then a stop that was refused is not needed."""
+    deployments = desk.history(code_deploy_of(incident)).deployments([incident.deployment])
+    return any(d.status.is_rollback for d in deployments)
 
 
 def is_refusal(error: ClientError) -> bool:
@@ -398,6 +433,8 @@ _GRANTS = {
     "iam:GetRole": _TASK_ROLES,
     "RegisterTaskDefinition": f"{_FAMILIES} and {_TASK_ROLES}",
     "UpdateService": f"services and {_TASK_ROLES}",
+    "CreateDeployment": "code_deploy",
+    "StopDeployment": "code_deploy",
     "GetRole": _TASK_ROLES,
 }
 """By the action that AWS names as denied; by the operation, which may need several, where it names none."""
