@@ -431,14 +431,25 @@ def _histories_asked(
         return [(alarm, max(since, kept)) for alarm in facts.alarms]
     if facts.trigger.kind is not TriggerKind.ALARM:
         return []
-    if facts.trigger.alarm is None:  # whoever asks without an alarm may ask about any that is red
-        return [(alarm, max(newest - blame.FLAPPING_SPAN, kept)) for alarm in facts.alarms if alarm.in_alarm]
+    if facts.trigger.alarm is not None:
+        convicting = _convicting(facts, policy, now)
+        return [(alarm, max(suspect.start - blame.FLAPPING_SPAN, kept)) for alarm, suspect in convicting]
+    asked: list[tuple[Alarm, datetime]] = []
+    for alarm in (a for a in facts.alarms if a.in_alarm):  # whoever asks without an alarm may ask about any that is red
+        of_it = replace(facts, trigger=replace(facts.trigger, alarm=alarm.name))
+        starts = [newest, *(suspect.start for _, suspect in _convicting(of_it, policy, now))]
+        asked.append((alarm, max(min(starts) - blame.FLAPPING_SPAN, kept)))
+    return asked
+
+
+def _convicting(facts: Facts, policy: ServicePolicy, now: datetime) -> list[tuple[Alarm, Deployment]]:
+    """The alarm that convicts, and the deployment that it blames: one, or none."""
     suspicion = blame.find_suspect(facts, policy.policy, now)
     if isinstance(suspicion, blame.Suspicion):
         suspicion = blame.convict(suspicion, facts, policy.policy, now)
     if not isinstance(suspicion, blame.Suspicion) or suspicion.alarm is None:
         return []
-    return [(suspicion.alarm, max(suspicion.suspect.start - blame.FLAPPING_SPAN, kept))]
+    return [(suspicion.alarm, suspicion.suspect)]
 
 
 def _flapping_from(look: FirstLook, now: datetime) -> datetime | None:
