@@ -1,6 +1,7 @@
 """The other services: the page of red alarms, which one invocation reads for others in a storm, and what explains them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from unittest import mock
 
@@ -64,26 +65,27 @@ def test_in_a_storm_the_page_that_one_invocation_has_read_serves_the_others(
     clients: Clients, ledger: Ledger, throttle: Throttle
 ) -> None:
     throttle.refusals = 2
-    read = invocation(clients, ledger).red(NOW)
+    read = invocation(clients, ledger).red(POLICY, NOW)
     assert [alarm.name for alarm in read] == ["auto-rollback/prod/mail/latency"]
     throttle.refusals, throttle.asked = 100, 0
-    assert invocation(clients, ledger).red(NOW + FRESH - SECOND) == read
+    assert invocation(clients, ledger).red(POLICY, NOW + FRESH - SECOND) == read
     assert throttle.asked == 1, "who is refused asks the ledger, not CloudWatch again"
     throttle.refusals, throttle.asked = 2, 0
-    assert invocation(clients, ledger).red(NOW + FRESH + 2 * SECOND) == read
+    assert invocation(clients, ledger).red(POLICY, NOW + FRESH + 2 * SECOND) == read
     assert throttle.asked == 3, "an old page is no answer"
 
 
 def test_where_nothing_throttles_nothing_is_shared(clients: Clients, ledger: Ledger, throttle: Throttle) -> None:
-    assert invocation(clients, ledger).red(NOW)
+    assert invocation(clients, ledger).red(POLICY, NOW)
     assert ledger.shared_red(NOW - FRESH) is None
 
 
 def test_nobody_asks_about_neighbours_where_a_shared_cause_cannot_show(
     clients: Clients, ledger: Ledger, throttle: Throttle
 ) -> None:
-    assert invocation(clients, ledger, services=2).red(NOW) == ()
+    assert invocation(clients, ledger, services=2).red(POLICY, NOW) == ()
     assert throttle.asked == 0
+    assert len(invocation(clients, ledger, services=2).red(replace(POLICY, shared_cause_services=1), NOW)) == 1
 
 
 ONSET = NOW + timedelta(hours=3)

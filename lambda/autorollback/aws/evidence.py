@@ -179,7 +179,7 @@ class Evidence:
             TriggerKind.DEPLOYMENT_FAILED: False,
         }[trigger.kind]
         alarms = Alarms(self.clients, self.names)
-        beside: dict[str, Callable[[], Any]] = {"red": partial(self.neighbours.red, now)}
+        beside: dict[str, Callable[[], Any]] = {"red": partial(self.neighbours.red, policy.policy, now)}
         foreseen = self._foreseen(look, policy, trigger)
         beside |= {arn: partial(_definition, self.definitions, arn) for arn in foreseen}
         since = _flapping_from(look, now)

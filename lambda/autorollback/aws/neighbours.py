@@ -17,7 +17,7 @@ from autorollback.aws.policies import Policies
 from autorollback.decision import blame
 from autorollback.decision.model import Neighbour
 from autorollback.naming import Names, ServiceKey
-from autorollback.policy import ServicePolicy
+from autorollback.policy import Policy, ServicePolicy
 
 if TYPE_CHECKING:
     from autorollback.aws.clients import Clients
@@ -31,9 +31,6 @@ NEWEST = 5
 
 LONGEST_DEPLOYMENT = timedelta(hours=24)
 """A deployment's stage ends after 24 hours (blue-green-deployment-how-it-works.html); a pause hook may last longer."""
-
-NOBODY_ELSE = 2
-"""A shared cause shows in two other services at least: where no more than two are protected, nobody else is asked."""
 
 FRESH = timedelta(seconds=10)
 """How old a page of red alarms that another invocation read may be: far below the minutes that onsets are compared by."""
@@ -53,14 +50,15 @@ class Neighbours:
     protected_services: int
     _began: float = field(default_factory=lambda: monotonic())
 
-    def red(self, now: datetime) -> tuple[RedAlarm, ...]:
+    def red(self, policy: Policy, now: datetime) -> tuple[RedAlarm, ...]:
         """One page of this controller's alarms that are in ALARM; `now` is when the invocation began.
 
+        Nobody is asked where too few other services are protected for a shared cause to show.
         DescribeAlarms is limited to 9 calls a second for the whole account, ECS's own deployment alarms included
         (CW/cloudwatch_limits.html, DG/deployment-alarm-failure.html). Where it throttles, many services are being judged at
         once, and the page that one of them has just read serves the others too.
         """
-        if self.protected_services <= NOBODY_ELSE:
+        if self.protected_services <= blame.services_for_shared_cause(self.protected_services, policy):
             return ()
         alarms = Alarms(self.clients, self.names)
         for attempt in range(ATTEMPTS):

@@ -4,7 +4,7 @@ A rule answers `Passed`, or the verdict that it speaks: the first that speaks, w
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autorollback.decision import stability
@@ -146,6 +146,8 @@ def convict(suspicion: Suspicion, facts: Facts, policy: Policy, now: datetime) -
     first_refusal: Hold | None = None
     for alarm in ([fired] if fired else []) + others:
         answer = _convict_by(alarm, suspicion.suspect, facts, policy, now)
+        if isinstance(answer, Suspicion) and first_refusal:
+            return replace(answer, detail=f"{answer.detail}; asked before: {first_refusal.detail}")
         if isinstance(answer, Suspicion):
             return answer
         first_refusal = first_refusal or answer
