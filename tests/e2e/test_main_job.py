@@ -4,7 +4,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from autorollback.aws.ledger import unpacked
+from autorollback.aws.items import unpacked
 from autorollback.decision import record
 from autorollback.decision.decide import decide
 from autorollback.decision.model import RollBack

@@ -8,16 +8,8 @@ from typing import Any
 
 import pytest
 
-from autorollback.aws.ledger import (
-    Incident,
-    Ledger,
-    LedgerRecordError,
-    RecordChanged,
-    State,
-    Watched,
-    judged_of,
-    new_incident,
-)
+from autorollback.aws.items import Incident, LedgerRecordError, State, Watched, judged_of, new_incident
+from autorollback.aws.ledger import Ledger, RecordChanged
 from autorollback.decision.model import Deployment, KnownGood, Revision, Status
 from autorollback.naming import ServiceKey
 

@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
-
+from autorollback.aws.items import plain, to_item
 from autorollback.aws.lifecycle import Pushed
 from autorollback.naming import OWN_SIGNAL_PREFIX, SIGNALS, Names, ServiceKey
 from autorollback.policy import ServicePolicy
@@ -20,7 +19,6 @@ IMAGES_LOOKED_AT, IMAGES_A_PAGE = 10_000, 1000
 """Of a repository, to tell how many are newer than one of them; a page as large as DescribeImages gives (botocore ecr/2015-09-21)."""
 
 _PARTITION = "readiness"
-_to_item, _from_item = TypeSerializer().serialize, TypeDeserializer().deserialize
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +116,15 @@ class Audit:
             TableName=self.table,
             ConsistentRead=True,
             KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": _to_item(_PARTITION)},
+            ExpressionAttributeValues={":pk": to_item(_PARTITION)},
         )
-        items = [{k: _from_item(v) for k, v in item.items()} for page in pages for item in page["Items"]]
+        items = [plain(item) for page in pages for item in page["Items"]]
         return {i["sk"]: Remembered(bool(i["ready"]), tuple(i["findings"]), str(i["at"])) for i in items}
 
     def remember(self, key: ServiceKey, ready: bool, findings: Sequence[str], at: datetime) -> None:  # noqa: FBT001 - a fact
         """Keep what was found, for the next audit to compare with."""
         item = {"pk": _PARTITION, "sk": str(key), "ready": ready, "findings": list(findings), "at": at.isoformat()}
-        self.clients.dynamodb.put_item(TableName=self.table, Item={k: _to_item(v) for k, v in item.items()})
+        self.clients.dynamodb.put_item(TableName=self.table, Item={k: to_item(v) for k, v in item.items()})
 
     def tell(self, subject: str, letter: str, result: Mapping[str, Any]) -> None:
         """One message to the topic; subscribers of a queue or function get the JSON alone."""

@@ -18,7 +18,8 @@ from autorollback.aws.clients import Clients, together
 from autorollback.aws.codedeploy import DeploymentGroup, UnknownGroup
 from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition, short_name
 from autorollback.aws.ecs import DeploymentPage, Ecs, History
-from autorollback.aws.ledger import Ledger, Recollection
+from autorollback.aws.items import Recollection
+from autorollback.aws.ledger import Ledger
 from autorollback.aws.neighbours import LONGEST_DEPLOYMENT, Neighbours
 from autorollback.aws.policies import Policies
 from autorollback.aws.traffic import Requests, Traffic

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from autorollback import results
 from autorollback.aws.deployer import Way
 from autorollback.aws.evidence import FirstLook
-from autorollback.aws.ledger import Incident, State, Watched, past_rollback
+from autorollback.aws.items import Incident, State, Watched, past_rollback
 from autorollback.decision import stability
 from autorollback.decision.lineage import deployment_of
 from autorollback.decision.model import Facts, Reason, Status, Trigger, TriggerKind

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from autorollback import results
-from autorollback.aws.ledger import Incident, LedgerRecordError
+from autorollback.aws.items import Incident, LedgerRecordError
 from autorollback.decision.words import clock
 from autorollback.flows import respond
 from autorollback.flows.desk import Call, Desk

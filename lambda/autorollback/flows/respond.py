@@ -6,7 +6,7 @@ from dataclasses import replace
 from autorollback import results
 from autorollback.aws.artifacts import Preflight
 from autorollback.aws.evidence import FirstLook
-from autorollback.aws.ledger import judged_of, packed
+from autorollback.aws.items import judged_of, packed
 from autorollback.decision import blame, record
 from autorollback.decision.blame import Passed
 from autorollback.decision.decide import decide

@@ -14,7 +14,7 @@ from autorollback.aws.clients import is_throttle, together
 from autorollback.aws.definitions import CannotBeRestored
 from autorollback.aws.deployer import Hands, StillDeploying, Way
 from autorollback.aws.ecs import Ecs, History
-from autorollback.aws.ledger import Incident, State, judged_of, new_incident, packed, past_rollback
+from autorollback.aws.items import Incident, State, judged_of, new_incident, packed, past_rollback
 from autorollback.decision import blame, record
 from autorollback.decision.blame import carries_out
 from autorollback.decision.model import (

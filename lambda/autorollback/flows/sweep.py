@@ -8,7 +8,7 @@ from autorollback import metrics, results
 from autorollback.aws.alarms import Alarms, RedAlarm
 from autorollback.aws.ecs import Ecs
 from autorollback.aws.evidence import FirstLook
-from autorollback.aws.ledger import Recollection, State, judged_of
+from autorollback.aws.items import Recollection, State, judged_of
 from autorollback.decision.model import Trigger, TriggerKind
 from autorollback.flows import confirm, respond
 from autorollback.flows.desk import Call, Desk
