@@ -3,7 +3,9 @@
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
+from threading import BrokenBarrierError
 
 import pytest
 from botocore.config import Config
@@ -99,11 +101,11 @@ def test_of_many_conditional_writes_at_once_exactly_one_wins(cloud: Cloud) -> No
         AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
         BillingMode="PAY_PER_REQUEST",
     )
-    winners: list[int] = []
     contenders = 4
-    start = threading.Barrier(contenders)
+    start = threading.Barrier(contenders, timeout=60)
 
-    def contend() -> None:
+    def contend() -> list[int]:
+        won = []
         for number in range(50):
             start.wait()
             try:
@@ -114,18 +116,19 @@ def test_of_many_conditional_writes_at_once_exactly_one_wins(cloud: Cloud) -> No
                     ConditionExpression="attribute_not_exists(taken)",
                     ExpressionAttributeValues={":t": {"BOOL": True}},
                 )
-                winners.append(number)
+                won.append(number)
             except dynamodb.exceptions.ConditionalCheckFailedException:
                 pass
+        return won
 
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)  # at the usual pace the race is lost too seldom for the test to be able to fail
     try:
-        threads = [threading.Thread(target=contend) for _ in range(contenders)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with ThreadPoolExecutor(contenders) as pool:
+            contests = [pool.submit(contend) for _ in range(contenders)]
+            wait(contests)
     finally:
         sys.setswitchinterval(interval)
-    assert sorted(winners) == list(range(50))
+    failed = [error for one in contests if (error := one.exception()) and not isinstance(error, BrokenBarrierError)]
+    assert failed == []
+    assert sorted(number for one in contests for number in one.result()) == list(range(50))
