@@ -222,6 +222,44 @@ def test_a_rollback_whose_own_deployment_is_stopped_is_escalated_and_not_tried_a
     assert "the rollback's own deployment ended STOPPED" in verdict["summary"]
 
 
+def test_what_somebody_else_deploys_meanwhile_is_not_stopped(scene: Scene) -> None:
+    stage = scene(FINISHES)
+    by_hand_alone(stage)
+    shifted(stage)
+
+    def deploy(call: Call) -> None:
+        if call.access_key == functions.access_key(FUNCTION):
+            stage.world.deploy_by_codedeploy(*FINISHES.deployment_group, "auth-service:17")
+
+    stage.cloud.recorder.before("codedeploy", "CreateDeployment", deploy)
+    assert stage.invoke({"service": AUTH.name})["reason"] == "superseded"
+    assert (asked(stage, "StopDeployment"), stage.incidents()) == ([], [])
+    stage.passes(minutes(6))
+    assert set(stage.running()) == {stage.digests["auth-service:v17"]}
+
+
+def test_the_sweep_leaves_a_red_alarm_alone_that_has_its_verdict_whatever_ecs_says_of_deployments(scene: Scene) -> None:
+    stage = scene(replace(FINISHES, policy={"mode": "observe"}))
+
+    def refuse(call: Call) -> None:
+        if call.access_key == functions.access_key(FUNCTION):
+            raise Refusal("InvalidParameterException", "The service is not deployed by ECS.")
+
+    stage.deploy_bad()
+    assert stage.until(lambda: bool(stage.messages()), within=minutes(10))
+    stage.passes(minutes(6))
+    told = len(stage.messages())
+    for _ in range(2):
+        stage.cloud.recorder.clear()
+        stage.passes(minutes(6))
+        asked_of_red = stage.cloud.recorder.calls("cloudwatch", "DescribeAlarms", functions.access_key(FUNCTION))
+        looks = stage.cloud.recorder.calls("ecs", "DescribeServices", functions.access_key(FUNCTION))
+        assert asked_of_red, "the sweep was there"
+        assert (looks, stage.errors()) == ([], [])
+        stage.cloud.recorder.before("ecs", "ListServiceDeployments", refuse)
+    assert (stage.alarm_state(), len(stage.messages())) == ("ALARM", told)
+
+
 def test_by_hand_a_revision_or_a_tag_is_deployed_through_codedeploy(scene: Scene) -> None:
     stage = scene(FINISHES)
     by_hand_alone(stage)

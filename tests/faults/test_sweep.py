@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from localcloud.ecs.model import Status
+from localcloud.recorder import Call
 from tests.faults.campaign import CLUSTER, Campaign, Case, Faults, campaign
 
 
@@ -102,6 +103,33 @@ def test_a_rollback_that_ecs_could_not_finish_is_deployed_once(here: Campaign) -
     assert "ECS's own rollback failed" in here.told(service)[-1]["summary"]
     here.recovers(service)
     assert [i["state"] for i in here.incidents(service)] == ["recovered"]
+
+
+def test_a_rollback_that_somebody_deployed_over_before_its_second_try_stays_on_record(
+    here: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (service,) = here.prepare(1)
+    here.breaks("in_progress", service)
+    here.invoke(here.event("in_progress", service), Faults())
+    deployment = here.cloud.ecs.find(CLUSTER, service).newest
+    assert deployment is not None
+    deployment.status, deployment.finished_at = Status.ROLLBACK_FAILED, here.cloud.clock.now()
+    again = Faults()
+
+    def deploy(call: Call) -> None:
+        second_look = again.calls.count("ecs.ListServiceDeployments") == 2
+        if call.operation == "ListServiceDeployments" and second_look:
+            here.cloud.clock.advance(timedelta(seconds=10))
+            here.world.deploy(CLUSTER, service, f"{service}:3")
+
+    here.world.define(service, {"app": f"{here.repository}:v1"})
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(here.cloud.recorder, "interfere", deploy)
+        here.invoke(here.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"), again)
+    assert "ecs.UpdateService" not in again.calls
+    assert [(i["state"], "unfinished" in i) for i in here.incidents(service)] == [("superseded", False)]
+    assert [t["incident_state"] for t in here.told(service)][:2] == ["open", "superseded"]
+    here.recovers(service)
 
 
 def test_a_failed_deployment_that_ecs_was_to_roll_back_and_did_not_is_rolled_back_here(here: Campaign) -> None:

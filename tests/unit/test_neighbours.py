@@ -130,6 +130,33 @@ def test_a_neighbour_is_explained_by_a_deployment_before_it_fell_ill(
     assert {neighbour.changed for neighbour in found} == {changed}
 
 
+@pytest.mark.parametrize("ago", [minutes(5), minutes(70)])
+def test_the_deployments_of_a_neighbour_are_codedeploys_where_that_deploys_it(ago: timedelta) -> None:
+    """Whatever ECS says of service deployments that such a service does not have; it has been deployed again since."""
+    (other, *_), fell_ill = OTHERS, ONSET - minutes(1)
+    ecs, codedeploy = mock.Mock(), mock.Mock()
+    ecs.exceptions.ClusterNotFoundException = ecs.exceptions.ServiceNotFoundException = KeyError
+    ecs.exceptions.InvalidParameterException = ecs.exceptions.ClientException = ValueError
+    ecs.exceptions.UnsupportedFeatureException = NotImplementedError
+    ecs.list_service_deployments.side_effect = NotImplementedError
+    ecs.describe_services.return_value = {
+        "services": [{"serviceName": other.service, "taskSets": [{"createdAt": fell_ill + SECOND}]}]
+    }
+    told = [
+        {"deploymentId": name, "status": "Succeeded", "createTime": at, "startTime": at, "completeTime": at}
+        for name, at in (("d-2", fell_ill + SECOND), ("d-1", fell_ill - ago))
+    ]
+    codedeploy.list_deployments.return_value = {"deployments": ["d-2", "d-1"]}
+    codedeploy.batch_get_deployments.return_value = {"deploymentsInfo": told}
+    policies = mock.Mock()
+    policies.of_all.return_value = {other: ServicePolicy(other, POLICY, code_deploy="shop/other")}
+    policy = replace(POLICY, shared_cause_services=1)
+    asked = Neighbours(mock.Mock(ecs=ecs, codedeploy=codedeploy), Names(), mock.Mock(), policies, 1000)
+    red = (RedAlarm(AlarmKey(other, "latency"), "latency", fell_ill),)
+    (found,) = asked.in_trouble(red, ServicePolicy(ServiceKey("prod", "auth"), policy), ONSET, {ONSET})
+    assert found.changed == (ago <= POLICY.window)
+
+
 def test_every_alarm_of_a_neighbour_is_told_that_began_near_one_of_ours() -> None:
     """One alarm of ours may have been red for long; the one that convicts is compared with what began near it."""
     (other, *_), early, late = OTHERS, ONSET - minutes(40), ONSET - minutes(5)

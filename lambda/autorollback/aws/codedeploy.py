@@ -8,7 +8,7 @@ Nobody records the digests that ran: task sets have none. So the image's name st
 also where tasks run whose digests could be asked for: an identity must be the same today and when its tasks are gone.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,8 +20,8 @@ from botocore.exceptions import ClientError
 from autorollback.aws.appspec import AppSpec, UnreadableAppSpec
 from autorollback.aws.clients import together
 from autorollback.aws.definitions import CannotBeRestored, short_name
-from autorollback.aws.deployer import StillDeploying
-from autorollback.aws.ecs import DeploymentPage
+from autorollback.aws.deployer import StillDeploying, Superseded
+from autorollback.aws.ecs import DeploymentPage, Ecs, History
 from autorollback.decision.model import Deployment, Revision, Status, TaskSet
 from autorollback.naming import ServiceKey
 
@@ -240,16 +240,17 @@ class DeploymentGroup:
             return False
         return True
 
-    def update(self, key: ServiceKey, task_definition_arn: str, incident_id: str) -> str:
+    def update(self, key: ServiceKey, task_definition_arn: str, incident_id: str, over: str | None) -> str:
         """Deploy a task definition as the last successful deployment was deployed, and change nothing else; the new one's id.
 
-        CreateDeployment has no idempotency token, and takes one deployment of a group at a time. One that is in the way is
-        stopped, and gives back what ran before it; the target follows once that has ended. The alarms of the group are not
+        CreateDeployment has no idempotency token, and takes one deployment of a group at a time. The one that it may go `over`
+        is stopped, and gives back what ran before it; the target follows once that has ended. The alarms of the group are not
         asked: they are red because of what is rolled back, and would stop the rollback (CreateDeployment's
         overrideAlarmConfiguration, botocore codedeploy/2014-10-06).
 
         Raises:
-            StillDeploying: another deployment has to end first.
+            StillDeploying: that deployment has to end first.
+            Superseded: another one is under way.
             CannotBeRestored: no deployment succeeded whose AppSpec could be used again.
         """
         last, spec = self._last_successful()
@@ -268,16 +269,18 @@ class DeploymentGroup:
                 **configuration,
             )
         except codedeploy.exceptions.DeploymentLimitExceededException as error:
-            return self._in_the_way(key, incident_id, error)
+            return self._in_the_way(key, incident_id, over, error)
         return str(created["deploymentId"])
 
-    def _in_the_way(self, key: ServiceKey, incident_id: str, error: ClientError) -> str:
+    def _in_the_way(self, key: ServiceKey, incident_id: str, over: str | None, error: ClientError) -> str:
         newest_id = self.newest(key)
         newest = self._told.get(newest_id or "")
         if newest is None:
             raise StillDeploying(f"{self.application}/{self.name} takes no deployment now") from error
         if newest.description == self._description(incident_id) and newest.status.in_progress:
             return newest.deployment_id  # an answer was lost, and the client asked again
+        if over not in (None, newest.deployment_id):
+            raise Superseded(f"the deployment {newest.deployment_id} began meanwhile") from error
         if newest.status.in_progress:
             self.stop(newest.deployment_id)
         raise StillDeploying(f"the deployment {newest.deployment_id} has to be rolled back first") from error
@@ -330,14 +333,14 @@ class DeploymentGroup:
 
     def _read(self, ids: Sequence[str]) -> None:
         """Read deployments that have not been, and those that roll them back or that they roll back."""
-        missing = [i for i in dict.fromkeys(ids) if i not in self._told]
+        missing, asked = [i for i in dict.fromkeys(ids) if i not in self._told], set[str]()
         while missing:
+            asked |= {*missing}
             batches = [missing[start : start + BATCH] for start in range(0, len(missing), BATCH)]
             for batch in batches:
                 answer = self.clients.codedeploy.batch_get_deployments(deploymentIds=batch)
                 self._told |= {t.deployment_id: t for t in map(_told, answer.get("deploymentsInfo", []))}
             related = {r for t in self._told.values() for r in (t.rolled_back_by, t.rolls_back) if r}
-            asked = {*missing}
             missing = sorted(r for r in related if r not in self._told and r not in asked)
 
     def _as_deployments(self) -> tuple[Deployment, ...]:
@@ -383,6 +386,26 @@ class DeploymentGroup:
     def _description(self, incident_id: str) -> str:
         """What says that a deployment is the rollback of an incident: without cluster and service, whose names may be long."""
         return f"{self.mark}: incident {'/'.join(incident_id.split('/')[2:])}"
+
+
+def newest_of(
+    clients: "Clients", key: ServiceKey, code_deploy: Callable[[], str | None], mark: str
+) -> tuple[History, DeploymentPage]:
+    """Where a service's deployments are on record, and the newest: in ECS, else in the group that `code_deploy` names.
+
+    The group is asked for only where ECS tells none; an empty page where neither does.
+    """
+    ecs = Ecs(clients)
+    page = ecs.newest_page(key)
+    if isinstance(page, DeploymentPage) and page.arns:
+        return ecs, page
+    if named := code_deploy():
+        group = DeploymentGroup.of(clients, named, mark)
+        try:
+            return group, group.deployments_page(key)
+        except UnknownGroup:
+            pass
+    return ecs, DeploymentPage((), (), None)
 
 
 class UnknownGroup(LookupError):  # noqa: N818 - a finding, which the caller turns into a hold

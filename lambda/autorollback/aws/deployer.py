@@ -34,6 +34,10 @@ class StillDeploying(RuntimeError):  # noqa: N818 - says what is to be waited fo
     """Another deployment has to end before the target can be deployed; it has been asked to."""
 
 
+class Superseded(RuntimeError):  # noqa: N818 - says what happened
+    """Somebody else's deployment is in the way: it is not this controller's to end."""
+
+
 class Hands(Protocol):
     """What acts on a service: ECS, or the CodeDeploy deployment group that deploys it."""
 
@@ -43,8 +47,11 @@ class Hands(Protocol):
     def stop(self, deployment_arn: str, /) -> bool:
         """Have a deployment rolled back to what it came from; False where it has just ended."""
 
-    def update(self, key: ServiceKey, task_definition_arn: str, incident_id: str) -> str | None:
-        """Deploy a task definition, and change nothing else; the deployment that does, where that is told."""
+    def update(self, key: ServiceKey, task_definition_arn: str, incident_id: str, over: str | None, /) -> str | None:
+        """Deploy a task definition, and change nothing else; the deployment that does, where that is told.
+
+        `over` is the deployment that it may take the place of; None for whichever is there.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ class Deployer:
             return False
         return True
 
-    def update(self, key: ServiceKey, task_definition_arn: str, incident_id: str) -> None:  # noqa: ARG002 - ECS takes no mark
+    def update(self, key: ServiceKey, task_definition_arn: str, _incident_id: str, _over: str | None) -> None:
         """Deploy a task definition, and change nothing else.
 
         `UpdateService` has neither an idempotency token nor a compare-and-set (botocore ecs/2014-11-13): the caller reads the

@@ -7,6 +7,8 @@ from hashlib import sha256
 from math import ceil
 from typing import TYPE_CHECKING, Any, Protocol
 
+from botocore.exceptions import ClientError
+
 from autorollback.aws.definitions import is_irreversible, short_name, tags_of
 from autorollback.decision.model import Controller, Deployment, Revision, Service, Status, TaskSet
 from autorollback.naming import ServiceKey
@@ -104,6 +106,22 @@ class Ecs:
         arns = tuple(b["serviceDeploymentArn"] for b in briefs)
         newest_at = _utc(briefs[0]["createdAt"]) if briefs and briefs[0].get("createdAt") else None
         return DeploymentPage(arns, tuple(targets), answer.get("nextToken"), newest_at)
+
+    def newest_page(self, key: ServiceKey) -> DeploymentPage | ClientError:
+        """The newest service deployments, or why ECS tells none.
+
+        What it says of a service of another controller, which has none, is documented nowhere: a refusal is then as good as
+        an empty list. Of a service of ECS's own it is an error.
+        """
+        refusals = self.clients.ecs.exceptions
+        try:
+            return self.deployments_page(key)
+        except (
+            refusals.InvalidParameterException,
+            refusals.UnsupportedFeatureException,
+            refusals.ClientException,
+        ) as error:
+            return error
 
     def deployments(self, arns: Sequence[str]) -> tuple[Deployment, ...]:
         """Service deployments in full, newest first. The briefs of ListServiceDeployments lack sources and rollback."""

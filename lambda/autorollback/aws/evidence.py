@@ -98,7 +98,7 @@ class Evidence:
                 "recollection": lambda: self.ledger.recall(key, now),
                 "pause": self.ledger.pause_of_all,
                 "service": lambda: ecs.service(key),
-                "page": partial(_page, ecs, key),
+                "page": lambda: ecs.newest_page(key),
             }
         )
         recollection: Recollection = seen["recollection"]
@@ -321,23 +321,6 @@ class Evidence:
         if look.policy is None:
             return facts
         return replace(facts, requests=_requests(facts, draft.requests, look.policy, now))
-
-
-def _page(ecs: Ecs, key: ServiceKey) -> DeploymentPage | ClientError:
-    """The newest service deployments, or why ECS tells none.
-
-    What it says of a service of another controller, which has none, is documented nowhere: a refusal is then as good as an
-    empty list. Of a service of ECS's own it is an error.
-    """
-    refusals = ecs.clients.ecs.exceptions
-    try:
-        return ecs.deployments_page(key)
-    except (
-        refusals.InvalidParameterException,
-        refusals.UnsupportedFeatureException,
-        refusals.ClientException,
-    ) as error:
-        return error
 
 
 def _unknown_revisions(draft: _Draft) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from autorollback.aws.alarms import Alarms, RedAlarm
 from autorollback.aws.clients import is_throttle, together
+from autorollback.aws.codedeploy import newest_of
 from autorollback.aws.ecs import Ecs
 from autorollback.aws.policies import Policies
 from autorollback.decision import blame
@@ -124,14 +125,17 @@ class Neighbours:
             elif times[0] < onset - policy.policy.window - LONGEST_DEPLOYMENT:
                 answers[key] = False
             else:
-                unsure[key] = partial(self._was_deployed, key, onset, policy.policy.window)
+                unsure[key] = partial(self._was_deployed, key, onset, policy)
         return answers | together(unsure)
 
-    def _was_deployed(self, key: ServiceKey, onset: datetime, window: timedelta) -> bool:
+    def _was_deployed(self, key: ServiceKey, onset: datetime, policy: ServicePolicy) -> bool:
         """Whether one of a service's newest deployments had begun by its onset, and not finished a window before it."""
-        ecs = Ecs(self.clients)
-        newest = ecs.deployments(ecs.deployments_page(key).arns[:NEWEST])
-        return any(d.start <= onset and (d.finished_at is None or onset - d.finished_at <= window) for d in newest)
+        history, page = newest_of(self.clients, key, lambda: policy.code_deploy, self.names.prefix)
+        newest = history.deployments(page.arns[:NEWEST])
+        return any(
+            d.start <= onset and (d.finished_at is None or onset - d.finished_at <= policy.policy.window)
+            for d in newest
+        )
 
     def _moment(self, now: datetime) -> datetime:
         return now + timedelta(seconds=monotonic() - self._began)

@@ -12,7 +12,7 @@ from autorollback import results
 from autorollback.aws.artifacts import Preflight
 from autorollback.aws.clients import is_throttle, together
 from autorollback.aws.definitions import CannotBeRestored
-from autorollback.aws.deployer import Hands, StillDeploying, Way
+from autorollback.aws.deployer import Hands, StillDeploying, Superseded, Way
 from autorollback.aws.ecs import Ecs, History
 from autorollback.aws.items import Incident, State, judged_of, new_incident, packed, past_rollback
 from autorollback.decision import blame, record
@@ -140,7 +140,7 @@ def carry_out(
     if not seen["claimed"]:
         return results.ignored(Reason.ALREADY_HANDLED, "this deployment has been claimed by another rollback", key)
     if seen["newest"] != newest.arn and not asked.forced:
-        return _came_to_nothing(desk, incident)
+        return _came_to_nothing(desk, call, incident)
     return _act(desk, call, policy, incident)
 
 
@@ -157,8 +157,8 @@ def resume(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) ->
     since = listed[: listed.index(incident.deployment)] if incident.deployment in listed else listed
     if since:
         ours = _ours(desk, history, since, incident)
-        return _record(desk, call, policy, incident, ours) if ours else _came_to_nothing(desk, incident)
-    if Way(incident.intent["way"]).stops and _is_rolled_back(desk, incident):
+        return _record(desk, call, policy, incident, ours) if ours else _came_to_nothing(desk, call, incident)
+    if _was_to_be_stopped(incident) and _is_rolled_back(desk, incident):
         return _record(desk, call, policy, incident, incident.deployment)
     if call.now - incident.attempted_at > CLAIM_RESUMED_WITHIN:
         why = f"the rollback claimed at {clock(incident.attempted_at)} was never finished, and is too old to be"
@@ -186,14 +186,17 @@ def _act(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> R
             if hands.stop(incident.deployment) or _is_rolled_back(desk, incident):
                 return _record(desk, call, policy, incident, incident.deployment)
             if hands.newest(incident.key) != incident.deployment:
-                return _came_to_nothing(desk, incident)
+                return _came_to_nothing(desk, call, incident)
             way = Way.CREATE_DEPLOYMENT if Way(incident.intent["way"]).through_code_deploy else Way.UPDATE_SERVICE
             instead = {**incident.intent, "way": way, "stop_refused": True}
             incident = desk.ledger.save(replace(incident, intent=instead), due=incident.claimed_at)
         incident, newest = _restored(desk, hands, incident)
         if newest != incident.deployment and not incident.intent.get("forced"):
-            return _came_to_nothing(desk, incident)
-        begun = hands.update(incident.key, str(incident.intent["deploy"]), incident.incident_id)
+            return _came_to_nothing(desk, call, incident)
+        over = None if incident.intent.get("forced") else incident.deployment
+        begun = hands.update(incident.key, str(incident.intent["deploy"]), incident.incident_id, over)
+    except Superseded:
+        return _came_to_nothing(desk, call, incident)
     except StillDeploying as why:
         return _follows(incident, str(why))
     except CannotBeRestored as why:
@@ -277,8 +280,15 @@ def _announce(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident)
     return result
 
 
-def _came_to_nothing(desk: Desk, incident: Incident) -> Result:
-    """Somebody deployed before the rollback did: nothing was done, so nothing stays of the claim."""
+def _came_to_nothing(desk: Desk, call: Call, incident: Incident) -> Result:
+    """Somebody deployed before the rollback did: nothing was done, so nothing stays of the claim.
+
+    Before the second try of a rollback that is on record, that record stays, and says so.
+    """
+    if "again_at" in incident.intent:
+        summary = f"{incident.key.service}: superseded: another deployment started before the rollback was tried again."
+        result = {**incident.intent["result"], "summary": summary, "incident_state": State.SUPERSEDED.value}
+        return _closed(desk, call, incident, State.SUPERSEDED, result)
     desk.ledger.retract(incident)
     return results.ignored(Reason.SUPERSEDED, "another deployment started before the rollback did", incident.key)
 
@@ -400,6 +410,12 @@ def _ours(desk: Desk, history: History, since: Sequence[str], incident: Incident
         if target and carries_out(deployment, target.task_definition_arn, past_rollback(incident)):
             return deployment.arn
     return None
+
+
+def _was_to_be_stopped(incident: Incident) -> bool:
+    """Whether the deployment was to be rolled back by itself. CodeDeploy may yet begin that when it seems that it will not."""
+    late = code_deploy_of(incident) is not None and bool({"stop_refused", "again_at"} & incident.intent.keys())
+    return Way(incident.intent["way"]).stops or late
 
 
 def _is_rolled_back(desk: Desk, incident: Incident) -> bool:

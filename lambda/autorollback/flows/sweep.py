@@ -6,7 +6,7 @@ from time import monotonic
 
 from autorollback import metrics, results
 from autorollback.aws.alarms import Alarms, RedAlarm
-from autorollback.aws.ecs import Ecs
+from autorollback.aws.codedeploy import newest_of
 from autorollback.aws.evidence import FirstLook
 from autorollback.aws.items import Recollection, State, judged_of
 from autorollback.decision.model import Trigger, TriggerKind
@@ -60,8 +60,15 @@ def _has_news(desk: Desk, call: Call, key: ServiceKey, red: list[RedAlarm]) -> b
     known = desk.ledger.recall(key, call.now)
     if known.unfinished or known.watched:
         return True
-    newest = next(iter(Ecs(desk.clients).deployments_page(key).arns), "")
+    _, page = newest_of(desk.clients, key, partial(_code_deploy, desk, key), desk.names.prefix)
+    newest = next(iter(page.arns), "")
     return any(_unjudged(alarm, newest, known) for alarm in red)
+
+
+def _code_deploy(desk: Desk, key: ServiceKey) -> str | None:
+    """The deployment group of CodeDeploy that the service's policy names."""
+    policy = desk.evidence.policies.of(key)
+    return policy.code_deploy if policy else None
 
 
 def _unjudged(alarm: RedAlarm, newest: str, known: Recollection) -> bool:
