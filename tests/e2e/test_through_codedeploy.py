@@ -158,6 +158,17 @@ def test_a_tag_that_was_pushed_over_is_no_target(scene: Scene) -> None:
     assert set(stage.running()) == {ran}
 
 
+def test_a_return_to_what_ran_long_ago_under_another_number_is_a_persons_rollback(scene: Scene) -> None:
+    stage = scene(FINISHES)
+    stage.deploy(like_18(stage, f"{AUTH.name}:v18", command=["serve", "--faster"]))
+    stage.passes(minutes(45))
+    stage.cloud.traffic.behaviour(stage.digests["auth-service:v17"], BAD)
+    stage.deploy(like_18(stage, f"{AUTH.name}:v17"))
+    assert stage.until(lambda: any(message["result"] for message in stage.messages()), within=minutes(10))
+    assert last_verdict(stage)["reason"] == "deployment_is_a_rollback"
+    assert asked(stage, "CreateDeployment") == []
+
+
 def test_an_image_that_is_pinned_comes_back_by_its_digest(scene: Scene) -> None:
     stage = scene(FINISHES)
     good = stage.world.push(AUTH.name, "latest", content="the good one")

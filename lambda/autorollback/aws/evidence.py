@@ -371,7 +371,8 @@ def _definition(definitions: Definitions, arn: str) -> Definition | None:
 
 def _revisions_since(facts: Facts, moment: datetime, stretches: Sequence[stability.Stretch]) -> list[str]:
     """The revisions whose content the question needs: of every deployment since a moment, and of the newest that looks like
-    a change; of the stretches; and those that ran the images of that change, for it may be a return to them."""
+    a change; of the stretches; and those that ran the images of that change, for it may be a return to them. CodeDeploy
+    records no images: there it may be a return to any."""
     arns: dict[str, None] = {}
     changed: Revision | None = None
     for index, deployment in enumerate(facts.deployments):
@@ -385,7 +386,7 @@ def _revisions_since(facts: Facts, moment: datetime, stretches: Sequence[stabili
             changed = target
     arns |= dict.fromkeys(s.revision for s in stretches)
     if changed and changed.images:
-        arns |= {r.arn: None for r in facts.revisions.values() if r.images == changed.images}
+        arns |= {r.arn: None for r in facts.revisions.values() if not r.images or r.images == changed.images}
     return list(arns)
 
 

@@ -348,13 +348,13 @@ def _deployed_by_persons(facts: Facts) -> dict[str | None, datetime]:
 
 
 def _may_be(facts: Facts, arn: str, wanted: Revision) -> bool:
-    """Whether a service revision has an identity, or could have it: it was not described, and its images do not differ."""
+    """Whether a service revision has an identity, or could have it: it was not described, and no images tell it apart."""
     revision = facts.revision(arn)
     if revision is None:
         return True
     if revision.identity is not None and wanted.identity is not None:
         return revision.identity == wanted.identity
-    return dict(revision.images) == dict(wanted.images)
+    return not revision.images or dict(revision.images) == dict(wanted.images)
 
 
 def _of_sources(facts: Facts, deployment: Deployment, previous: Deployment | None) -> Iterator[Stretch]:
