@@ -221,6 +221,23 @@ def test_a_crash_after_the_deployment_was_created_is_resumed_and_makes_no_second
     assert stage.running() == ran
 
 
+def test_a_claim_whose_deployment_group_is_gone_is_given_up_and_told(scene: Scene) -> None:
+    stage = scene(STAYS_IN_FLIGHT)
+    shifted(stage)
+    assert stage.invoke({"service": AUTH.name, "revision": 17})["outcome"] == "done"
+
+    def gone(call: Call) -> None:
+        if call.access_key == functions.access_key(FUNCTION):
+            raise Refusal("DeploymentGroupDoesNotExistException", "No Deployment Group found for name.")
+
+    stage.cloud.recorder.before("codedeploy", "ListDeployments", gone)
+    stage.passes(minutes(6))
+    assert [incident["state"] for incident in stage.incidents()] == ["failed"]
+    failed = [m["result"]["summary"] for m in stage.messages() if m["result"] and m["result"]["outcome"] == "failed"]
+    assert ["knows no deployment group" in summary for summary in failed] == [True]
+    assert stage.errors() == []
+
+
 def test_a_rollback_whose_own_deployment_is_stopped_is_escalated_and_not_tried_again(scene: Scene) -> None:
     stage = scene(FINISHES)
     stage.deploy_bad()

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 from autorollback import results
 from autorollback.aws.artifacts import Preflight
 from autorollback.aws.clients import is_throttle, together
+from autorollback.aws.codedeploy import UnknownGroup
 from autorollback.aws.definitions import CannotBeRestored
 from autorollback.aws.deployer import Hands, StillDeploying, Superseded, Way
 from autorollback.aws.ecs import Ecs, History
@@ -153,7 +154,10 @@ def resume(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) ->
     if incident.state is not State.CLAIMED:
         return _announce(desk, call, policy, incident)
     history = desk.history(code_deploy_of(incident))
-    listed = history.deployments_page(incident.key).arns
+    try:
+        listed = history.deployments_page(incident.key).arns
+    except UnknownGroup as unknown:
+        return _give_up(desk, call, incident, f"{incident.key}: the rollback cannot be finished: {unknown}")
     since = listed[: listed.index(incident.deployment)] if incident.deployment in listed else listed
     if since:
         ours = _ours(desk, history, since, incident)
@@ -168,8 +172,7 @@ def resume(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) ->
 
 def act_again(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
     """ECS could not finish the rollback that it was asked for: deploy the target, once, under the same claim."""
-    whose = "CodeDeploy" if code_deploy_of(incident) else "ECS"
-    summary = f"{incident.intent['result']['summary']} {whose}'s own rollback failed; the target is deployed instead."
+    summary = f"{incident.intent['result']['summary']} {_whose(incident)}'s own rollback failed; the target is deployed instead."
     again = replace(
         incident.says(summary=summary), state=State.CLAIMED, announced=False, result=None, rollback_deployment=None
     )
@@ -321,11 +324,11 @@ def _give_up(desk: Desk, call: Call, incident: Incident, why: str) -> Result:
 
 
 def _escalate(desk: Desk, call: Call, incident: Incident, why: str) -> Result:
-    """ECS's rollback failed, and so did the second try: people must look now."""
+    """The rollback that was asked for failed, and so did the second try: people must look now."""
     state, service = State.NOT_RECOVERED, Ecs(desk.clients).service(incident.key)
     runs = service.task_definition.rpartition("/")[2] if service else "nothing: the service is gone"
     summary = (
-        f"{incident.key.service}: not recovered: ECS's own rollback failed, and deploying the target did too: {why}; "
+        f"{incident.key.service}: not recovered: {_whose(incident)}'s own rollback failed, and deploying the target did too: {why}; "
         f"{runs} is what the service is set to run now; look at its events and stopped tasks."
     )
     result = {**incident.intent["result"], "summary": summary, "incident_state": state.value}
@@ -397,6 +400,11 @@ def code_deploy_of(incident: Incident) -> str | None:
     """The deployment group of CodeDeploy that an incident is handled through; None where ECS itself deploys."""
     named = incident.intent.get("code_deploy")
     return str(named) if named else None
+
+
+def _whose(incident: Incident) -> str:
+    """Who was asked to roll back."""
+    return "CodeDeploy" if code_deploy_of(incident) else "ECS"
 
 
 def _ours(desk: Desk, history: History, since: Sequence[str], incident: Incident) -> str | None:
