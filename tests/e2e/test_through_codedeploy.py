@@ -3,11 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from types import MethodType
+from typing import Any, cast
 
 import pytest
 
 from localcloud import functions
+from localcloud.codedeploy.progress import Deployer
 from localcloud.ecs.world import app_spec
 from localcloud.errors import Refusal
 from localcloud.recorder import Call
@@ -121,6 +123,21 @@ def test_a_deployment_that_finished_as_it_was_being_stopped_is_rolled_back_by_a_
     assert deployed(stage) == ["auth-service:18"]
     stage.passes(minutes(6))
     assert stage.running() == ran
+
+
+def test_a_deployment_that_finishes_though_its_stop_was_taken_is_rolled_back_by_a_new_one(scene: Scene) -> None:
+    """A stop may be Pending (botocore codedeploy/2014-10-06, StopStatus): what comes of it, only the deployment tells."""
+    stage = scene(replace(FINISHES, termination_wait_minutes=3))
+    ran = stage.running()
+    shifted(stage)
+    assert stage.invoke({"service": AUTH.name})["outcome"] == "rolled_back"
+    deployer = cast(Deployer, cast(MethodType, stage.cloud.ecs.scheduler.code_deploy).__self__)
+    for deployment in deployer.deployments.values():
+        deployment.stop = None
+    stage.passes(minutes(32))
+    assert stage.running() == ran
+    assert (len(asked(stage, "StopDeployment")), deployed(stage)) == (1, ["auth-service:18"])
+    assert [incident["state"] for incident in stage.incidents()] == ["recovered"]
 
 
 def test_a_deregistered_target_is_restored_by_a_copy_in_the_same_appspec(scene: Scene) -> None:

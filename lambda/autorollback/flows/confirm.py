@@ -121,15 +121,16 @@ def _stop_failed(incident: Incident, facts: Facts, call: Call) -> bool:
     if _was_stopped(incident, facts, Status.STOPPED):
         finished = facts.deployments[0].finished_at
         return finished is not None and call.now >= finished + CODE_DEPLOY_HAS
-    return _was_stopped(incident, facts, Status.ROLLBACK_FAILED)
+    return _was_stopped(incident, facts, Status.ROLLBACK_FAILED) or _was_stopped(incident, facts, Status.SUCCESSFUL)
 
 
 def _was_stopped(incident: Incident, facts: Facts, status: Status) -> bool:
     """Whether the newest deployment is the one that this incident had stopped, and stands so."""
     newest = facts.deployments[0] if facts.deployments else None
     asked = Way(incident.intent["way"]).stops and incident.rollback_deployment == incident.deployment
-    if status is Status.STOPPED:
-        asked = asked and rollback.code_deploy_of(incident) is not None  # ECS says ROLLBACK_REQUESTED at once
+    if status is not Status.ROLLBACK_FAILED:
+        # ECS says ROLLBACK_REQUESTED at once; CodeDeploy that the stop is pending (botocore codedeploy/2014-10-06, StopStatus)
+        asked = asked and rollback.code_deploy_of(incident) is not None
     return bool(asked and newest and newest.arn == incident.deployment and newest.status is status)
 
 
