@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from localcloud.errors import Refusal
+from localcloud.recorder import Call
 from tests.faults.campaign import CLUSTER, TABLE, Campaign, Faults, campaign
 
 READS = ("Get", "Describe", "List", "Query", "BatchGet")
@@ -82,3 +84,25 @@ def test_a_history_that_cannot_be_read_names_the_record_and_not_the_payload(here
     here.dynamodb.put_item(TableName=TABLE, Item=item)
     assert here.invoke({"action": "history", "service": service}, Faults())
     assert "incident#edited: version 7, this controller reads 1" in here.raised[-1]
+
+
+def test_a_refused_record_is_not_told_as_a_refused_act(here: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stop was done, whatever the ledger said then; the next try writes it down."""
+    (service,) = here.prepare(1)
+    here.breaks("in_progress", service)
+    refused: list[Call] = []
+
+    def refuse_once(call: Call) -> None:
+        if call.operation == "TransactWriteItems" and not refused:
+            refused.append(call)
+            raise Refusal("ValidationException", "The table is being restored.")
+
+    payload = {"service": service, "cluster": CLUSTER}
+    with monkeypatch.context() as away:
+        away.setattr(here.cloud.recorder, "interfere", refuse_once)
+        assert here.invoke(payload, Faults()), "it fails, and says so"
+    assert [incident["state"] for incident in here.incidents(service)] == ["claimed"]
+    here.invoke(here.sweep(), Faults())
+    assert [incident["state"] for incident in here.incidents(service)] == ["open"]
+    assert {told["outcome"] for told in here.told(service)} == {"rolled_back"}
+    here.recovers(service)

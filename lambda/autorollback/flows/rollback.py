@@ -185,19 +185,20 @@ def act_again(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident)
 def _act(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
     hands = desk.hands(code_deploy_of(incident))
     try:
-        if Way(incident.intent["way"]).stops:
-            if hands.stop(incident.deployment) or _is_rolled_back(desk, incident):
-                return _record(desk, call, policy, incident, incident.deployment)
-            if hands.newest(incident.key) != incident.deployment:
-                return _came_to_nothing(desk, call, incident)
-            way = Way.CREATE_DEPLOYMENT if Way(incident.intent["way"]).through_code_deploy else Way.UPDATE_SERVICE
-            instead = {**incident.intent, "way": way, "stop_refused": True}
-            incident = desk.ledger.save(replace(incident, intent=instead), due=incident.claimed_at)
-        incident, newest = _restored(desk, hands, incident)
-        if newest != incident.deployment and not incident.intent.get("forced"):
-            return _came_to_nothing(desk, call, incident)
-        over = None if incident.intent.get("forced") else incident.deployment
-        begun = hands.update(incident.key, str(incident.intent["deploy"]), incident.incident_id, over)
+        stops = Way(incident.intent["way"]).stops
+        if stops and (hands.stop(incident.deployment) or _is_rolled_back(desk, incident)):
+            begun: str | None = incident.deployment
+        else:
+            if stops:
+                _only_over(incident, hands.newest(incident.key))
+                way = Way.CREATE_DEPLOYMENT if Way(incident.intent["way"]).through_code_deploy else Way.UPDATE_SERVICE
+                instead = {**incident.intent, "way": way, "stop_refused": True}
+                incident = desk.ledger.save(replace(incident, intent=instead), due=incident.claimed_at)
+            incident, newest = _restored(desk, hands, incident)
+            if not incident.intent.get("forced"):
+                _only_over(incident, newest)
+            over = None if incident.intent.get("forced") else incident.deployment
+            begun = hands.update(incident.key, str(incident.intent["deploy"]), incident.incident_id, over)
     except Superseded:
         return _came_to_nothing(desk, call, incident)
     except StillDeploying as why:
@@ -215,6 +216,11 @@ def _act(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> R
             raise ActFailed(told) from error
         return _give_up(desk, call, incident, f"{incident.key} was not rolled back: {told}")
     return _record(desk, call, policy, incident, begun)
+
+
+def _only_over(incident: Incident, newest: str | None) -> None:
+    if newest != incident.deployment:
+        raise Superseded(f"the newest deployment is {newest}")
 
 
 def _follows(incident: Incident, why: str) -> Result:
