@@ -50,6 +50,8 @@ THROTTLES = frozenset(
         "RequestThrottled",
         "RequestLimitExceeded",
         "TooManyRequestsException",
+        "ProvisionedThroughputExceededException",
+        "TransactionInProgressException",
     }
 )
 """Codes that the SDK retries as throttling (botocore.retries.standard, ThrottledRetryableChecker) and our services may send."""
