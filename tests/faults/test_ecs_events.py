@@ -89,6 +89,22 @@ def test_a_failure_that_came_while_an_alarm_was_judged_is_the_sweeps(here: Campa
     assert [i for i in here.items(service) if str(i["sk"]).startswith("watch#")] == []
 
 
+def test_tasks_that_cannot_start_are_judged_by_the_sweep_where_the_event_was_turned_away(here: Campaign) -> None:
+    """The judgement that turned it away died for good, and no alarm is red."""
+    (service,) = here.prepare(1)
+    here.breaks("cannot_start", service)
+    until = here.cloud.clock.now() + timedelta(minutes=2)
+    lease = {"pk": f"service#{CLUSTER}/{service}", "sk": "lease", "owner": "another", "until": until.isoformat()}
+    here.dynamodb.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in lease.items()})
+    here.invoke(here.event("cannot_start", service), Faults())
+    assert here.incidents(service) == []
+    here.passes(timedelta(minutes=3))
+    here.invoke(here.sweep(), Faults())
+    assert [i["state"] for i in here.incidents(service)] == ["open"]
+    here.recovers(service)
+    assert [i for i in here.items(service) if str(i["sk"]).startswith("watch#")] == []
+
+
 def test_where_ecs_and_the_second_try_both_fail_people_are_told_what_runs(
     here: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -94,12 +94,14 @@ class Incident:
 class Watched:
     """A failed deployment that was left to ECS to roll back: `due` is when to see whether it did.
 
-    `deployment` is empty where the event was turned away before anybody read which deployment it was about.
+    `deployment` is empty where the event was turned away before anybody read which deployment it was about; `tasks` says that
+    it spoke of tasks that cannot start.
     """
 
     deployment: str
     failed_at: datetime
     due: datetime
+    tasks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,7 +293,7 @@ def _known_items(item: Mapping[str, Any]) -> dict[str, Any]:
         "good": _known_good,
         "told": lambda i: frozenset(i.get("judged") or ()),
         "muted": lambda i: time_of(i["at"]),
-        "watch": lambda i: Watched(i["deployment"], time_of(i["at"]), time_of(i["due_at"])),
+        "watch": lambda i: Watched(i["deployment"], time_of(i["at"]), time_of(i["due_at"]), bool(i.get("tasks"))),
     }
     reader = readers.get(item["sk"].partition("#")[0])
     return {item["sk"]: reader(item)} if reader else {}

@@ -363,6 +363,7 @@ class Ledger:
                 "cluster": key.cluster,
                 "service": key.service,
                 "deployment": watched.deployment,
+                "tasks": watched.tasks,
                 "at": text_of(watched.failed_at),
                 "unfinished": "yes",
                 "due_at": text_of(watched.due),
@@ -489,7 +490,7 @@ def _told(deployment: str, reason: str) -> str:
 
 
 def _watch(watched: Watched) -> str:
-    return f"watch#{watched.deployment.rpartition('/')[2]}"
+    return f"watch#{'tasks' if watched.tasks else watched.deployment.rpartition('/')[2]}"
 
 
 def _changed(incident: Incident) -> RecordChanged:

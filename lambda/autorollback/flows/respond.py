@@ -6,7 +6,7 @@ from dataclasses import replace
 from autorollback import results
 from autorollback.aws.artifacts import Preflight
 from autorollback.aws.evidence import FirstLook
-from autorollback.aws.items import judged_of, packed
+from autorollback.aws.items import Watched, judged_of, packed
 from autorollback.decision import blame, record
 from autorollback.decision.blame import Passed
 from autorollback.decision.decide import decide
@@ -33,7 +33,10 @@ Cause = AlarmChanged | TasksCannotStart | DeploymentEnded
 
 
 def respond(desk: Desk, call: Call, cause: Cause) -> Result:
-    """Judge a service, one judgement at a time, and act on the verdict."""
+    """Judge a service, one judgement at a time, and act on the verdict.
+
+    Nothing promises that ECS says again that tasks cannot start: where another invocation is judging the service, the sweep asks later.
+    """
     key, trigger = cause.service, trigger_of(cause)
     if trigger.muted:
         desk.ledger.heard_muted(key, trigger.alarm or "", trigger.at)
@@ -41,7 +44,22 @@ def respond(desk: Desk, call: Call, cause: Cause) -> Result:
     if not isinstance(cause, AlarmChanged) and desk.evidence.policies.of(key) is None:
         return unprotected(key, desk)  # ECS speaks of every service of the account; alarms of ours are of ours
     event = cause if isinstance(cause, AlarmChanged) else None
-    return under_lease(desk, call, key, lambda look, policy: judge(desk, call, look, policy, trigger, event))
+
+    def leave_to_the_sweep() -> None:
+        if isinstance(cause, TasksCannotStart):
+            desk.ledger.watch(key, Watched("", cause.at, call.now, tasks=True))
+
+    def look_at(look: FirstLook, policy: ServicePolicy) -> Result:
+        return judge(desk, call, look, policy, trigger, event)
+
+    return under_lease(desk, call, key, look_at, leave_to_the_sweep)
+
+
+def turned_away(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, watched: Watched) -> Result:
+    """ECS said that tasks cannot start while the service was being judged: now that is judged too."""
+    result = judge(desk, call, look, policy, Trigger(TriggerKind.TASKS_CANNOT_START, watched.failed_at))
+    desk.ledger.watch_no_more(policy.key, watched)
+    return result
 
 
 def under_lease(

@@ -87,7 +87,8 @@ def _next_step(desk: Desk, call: Call, red: list[RedAlarm], look: FirstLook, pol
     if known.open_incidents:
         return confirm.follow(desk, call, look, policy)
     if late := next((watched for watched in known.watched if watched.due <= call.now), None):
-        return confirm.left_to_ecs(desk, call, look, policy, late)
+        look_after = respond.turned_away if late.tasks else confirm.left_to_ecs
+        return look_after(desk, call, look, policy, late)
     if alarm := next((a for a in red if _unjudged(a, newest, known)), None):
         return respond.judge(desk, call, look, policy, Trigger(TriggerKind.ALARM, call.now, alarm.name))
     return results.done("nothing of this service wants looking after")
