@@ -52,8 +52,12 @@ def deployment_ended(desk: Desk, call: Call, ended: DeploymentEnded) -> Result:
             followed = follow(desk, call, look, policy)
             if followed.get("incident_state") != State.SUPERSEDED:
                 return followed
+            again = respond.look_again(desk, call, key)
+            if again is None:
+                leave_to_the_sweep()
+                return followed
             desk.report(followed)
-            look = respond.look_again(desk, call, key)
+            look = again
         if ended.completed:
             return _completed(desk, call, look, policy, ended)
         return _failed(desk, call, look, policy, ended.at)

@@ -75,7 +75,7 @@ def under_lease(
     """
     if not desk.ledger.lease(key, call.request_id, call.now, call.lease_until):
         turned_away()
-        return results.ignored(Reason.ALREADY_HANDLED, "the service is being judged by another invocation", key)
+        return _taken(key)
     try:
         look, finished = settle(desk, call, desk.evidence.first_look(key, call.now))
         if finished or look.policy is None:
@@ -137,13 +137,21 @@ def settle(desk: Desk, call: Call, look: FirstLook) -> tuple[FirstLook, Result |
     if result["outcome"] != "failed":
         return look, result
     desk.report(result)
-    return look_again(desk, call, look.policy.key), None
+    again = look_again(desk, call, look.policy.key)
+    return (again, None) if again else (look, _taken(look.policy.key))
 
 
-def look_again(desk: Desk, call: Call, key: ServiceKey) -> FirstLook:
-    """Go on with a service after an incident of it was closed, which gave the lease back and changed what the ledger says."""
-    desk.ledger.lease(key, call.request_id, call.now, call.lease_until)
-    return desk.evidence.first_look(key, call.now)
+def look_again(desk: Desk, call: Call, key: ServiceKey) -> FirstLook | None:
+    """Go on with a service after an incident of it was closed, which gave the lease back and changed what the ledger says.
+
+    None where another invocation has taken the lease meanwhile.
+    """
+    leased = desk.ledger.lease(key, call.request_id, call.now, call.lease_until)
+    return desk.evidence.first_look(key, call.now) if leased else None
+
+
+def _taken(key: ServiceKey) -> Result:
+    return results.ignored(Reason.ALREADY_HANDLED, "the service is being judged by another invocation", key)
 
 
 def act_on(
