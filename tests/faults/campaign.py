@@ -219,6 +219,12 @@ class Campaign:
             "time": self.cloud.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"), "detail": {"eventName": name},
         }  # fmt: skip
 
+    def is_judged_by_another(self, service: str) -> None:
+        """Another invocation holds the service's lease, for two minutes."""
+        until = (self.cloud.clock.now() + TIMEOUT).isoformat()
+        lease = {"pk": f"service#{CLUSTER}/{service}", "sk": "lease", "owner": "another", "until": until}
+        self.dynamodb.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in lease.items()})
+
     def _deliver(self, case: Case, event: dict[str, Any], chance: random.Random) -> None:
         if case.random_faults:
             deliveries = [event] * chance.randint(1, 3)

@@ -9,7 +9,7 @@ import pytest
 from localcloud.ecs.model import Status
 from localcloud.errors import Refusal
 from localcloud.recorder import Call
-from tests.faults.campaign import CLUSTER, TABLE, Campaign, Faults, campaign
+from tests.faults.campaign import CLUSTER, Campaign, Faults, campaign
 
 COMPLETED, FAILED = "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"
 
@@ -76,9 +76,7 @@ def test_a_failure_that_came_while_an_alarm_was_judged_is_the_sweeps(here: Campa
     here.ecs.update_service(cluster=CLUSTER, service=service, deploymentConfiguration=rolls_back)
     here.world.deploy(CLUSTER, service, f"{service}:2")
     here.passes(timedelta(minutes=6))
-    until = here.cloud.clock.now() + timedelta(minutes=2)
-    lease = {"pk": f"service#{CLUSTER}/{service}", "sk": "lease", "owner": "another", "until": until.isoformat()}
-    here.dynamodb.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in lease.items()})
+    here.is_judged_by_another(service)
     assert says(here, service, FAILED)["reason"] == "already_handled"
     here.passes(timedelta(minutes=3))
     here.invoke(here.sweep(), Faults())
@@ -93,9 +91,7 @@ def test_tasks_that_cannot_start_are_judged_by_the_sweep_where_the_event_was_tur
     """The judgement that turned it away died for good, and no alarm is red."""
     (service,) = here.prepare(1)
     here.breaks("cannot_start", service)
-    until = here.cloud.clock.now() + timedelta(minutes=2)
-    lease = {"pk": f"service#{CLUSTER}/{service}", "sk": "lease", "owner": "another", "until": until.isoformat()}
-    here.dynamodb.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in lease.items()})
+    here.is_judged_by_another(service)
     here.invoke(here.event("cannot_start", service), Faults())
     assert here.incidents(service) == []
     here.passes(timedelta(minutes=3))
