@@ -1,0 +1,181 @@
+"""Typed values as JSON and back: results, incidents, and the facts of a judgement. Strict on reading."""
+
+from collections import abc
+from collections.abc import Callable
+from dataclasses import is_dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any, TypeVar, cast, get_args, get_origin
+
+from cattrs import BaseValidationError, Converter, transform_error
+from cattrs.cols import homogenous_tuple_structure_factory, mapping_structure_factory
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
+
+from autorollback.decision.result import Result
+
+Value = TypeVar("Value")
+Hook = Callable[[Any, Any], Any]
+
+
+class UnreadableValue(ValueError):  # noqa: N818 - a finding, which the caller names the record of
+    """A stored value that is not as it is written: by which path, and what was expected there."""
+
+
+def to_json(value: object) -> dict[str, object]:
+    """A typed value as a JSON object: times as ISO 8601 in UTC, durations in seconds."""
+    return cast("dict[str, object]", _CONVERTER.unstructure(value))
+
+
+def from_json(document: object, kind: type[Value]) -> Value:
+    """The typed value of a JSON object.
+
+    Raises:
+        UnreadableValue: naming the path of what is missing, unknown or wrong.
+    """
+    try:
+        return _CONVERTER.structure(document, kind)
+    except BaseValidationError as error:
+        faults = transform_error(error, path=kind.__name__.lower(), format_exception=_fault)
+        raise UnreadableValue("; ".join(faults)) from error
+    except (TypeError, ValueError) as error:
+        raise UnreadableValue(f"{error} @ {kind.__name__.lower()}") from error
+
+
+def _fault(error: BaseException, _kind: type | None) -> str:
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    return str(error)
+
+
+def _structure_time(text: object, _kind: object) -> datetime:
+    if not isinstance(text, str):
+        raise TypeError(f"{text!r} is no time")
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return moment
+
+
+def _unstructure_time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()
+
+
+def _structure_duration(seconds: object, _kind: object) -> timedelta:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{seconds!r} is no number of seconds")
+    return timedelta(seconds=seconds)
+
+
+def _structure_plain(value: object, kind: type) -> object:
+    """A text, number or flag as it is: nothing is converted from another type.
+
+    Enums whose members are texts come here too.
+    """
+    if issubclass(kind, Enum):
+        return _structure_word(value, kind)
+    accepted = (int, float) if kind is float else (kind,)
+    is_stray_flag = isinstance(value, bool) and kind is not bool
+    if is_stray_flag or not isinstance(value, accepted):
+        raise TypeError(f"{value!r} is no {kind.__name__}")
+    return value
+
+
+def _structure_word(value: object, kind: type[Enum]) -> Enum:
+    try:
+        return kind(value)
+    except ValueError:
+        allowed = ", ".join(str(member.value) for member in kind)
+        raise ValueError(f"{value!r} is no {kind.__name__}; allowed: {allowed}") from None
+
+
+def _is_word(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Enum)
+
+
+def _is_tuple(kind: object) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _is_mapping(kind: object) -> bool:
+    return get_origin(kind) is abc.Mapping
+
+
+def _tuple_hook(kind: type, converter: Converter) -> Hook:
+    """A tuple is a JSON list; cattrs alone would take any iterable."""
+    parts = get_args(kind)
+    is_fixed = Ellipsis not in parts
+    if is_fixed:
+        structure = converter.gen_structure_hetero_tuple(kind)
+    else:
+        structure = homogenous_tuple_structure_factory(kind, converter)
+
+    def checked(value: object, target: object) -> object:
+        if not isinstance(value, list):
+            raise TypeError(f"list expected, {type(value).__name__} given")
+        if is_fixed and len(value) != len(parts):
+            raise ValueError(f"{len(parts)} items expected, {len(value)} given")
+        return structure(value, target)
+
+    return checked
+
+
+def _mapping_hook(kind: type, converter: Converter) -> Hook:
+    return _of_an_object(mapping_structure_factory(kind, converter, structure_to=dict))
+
+
+def _dataclass_hook(kind: type, converter: Converter) -> Hook:
+    return _of_an_object(make_dict_structure_fn(kind, converter))
+
+
+def _of_an_object(structure: Hook) -> Hook:
+    """A hook that refuses what is no JSON object."""
+
+    def checked(value: object, kind: object) -> object:
+        if not isinstance(value, abc.Mapping):
+            raise TypeError(f"object expected, {type(value).__name__} given")
+        return structure(value, kind)
+
+    return checked
+
+
+def _register_result(converter: Converter) -> None:
+    """Results have names that Python reserves, and carry their severity, which is derived."""
+    renamed: dict[str, Any] = {
+        "came_from": override(rename="from"),
+        "goes_to": override(rename="to"),
+    }
+    if_known = override(omit_if_default=True)
+    write = make_dict_unstructure_fn(
+        Result,
+        converter,
+        time_to_rollback_seconds=if_known,
+        time_to_recover_seconds=if_known,
+        error=if_known,
+        **renamed,
+    )
+    read = make_dict_structure_fn(Result, converter, _cattrs_forbid_extra_keys=False, **renamed)
+
+    def write_with_severity(result: Result) -> dict[str, object]:
+        return {**write(result), "severity": result.severity.value}
+
+    converter.register_unstructure_hook(Result, write_with_severity)
+    converter.register_structure_hook(Result, _of_an_object(read))
+
+
+def _made() -> Converter:
+    converter = Converter(forbid_extra_keys=True, detailed_validation=True)
+    converter.register_unstructure_hook(datetime, _unstructure_time)
+    converter.register_structure_hook(datetime, _structure_time)
+    converter.register_unstructure_hook(timedelta, timedelta.total_seconds)
+    converter.register_structure_hook(timedelta, _structure_duration)
+    converter.register_structure_hook_factory(is_dataclass, _dataclass_hook)
+    converter.register_structure_hook_factory(_is_tuple, _tuple_hook)
+    converter.register_structure_hook_factory(_is_mapping, _mapping_hook)
+    for plain in (str, int, float, bool):
+        converter.register_structure_hook(plain, _structure_plain)
+    converter.register_unstructure_hook_func(_is_word, lambda word: word.value)
+    _register_result(converter)
+    return converter
+
+
+_CONVERTER = _made()

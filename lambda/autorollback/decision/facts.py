@@ -1,0 +1,335 @@
+"""What a judgement rests on: facts with times. All are immutable, in aware UTC, and hold no secret."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from autorollback.naming import ServiceKey
+
+
+class Controller(StrEnum):
+    """Who deploys the service (`deploymentController.type`)."""
+
+    ECS = "ECS"
+    CODE_DEPLOY = "CODE_DEPLOY"
+    EXTERNAL = "EXTERNAL"
+
+
+class Status(StrEnum):
+    """`status` of a service deployment (botocore ecs/2014-11-13, ServiceDeploymentStatus; the API reference adds one)."""
+
+    PENDING = "PENDING"
+    IN_PROGRESS = "IN_PROGRESS"
+    SUCCESSFUL = "SUCCESSFUL"
+    STOP_REQUESTED = "STOP_REQUESTED"
+    STOP_IN_PROGRESS = "STOP_IN_PROGRESS"
+    STOPPED = "STOPPED"
+    ROLLBACK_REQUESTED = "ROLLBACK_REQUESTED"
+    ROLLBACK_IN_PROGRESS = "ROLLBACK_IN_PROGRESS"
+    ROLLBACK_SUCCESSFUL = "ROLLBACK_SUCCESSFUL"
+    ROLLBACK_FAILED = "ROLLBACK_FAILED"
+
+    @property
+    def in_progress(self) -> bool:
+        """Whether ECS is still working on it."""
+        return self not in _FINISHED
+
+    @property
+    def is_rollback(self) -> bool:
+        """Whether ECS is rolling it back or has. After ROLLBACK_FAILED nobody is in charge any more."""
+        return self in _ROLLED_BACK
+
+
+_FINISHED = {Status.SUCCESSFUL, Status.STOPPED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED}
+_ROLLED_BACK = {Status.ROLLBACK_REQUESTED, Status.ROLLBACK_IN_PROGRESS, Status.ROLLBACK_SUCCESSFUL}
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSet:
+    """One of the task sets of a service that ECS does not deploy itself.
+
+    Attributes:
+        primary: it serves the production traffic.
+        deployment: the CodeDeploy deployment that made it; None for the one that came with the service.
+    """
+
+    id: str
+    task_definition: str
+    created_at: datetime
+    primary: bool = False
+    deployment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The service as it is now.
+
+    Attributes:
+        running: tasks that run; behind a load balancer `healthy` counts those that it finds healthy, where that was read.
+        target_groups: ARNs of the target groups that it registers its tasks in; none without a load balancer.
+        ports: container and port that the load balancer or a service registry sends to.
+        rolls_back_by_itself: its circuit breaker or its deployment alarms are set to roll back.
+        irreversible: it has the tag `auto-rollback:irreversible` with another value than `false`.
+        bake: how long the traffic of each of its deployments waits by configuration, all steps together; with CodeDeploy, how
+            long the newest keeps what ran before.
+        task_sets: those of a service that ECS does not deploy itself.
+        out_of_reach: why its deployment controller cannot be worked with, in words; None where it can.
+    """
+
+    arn: str
+    active: bool
+    status: str
+    desired: int
+    running: int
+    controller: Controller
+    task_definition: str
+    newest_deployment: str | None = None
+    target_groups: tuple[str, ...] = ()
+    ports: tuple[tuple[str, int], ...] = ()
+    healthy: int | None = None
+    rolls_back_by_itself: bool = False
+    irreversible: bool = False
+    bake: timedelta = timedelta()
+    task_sets: tuple[TaskSet, ...] = ()
+    out_of_reach: str | None = None
+
+    @property
+    def within_reach(self) -> bool:
+        """Whether its deployment controller can be worked with."""
+        return self.controller is not Controller.EXTERNAL and self.out_of_reach is None
+
+    @property
+    def behind_load_balancer(self) -> bool:
+        """Whether requests reach it through a load balancer."""
+        return bool(self.target_groups)
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """A service revision: what ran, by the content of its task definition and the digests of its images.
+
+    Attributes:
+        task_definition: `family:revision`.
+        images: container name to digest; None where AWS recorded none, and the image's name stands in.
+        identity: digest of the definition's content with each image replaced by what ran; None where the definition
+            could not be described.
+        settings: the service settings it ran under (network, load balancer, platform), by name.
+        irreversible: its definition has the tag `auto-rollback:irreversible` with another value than `false`.
+    """
+
+    arn: str
+    task_definition: str
+    task_definition_arn: str
+    created_at: datetime
+    images: Mapping[str, str | None] = field(default_factory=dict)
+    identity: str | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+    irreversible: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A service deployment. `target` and `sources` are ARNs of service revisions; with CodeDeploy, ids of deployments."""
+
+    arn: str
+    status: Status
+    created_at: datetime
+    target: str
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    sources: tuple[str, ...] = ()
+    rollback_revision: str | None = None
+
+    @property
+    def start(self) -> datetime:
+        """When it began to change what runs."""
+        return self.started_at or self.created_at
+
+    @property
+    def leaves(self) -> str | None:
+        """The service revision that runs once it has finished; None where that is not known."""
+        if self.status is Status.SUCCESSFUL:
+            return self.target
+        if self.status is Status.ROLLBACK_SUCCESSFUL:
+            return self.rollback_revision
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Datapoint:
+    """One evaluated datapoint of an alarm; it stands for `start` to `start + period`. `breaching` is None where it is missing."""
+
+    start: datetime
+    breaching: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """A time that an alarm spent in ALARM; `until` is None while it lasts."""
+
+    since: datetime
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One alarm of the service, as it is now.
+
+    Attributes:
+        onset: when the trouble that it speaks of began, while it is in ALARM.
+        onset_is_datapoint: a datapoint gives the onset, and stands for a whole period; else it is the earliest that can be.
+        period: what one datapoint stands for.
+        evaluation_range: evaluation periods times period.
+        last_breach: start of the newest breaching datapoint that is known.
+        spells: its times in ALARM that its history still holds, oldest first; None where the history was not read.
+        history_from: how far back `spells` reach.
+        first_trace: the oldest sign that it existed.
+    """
+
+    name: str
+    signal: str
+    in_alarm: bool
+    since: datetime | None = None
+    onset: datetime | None = None
+    period: timedelta = timedelta(minutes=1)
+    evaluation_range: timedelta = timedelta(minutes=5)
+    last_breach: datetime | None = None
+    spells: tuple[Spell, ...] | None = None
+    history_from: datetime | None = None
+    first_trace: datetime | None = None
+    onset_is_datapoint: bool = True
+
+
+class TriggerKind(StrEnum):
+    """What asked for a judgement."""
+
+    ALARM = "alarm"
+    TASKS_CANNOT_START = "tasks_cannot_start"
+    DEPLOYMENT_FAILED = "deployment_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """What asked for a judgement, and when.
+
+    Attributes:
+        alarm: the name of the alarm, where one asked.
+        muted: by what it is muted, if it is.
+        overdue: ECS was to roll a failed deployment back by itself and has had its time: it is not left to ECS any more.
+    """
+
+    kind: TriggerKind
+    at: datetime
+    alarm: str | None = None
+    muted: str | None = None
+    overdue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An alarm of another protected service that is in ALARM; a service may have several.
+
+    `changed` tells whether a deployment of its own may explain it; None where too few are ill for that to matter.
+    """
+
+    key: ServiceKey
+    onset: datetime
+    changed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PastRollback:
+    """A rollback in the ledger: the service deployment that carried it out, where it is known, and its state now.
+
+    Attributes:
+        automatic: nobody asked for it; these count against the daily limit.
+        pins: a person named its target or forced it, and the automatic keeps away for a while.
+        deployed: ARN of the task definition that it deployed: the target's, or a copy's.
+        deployment: the service deployment that carries it out, where that is known; else told by `deployed` and the time.
+    """
+
+    incident_id: str
+    at: datetime
+    automatic: bool
+    pins: bool
+    is_open: bool
+    to_task_definition: str
+    deployed: str
+    deployment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KnownGood:
+    """A revision that the ledger saw run well from `since` to `until`, kept longer than AWS keeps deployments.
+
+    `requests` is how many reached it then; None where it was not asked, which proves nothing behind a load balancer.
+    """
+
+    revision: Revision
+    since: datetime
+    until: datetime
+    requests: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """A secret or parameter that tasks are given when they start, by what their definition calls it; never its value.
+
+    `changed_at` is when it last changed, `wrong` what is wrong with it; None where there is nothing to tell.
+    """
+
+    name: str
+    changed_at: datetime | None = None
+    wrong: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What the ledger knows of the service. `quarantined` maps identities to when each was rolled back from."""
+
+    paused_until: datetime | None = None
+    quarantined: Mapping[str, datetime] = field(default_factory=dict)
+    rollbacks: tuple[PastRollback, ...] = ()
+    known_good: tuple[KnownGood, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that a verdict rests on.
+
+    Attributes:
+        deployments: newest first, in whatever order they are given.
+        revisions: by ARN; one that could not be described is not there.
+        requests: requests that reached the service in the calm stretch of a revision, by the revision's ARN; None where
+            nothing could be read.
+        protected_services: how many services this controller protects, this one included.
+        unread: what could not be read, in words.
+        secrets: what the tasks that run were given when they started; None where nobody asked.
+    """
+
+    service: Service | None
+    trigger: Trigger
+    deployments: tuple[Deployment, ...] = ()
+    revisions: Mapping[str, Revision] = field(default_factory=dict)
+    alarms: tuple[Alarm, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
+    protected_services: int = 1
+    requests: Mapping[str, int | None] = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+    unread: tuple[str, ...] = ()
+    secrets: tuple[Secret, ...] | None = None
+
+    def __post_init__(self) -> None:
+        newest_first = tuple(
+            sorted(self.deployments, key=lambda d: (d.created_at, d.arn), reverse=True)
+        )
+        object.__setattr__(self, "deployments", newest_first)
+
+    def alarm(self, name: str | None) -> Alarm | None:
+        """The alarm of that name."""
+        return next((alarm for alarm in self.alarms if alarm.name == name), None)
+
+    def revision(self, arn: str | None) -> Revision | None:
+        """The service revision of that ARN, where it could be described."""
+        return self.revisions.get(arn) if arn else None

@@ -1,0 +1,257 @@
+"""One life of an incident: what it is, what it intends, and the one table of all its transitions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from autorollback.decision.facts import PastRollback
+from autorollback.decision.result import IncidentState, Outcome, Result
+from autorollback.naming import ServiceKey
+
+
+class Phase(StrEnum):
+    """Where an incident stands. `claimed` is the intent before the act; the rest is what results tell."""
+
+    CLAIMED = "claimed"
+    OPEN = "open"
+    RECOVERED = "recovered"
+    NOT_RECOVERED = "not_recovered"
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
+
+    @property
+    def told_as(self) -> IncidentState | None:
+        """The phase as results tell it; None for a claim, which has done nothing yet."""
+        return None if self is Phase.CLAIMED else IncidentState(self.value)
+
+
+class Event(StrEnum):
+    """What can happen to an incident."""
+
+    ACTED = "acted"
+    """The rollback's deployment was begun."""
+    GIVEN_UP = "given_up"
+    """AWS refused the act for good, or the claim grew too old to be acted on."""
+    RETRACTED = "retracted"
+    """Nothing was done and nothing will be: the record is removed."""
+    DISPLACED = "displaced"
+    """Another deployment, or a person's forced rollback, took its place."""
+    CALM = "calm"
+    """The rollback helped: alarms are OK and targets healthy."""
+    NOT_CALM = "not_calm"
+    """The rollback did not help in time, or its deployment came to nothing."""
+    STOP_FAILED = "stop_failed"
+    """ECS could not roll the stopped deployment back: the target is deployed instead."""
+    SECOND_TRY_FAILED = "second_try_failed"
+    """The deployment of the target failed too."""
+
+
+TRANSITIONS: Mapping[tuple[Phase, Event], Phase | None] = {
+    (Phase.CLAIMED, Event.ACTED): Phase.OPEN,
+    (Phase.CLAIMED, Event.GIVEN_UP): Phase.FAILED,
+    (Phase.CLAIMED, Event.RETRACTED): None,
+    (Phase.CLAIMED, Event.DISPLACED): Phase.SUPERSEDED,
+    (Phase.CLAIMED, Event.SECOND_TRY_FAILED): Phase.NOT_RECOVERED,
+    (Phase.OPEN, Event.CALM): Phase.RECOVERED,
+    (Phase.OPEN, Event.NOT_CALM): Phase.NOT_RECOVERED,
+    (Phase.OPEN, Event.DISPLACED): Phase.SUPERSEDED,
+    (Phase.OPEN, Event.STOP_FAILED): Phase.CLAIMED,
+}
+"""Every transition that there is; None says that the record is removed."""
+
+
+class IllegalTransition(ValueError):  # noqa: N818 - says what happened
+    """Something happened to an incident that cannot happen in its phase."""
+
+
+def following(phase: Phase, event: Event) -> Phase | None:
+    """The phase that an event leads to; None where the record is removed.
+
+    Raises:
+        IllegalTransition: the table has no such transition.
+    """
+    if (phase, event) not in TRANSITIONS:
+        raise IllegalTransition(f"{event.value} cannot happen to an incident that is {phase.value}")
+    return TRANSITIONS[phase, event]
+
+
+class RollbackMethod(StrEnum):
+    """How a rollback is done, by the name of the AWS operation."""
+
+    UPDATE_SERVICE = "UpdateService"
+    STOP_DEPLOYMENT = "StopServiceDeployment"
+    CREATE_DEPLOYMENT = "CreateDeployment"
+    STOP_CODE_DEPLOY = "StopDeployment"
+
+    @property
+    def stops(self) -> bool:
+        """Whether the newest deployment is stopped, and what ran before it comes back by itself."""
+        return self in (RollbackMethod.STOP_DEPLOYMENT, RollbackMethod.STOP_CODE_DEPLOY)
+
+    @property
+    def through_code_deploy(self) -> bool:
+        """Whether CodeDeploy does it."""
+        return self in (RollbackMethod.CREATE_DEPLOYMENT, RollbackMethod.STOP_CODE_DEPLOY)
+
+    @property
+    def instead(self) -> "RollbackMethod":
+        """What is done where a stop comes too late: the target is deployed."""
+        if self.through_code_deploy:
+            return RollbackMethod.CREATE_DEPLOYMENT
+        return RollbackMethod.UPDATE_SERVICE
+
+
+@dataclass(frozen=True, slots=True)
+class LeftRevision:
+    """A revision that a rollback leaves behind, and that is quarantined by its identity."""
+
+    identity: str
+    task_definition: str
+    images: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What was decided, written down before the act; enough to act on again after a crash.
+
+    Attributes:
+        target: ARN of the task definition that ran well.
+        deploy: ARN of the one that is deployed: the target's, or a pinned copy's once registered.
+        digests: container to the digest that ran; None where AWS recorded none.
+        needs_copy: the target can only be brought back as a pinned copy.
+        copies: ARNs of other definitions that may be such a copy already.
+        result: the result object, as it will be once acted.
+        code_deploy: `<application>/<deployment group>`, where CodeDeploy deploys the service.
+        pins: a person named the target or forced it: the automatic keeps away for a while.
+        words: a person's reason.
+        request_id: of the invocation that claimed; its retries share it.
+        red: names of the service's alarms that were in ALARM.
+        left: what the rollback leaves behind.
+        again_at: when the second try was decided, after ECS's own rollback failed.
+        stop_refused: a stop came too late, and the target is deployed instead.
+    """
+
+    method: RollbackMethod
+    target: str
+    deploy: str
+    digests: Mapping[str, str | None]
+    needs_copy: bool
+    service_arn: str
+    result: Result
+    code_deploy: str | None = None
+    copies: tuple[str, ...] = ()
+    pins: bool = False
+    forced: bool = False
+    words: str | None = None
+    request_id: str | None = None
+    red: tuple[str, ...] = ()
+    onset: datetime | None = None
+    left: tuple[LeftRevision, ...] = ()
+    again_at: datetime | None = None
+    stop_refused: bool = False
+
+    @property
+    def copy_is_missing(self) -> bool:
+        """Whether a pinned copy has to be registered before the act."""
+        return self.needs_copy and self.deploy == self.target
+
+    @property
+    def controller(self) -> str:
+        """Who was asked to roll back, for people."""
+        return "CodeDeploy" if self.code_deploy else "ECS"
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One rollback, from the intent on.
+
+    Attributes:
+        incident_id: `<cluster>/<service>/<time of the deployment>/<its id>`: unique, and readable.
+        deployment: the service's newest deployment when it was claimed; the act is keyed by it.
+        result: the result object, once acted.
+        rollback_deployment: the service deployment that carries the rollback out, once known.
+        announced: whether people have been told of its phase.
+        step: how often the record has been written; a write names the step that it follows.
+        facts: what the verdict rested on, packed, to be judged again.
+    """
+
+    incident_id: str
+    key: ServiceKey
+    sort_key: str
+    phase: Phase
+    deployment: str
+    claimed_at: datetime
+    automatic: bool
+    intent: Intent
+    result: Result | None = None
+    rollback_deployment: str | None = None
+    announced: bool = False
+    closed_at: datetime | None = None
+    step: int = 0
+    facts: str | None = None
+
+    @property
+    def is_unfinished_claim(self) -> bool:
+        """Whether the act, or its record, is still to be done: that comes before any judgement."""
+        return self.phase is Phase.CLAIMED
+
+    @property
+    def has_message_to_send(self) -> bool:
+        """Whether people have not been told yet of what was done."""
+        return self.phase is not Phase.CLAIMED and not self.announced
+
+    @property
+    def acted(self) -> bool:
+        """Whether the service was rolled back: not where AWS refused, or somebody deployed first."""
+        if self.phase in (Phase.CLAIMED, Phase.FAILED) or self.result is None:
+            return False
+        return self.result.outcome is Outcome.ROLLED_BACK
+
+    @property
+    def attempted_at(self) -> datetime:
+        """When the act that is under way was decided: the claim, or the second try."""
+        return self.intent.again_at or self.claimed_at
+
+    @property
+    def shown(self) -> Result:
+        """The result as far as it is known: the recorded one, else the intended one."""
+        return self.result or self.intent.result
+
+    def after(self, event: Event) -> "Incident":
+        """The incident in the phase that an event leads to, of which people have yet to be told.
+
+        Raises:
+            IllegalTransition: it cannot happen in this phase, or removes the record.
+        """
+        phase = following(self.phase, event)
+        if phase is None:
+            raise IllegalTransition(f"{event.value} removes the record, it leads to no phase")
+        return replace(self, phase=phase, announced=False)
+
+    def closed(self, event: Event, result: Result, at: datetime) -> "Incident":
+        """The incident ended by an event, with its last result."""
+        ended = self.after(event)
+        return replace(ended, result=result, closed_at=at)
+
+    def with_intent(self, intent: Intent) -> "Incident":
+        """The incident with another intent."""
+        return replace(self, intent=intent)
+
+    def with_result(self, result: Result) -> "Incident":
+        """The incident whose intent holds another result."""
+        return replace(self, intent=replace(self.intent, result=result))
+
+    def as_past_rollback(self) -> PastRollback:
+        """The incident as the judgement knows it."""
+        target = self.result.goes_to if self.result else None
+        return PastRollback(
+            self.incident_id,
+            self.claimed_at,
+            automatic=self.automatic,
+            pins=self.intent.pins,
+            is_open=self.phase is Phase.OPEN,
+            to_task_definition=target.task_definition if target else "",
+            deployed=self.intent.deploy,
+            deployment=self.rollback_deployment,
+        )
