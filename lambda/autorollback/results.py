@@ -1,70 +1,231 @@
-"""The result object: what a caller gets back, the ledger keeps, and people and events are told. Always the same one."""
+"""The answers of an invocation, and how they are built and written as JSON at the door."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 
-from autorollback.decision.model import Candidate, Evidence, Reason, Revision
+from autorollback import codec
+from autorollback.decision.facts import Revision
+from autorollback.decision.result import (
+    CandidateSummary,
+    CheckSummary,
+    FindingSummary,
+    IncidentRecord,
+    Outcome,
+    RequestError,
+    Result,
+    RevisionSummary,
+    Severity,
+    TargetSummary,
+)
+from autorollback.decision.verdicts import Candidate, FindingVerdict, Reason, RuleFinding
 from autorollback.naming import ServiceKey
 from autorollback.requests import BadRequest
 
-Result = dict[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What is neither a judgement nor an error.
+
+    Attributes:
+        summary: for people, where they are told of it.
+        came_from, goes_to: the contract's `from` and `to`, where it is about revisions.
+    """
+
+    detail: str
+    summary: str | None = None
+    cluster: str | None = None
+    service: str | None = None
+    goes_to: RevisionSummary | None = None
+    incident_id: str | None = None
+
+    @property
+    def outcome(self) -> Outcome:
+        """Always `done`."""
+        return Outcome.DONE
+
+    @property
+    def severity(self) -> Severity:
+        """How urgent it is, where people are told of it."""
+        return Severity.WARNING
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryAnswer:
+    """Past incidents, newest first, and where the next page begins."""
+
+    incidents: tuple[IncidentRecord, ...]
+    next: str | None
+
+
+class FindingSeverity(StrEnum):
+    """Whether a finding of the readiness audit stands in the way of a rollback, might, or is told."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessFinding:
+    """What the readiness audit found of a service, and what to do about it."""
+
+    check: str
+    severity: FindingSeverity
+    detail: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceReadiness:
+    """Whether a service could be rolled back now, and what was found."""
+
+    key: ServiceKey
+    findings: tuple[ReadinessFinding, ...]
+
+    @property
+    def ready(self) -> bool:
+        """No finding stands in the way."""
+        return all(finding.severity is not FindingSeverity.ERROR for finding in self.findings)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessAnswer:
+    """The readiness of some services; `not_looked_at` are those that there was no time for."""
+
+    summary: str
+    services: tuple[ServiceReadiness, ...]
+    not_looked_at: tuple[ServiceKey, ...] = ()
+
+
+Answer = Result | Done | HistoryAnswer | ReadinessAnswer
+Message = Result | Done
+"""What people and machines are told of."""
 
 
 def judged(
-    outcome: str,
+    outcome: Outcome,
     reason: Reason,
     summary: str,
     key: ServiceKey | None,
-    *,
-    from_: Revision | None = None,
-    to: Revision | None = None,
-    restored_as: str | None = None,
-    evidence: Sequence[Evidence] = (),
-    candidates: Sequence[Candidate] = (),
-    incident_id: str | None = None,
-    incident_state: str | None = None,
+    evidence: Iterable[RuleFinding] = (),
+    candidates: Iterable[Candidate] = (),
 ) -> Result:
-    """The result of a judgement, or of a person's rollback, in the shape of the contract: no key is ever missing."""
-    return {
-        "outcome": outcome,
-        "reason": reason.value,
-        "summary": summary,
-        "cluster": (key.cluster or None) if key else None,
-        "service": key.service if key else None,
-        "from": revision(from_),
-        "to": {**target, "restored_as": restored_as} if (target := revision(to)) else None,
-        "evidence": [{"rule": str(e.rule), "verdict": e.verdict, "detail": e.detail} for e in evidence],
-        "candidates": [_candidate(c) for c in candidates],
-        "incident_id": incident_id,
-        "incident_state": incident_state,
-    }
-
-
-def revision(given: Revision | None) -> Result | None:
-    """A revision as people know it: `family:revision` and the digests of its images."""
-    return None if given is None else {"task_definition": given.task_definition, "images": dict(given.images)}
-
-
-def rejected(error: BadRequest) -> Result:
-    """The refusal of an input: a retry cannot help."""
-    refusal = {"field": error.field, "given": error.given, "allowed": error.allowed}
-    return {**judged("rejected", Reason.BAD_REQUEST, str(error), None), "error": refusal}
+    """The result of a judgement."""
+    return Result(
+        outcome=outcome,
+        reason=reason,
+        summary=summary,
+        cluster=(key.cluster or None) if key else None,
+        service=key.service if key else None,
+        evidence=tuple(FindingSummary(e.rule, e.verdict, e.detail) for e in evidence),
+        candidates=tuple(_candidate(candidate) for candidate in candidates),
+    )
 
 
 def ignored(reason: Reason, detail: str, key: ServiceKey | None = None) -> Result:
     """Nothing to do, decided before any facts were read."""
-    return judged("ignored", reason, detail, key, evidence=(Evidence(reason, "ignore", detail),))
+    finding = RuleFinding(reason.value, FindingVerdict.IGNORE, detail)
+    return judged(Outcome.IGNORED, reason, detail, key, (finding,))
 
 
-def done(detail: str, **more: Any) -> Result:
-    """What is neither a judgement nor an error."""
-    return {"outcome": "done", "detail": detail, **more}
+def rejected(error: BadRequest) -> Result:
+    """The refusal of an input: a retry cannot help."""
+    given = RequestError(error.field, error.given, error.allowed)
+    return Result(Outcome.REJECTED, Reason.BAD_REQUEST, str(error), error=given)
 
 
-def _candidate(candidate: Candidate) -> Result:
-    return {
-        "task_definition": candidate.revision.task_definition,
-        "verdict": candidate.verdict,
-        "detail": candidate.detail,
-        "checks": [{"check": c.check, "passed": c.passed, "detail": c.detail} for c in candidate.checks],
+def revision_summary(revision: Revision | None) -> RevisionSummary | None:
+    """A revision as people know it; None of none."""
+    if revision is None:
+        return None
+    return RevisionSummary(revision.task_definition, dict(revision.images))
+
+
+def target_summary(revision: Revision) -> TargetSummary:
+    """The revision that is gone back to, as people know it."""
+    return TargetSummary(revision.task_definition, dict(revision.images))
+
+
+def to_json(answer: Answer) -> dict[str, object]:
+    """An answer as the JSON object that the caller gets."""
+    match answer:
+        case Result():
+            return codec.to_json(answer)
+        case Done():
+            return _done_json(answer)
+        case HistoryAnswer():
+            incidents = [_incident_json(incident) for incident in answer.incidents]
+            return {"outcome": Outcome.DONE.value, "incidents": incidents, "next": answer.next}
+        case ReadinessAnswer():
+            return _readiness_json(answer)
+
+
+def read_message(document: Mapping[str, object]) -> Message:
+    """What people are told of, from its JSON.
+
+    Raises:
+        UnreadableValue: it is no result that `to_json` writes.
+    """
+    if document.get("outcome") != Outcome.DONE:
+        return codec.from_json(document, Result)
+    known = {
+        name: value for name, value in document.items() if name not in ("outcome", "from", "to")
     }
+    goes_to = document.get("to")
+    if goes_to is not None:
+        known["goes_to"] = goes_to
+    return codec.from_json(known, Done)
+
+
+def _done_json(done: Done) -> dict[str, object]:
+    """Only what is known: most of these answers have a detail and nothing else."""
+    written: dict[str, object] = {"outcome": Outcome.DONE.value, "detail": done.detail}
+    known: Mapping[str, object | None] = {
+        "summary": done.summary,
+        "cluster": done.cluster,
+        "service": done.service,
+        "incident_id": done.incident_id,
+    }
+    for name, value in known.items():
+        if value is not None:
+            written[name] = value
+    if done.goes_to is not None:
+        written["from"] = None
+        written["to"] = codec.to_json(done.goes_to)
+    return written
+
+
+def _incident_json(incident: IncidentRecord) -> dict[str, object]:
+    closed_at = incident.closed_at.isoformat() if incident.closed_at else None
+    written = codec.to_json(incident.result)
+    written["opened_at"] = incident.opened_at.isoformat()
+    written["closed_at"] = closed_at
+    return written
+
+
+def _readiness_json(answer: ReadinessAnswer) -> dict[str, object]:
+    written: dict[str, object] = {
+        "outcome": Outcome.DONE.value,
+        "summary": answer.summary,
+        "services": [readiness_json(service) for service in answer.services],
+    }
+    if answer.not_looked_at:
+        written["not_looked_at"] = [str(key) for key in answer.not_looked_at]
+    return written
+
+
+def readiness_json(service: ServiceReadiness) -> dict[str, object]:
+    """The readiness of one service, in the shape of the contract."""
+    return {
+        "cluster": service.key.cluster,
+        "service": service.key.service,
+        "ready": service.ready,
+        "findings": [codec.to_json(finding) for finding in service.findings],
+    }
+
+
+def _candidate(candidate: Candidate) -> CandidateSummary:
+    checks = tuple(CheckSummary(c.name, c.passed, c.detail) for c in candidate.checks)
+    revision = candidate.revision
+    return CandidateSummary(revision.task_definition, candidate.verdict, candidate.detail, checks)

@@ -1,10 +1,10 @@
-"""The ledger: one DynamoDB table that makes a rollback happen once, and remembers it.
+"""The ledger: what makes a rollback happen once, and what is remembered of it.
 
 Items share the partition `service#<cluster>/<service>` and are told apart by the sort key: `lease`, `pause`,
 `quarantine#<identity>`, `good#<identity>`, `told#<deployment>#<reason>`, `muted#<alarm>`, `watch#<deployment>`,
-`release#<time>#<identity>` and `incident#<time of the deployment>#<deployment>`. The partition `all` holds the `pause` of all
-services, and in an alarm storm the page of `red` alarms that was read last.
-The index `unfinished` holds what still wants something, the index `timeline` all incidents by time.
+`release#<time>#<identity>` and `incident#<time of the deployment>#<deployment>`. The partition `all` holds the `pause` of
+all services, and in an alarm storm the page of `red` alarms that was read last. The index `unfinished` holds what still
+wants something, the index `timeline` all incidents by time.
 """
 
 import base64
@@ -14,57 +14,107 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from autorollback import results
 from autorollback.aws.alarms import RedAlarm
-from autorollback.aws.items import (
-    Incident,
+from autorollback.aws.ledger_items import (
+    Item,
     LedgerRecordError,
-    Recollection,
-    State,
-    Watched,
+    Quarantine,
+    due_index,
     epoch,
-    item_of,
+    from_attributes,
+    incident_item,
     partition,
-    plain,
     read_incident,
+    read_quarantine,
+    read_red_page,
     readable,
-    recollection,
-    red_page,
+    red_page_text,
+    service_ledger,
     text_of,
     time_of,
-    to_item,
+    to_attributes,
 )
-from autorollback.decision.model import KnownGood
+from autorollback.aws.ledger_table import IS_NEW, Condition, LedgerTable
+from autorollback.decision.facts import KnownGood
+from autorollback.decision.incident import Event, Incident, LeftRevision, Phase
+from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
+from autorollback.decision.result import IncidentState, Outcome, Result
+from autorollback.decision.verdicts import Reason
 from autorollback.naming import ServiceKey
+from autorollback.results import Message
 
 if TYPE_CHECKING:
     from autorollback.aws.clients import Clients
 
-TOLD_KEPT = timedelta(days=30)
+NOTICE_KEPT = timedelta(days=30)
 MUTED_KEPT = timedelta(days=7)
 RED_KEPT = timedelta(days=1)
-CONFLICTS = 3
-"""How often a transaction that met another one is tried again at once."""
 
 _ALL = "all"
 
 
 class RecordChanged(RuntimeError):  # noqa: N818 - says what happened
-    """Somebody else has written the record of this incident meanwhile: theirs stands, and the retry goes on from it."""
+    """Somebody else has written an incident's record meanwhile: theirs stands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A message that people get once for each suspect deployment and reason.
+
+    Attributes:
+        about: the suspect's ARN, or another word where there is none.
+        resource: ARN of the service.
+        judged: marks of the alarms that have a verdict of their own now.
+        facts: what the verdict rested on, packed.
+    """
+
+    about: str
+    reason: str
+    message: Message
+    resource: str
+    judged: tuple[str, ...] = ()
+    facts: str | None = None
+
+    @property
+    def sort_key(self) -> str:
+        """Of its item."""
+        return f"told#{self.about.rpartition('/')[2]}#{self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class UnsentNotice:
+    """A message that people have not got yet; `sort_key` is its item's."""
+
+    sort_key: str
+    message: Message
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryPage:
+    """Incidents, newest first, and where the next page begins; None on the last one."""
+
+    incidents: tuple[Incident, ...]
+    next: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Conditional writes only: whoever loses one is told so by the answer, never by an overwritten record."""
+    """Conditional writes only: whoever loses one is told so by the answer."""
 
     clients: "Clients"
     table: str
     _leased: set[ServiceKey] = field(default_factory=set)
 
-    def lease(self, key: ServiceKey, owner: str, now: datetime, until: datetime) -> bool:
-        """Take the one judgement of a service at a time; False while another owner's lease runs.
+    @property
+    def _table(self) -> LedgerTable:
+        return LedgerTable(self.clients, self.table)
 
-        A lease that is being written in somebody's transaction is somebody's (API PutItem, TransactionConflictException).
-        """
+    # one judgement of a service at a time
+
+    def lease(self, key: ServiceKey, owner: str, now: datetime, until: datetime) -> bool:
+        """Take the one judgement of a service; False while another owner's lease runs."""
         item = {
             "pk": partition(key),
             "sk": "lease",
@@ -72,177 +122,160 @@ class Ledger:
             "until": text_of(until),
             "expires_at": epoch(until + timedelta(days=1)),
         }
-        taken = self._write(
-            item,
+        is_free = Condition(
             "attribute_not_exists(pk) OR #until < :now OR #owner = :owner",
             {"#until": "until", "#owner": "owner"},
             {":now": text_of(now), ":owner": owner},
         )
+        taken = self._table.put(item, is_free)
         if taken:
             self._leased.add(key)
         return taken
 
-    def give_back(self, key: ServiceKey, owner: str) -> None:
+    def release_lease(self, key: ServiceKey, owner: str) -> None:
         """Give the lease back, if it is still this owner's."""
         if key not in self._leased:
             return
         self._leased.discard(key)
-        dynamodb = self.clients.dynamodb
-        try:
-            dynamodb.delete_item(**self._end_of_lease(key, owner))
-        except (
-            dynamodb.exceptions.ConditionalCheckFailedException,
-            dynamodb.exceptions.TransactionConflictException,
-        ):
-            return
+        self._table.delete(partition(key), "lease", _owned_by(owner))
 
-    def _end_of_lease(self, key: ServiceKey, owner: str) -> Any:
-        return {
-            "TableName": self.table,
-            "Key": _key(partition(key), "lease"),
-            "ConditionExpression": "#owner = :owner",
-            "ExpressionAttributeNames": {"#owner": "owner"},
-            "ExpressionAttributeValues": {":owner": to_item(owner)},
-        }
+    # what is known
 
-    def recall(self, key: ServiceKey, now: datetime) -> Recollection:
+    def recall(self, key: ServiceKey, now: datetime) -> ServiceLedger:
         """What the ledger knows of a service, in one strongly consistent query.
 
         Raises:
             LedgerRecordError: for a record that cannot be read.
         """
-        pages = self.clients.dynamodb.get_paginator("query").paginate(
-            TableName=self.table,
-            ConsistentRead=True,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": to_item(partition(key))},
-        )
-        return recollection([plain(item) for page in pages for item in page["Items"]], now)
+        return service_ledger(self._table.query(partition(key)), now)
 
     def due(self, now: datetime) -> tuple[ServiceKey, ...]:
-        """The services with something that wants looking after by now; one query of the index when all is calm."""
+        """The services with something that wants looking after by now, in one query."""
         pages = self.clients.dynamodb.get_paginator("query").paginate(
             TableName=self.table,
             IndexName="unfinished",
             KeyConditionExpression="unfinished = :yes AND due_at <= :now",
-            ExpressionAttributeValues={":yes": to_item("yes"), ":now": to_item(text_of(now))},
+            ExpressionAttributeValues=to_attributes({":yes": "yes", ":now": text_of(now)}),
         )
-        owners = (plain(item)["pk"].removeprefix("service#") for page in pages for item in page["Items"])
-        return tuple(dict.fromkeys(ServiceKey(*owner.split("/")) for owner in owners if owner.count("/") == 1))
+        keys: dict[ServiceKey, None] = {}
+        for page in pages:
+            for attributes in page["Items"]:
+                owner = from_attributes(attributes)["pk"].removeprefix("service#")
+                if owner.count("/") == 1:
+                    keys[ServiceKey(*owner.split("/"))] = None
+        return tuple(keys)
 
-    def pause_of_all(self) -> datetime | None:
-        """Until when automatic rollbacks of all services are paused."""
-        answer = self.clients.dynamodb.get_item(TableName=self.table, Key=_key(_ALL, "pause"), ConsistentRead=True)
-        return readable(plain(answer["Item"]), lambda item: time_of(item["until"])) if answer.get("Item") else None
-
-    def share_red(self, red: Sequence[RedAlarm], at: datetime) -> None:
-        """Leave a page of red alarms, as read at a moment, for invocations that CloudWatch throttles."""
-        alarms = json.dumps(
-            [
-                [
-                    alarm.name,
-                    alarm.key.service.cluster,
-                    alarm.key.service.service,
-                    alarm.key.signal,
-                    text_of(alarm.onset),
-                ]
-                for alarm in red
-            ]
-        )
-        self._write({"pk": _ALL, "sk": "red", "at": text_of(at), "alarms": alarms, "expires_at": epoch(at + RED_KEPT)})
-
-    def shared_red(self, since: datetime) -> tuple[RedAlarm, ...] | None:
-        """The page of red alarms that another invocation read since a moment; None where there is none that can be read."""
-        item = self.clients.dynamodb.get_item(TableName=self.table, Key=_key(_ALL, "red")).get("Item")
-        try:
-            found = readable(plain(item), red_page) if item else None
-        except LedgerRecordError:
-            return None  # CloudWatch is asked instead
-        return found[1] if found and found[0] >= since else None
-
-    def pause(self, key: ServiceKey | None, until: datetime, words: str | None, at: datetime) -> None:
-        """Pause automatic rollbacks of a service, or of all."""
-        pk = partition(key) if key else _ALL
-        expires = epoch(until + timedelta(days=1))
-        self._write(
-            {"pk": pk, "sk": "pause", "until": text_of(until), "at": text_of(at), "words": words, "expires_at": expires}
-        )
-
-    def resume(self, key: ServiceKey | None) -> None:
-        """End a pause; nothing happens where there is none."""
-        self.clients.dynamodb.delete_item(TableName=self.table, Key=_key(partition(key) if key else _ALL, "pause"))
-
-    def release(self, key: ServiceKey, task_definition: str, words: str | None, at: datetime) -> int:
-        """Lift the quarantine of what ran under a task definition revision, and record that; how many identities that were."""
-        recorded = self.recall_items(key, "quarantine#")
-        lifted = [item for item in recorded if item["task_definition"] == task_definition]
-        for item in lifted:
-            record = {
-                "task_definition": task_definition,
-                "quarantined_at": item["at"],
-                "at": text_of(at),
-                "words": words,
-            }
-            sort_key = f"release#{text_of(at)}#{item['sk'].partition('#')[2]}"
-            self._transact(
-                {"Put": self._put({"pk": item["pk"], "sk": sort_key, **record})},
-                {"Delete": {"TableName": self.table, "Key": _key(item["pk"], item["sk"])}},
-            )
-        return len(lifted)
-
-    def recall_items(self, key: ServiceKey, prefix: str) -> list[dict[str, Any]]:
-        """The items of one kind of a service."""
-        pages = self.clients.dynamodb.get_paginator("query").paginate(
-            TableName=self.table,
-            ConsistentRead=True,
-            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            ExpressionAttributeValues={":pk": to_item(partition(key)), ":prefix": to_item(prefix)},
-        )
-        return [plain(item) for page in pages for item in page["Items"]]
-
-    def history(self, key: ServiceKey | None, limit: int, after: str | None) -> tuple[list[Incident], str | None]:
-        """Incidents of a service or of all, newest first, and how to go on; `after` is what the page before gave.
+    def history(self, key: ServiceKey | None, limit: int, after: str | None) -> HistoryPage:
+        """Incidents of a service or of all; `after` is what the page before gave.
 
         Raises:
             ValueError: for an `after` that no page gave.
+            LedgerRecordError: for a record that cannot be read.
         """
         where: dict[str, Any] = {
-            "KeyConditionExpression": "timeline = :kind",
-            "ExpressionAttributeValues": {":kind": to_item("incident")},
             "IndexName": "timeline",
+            "KeyConditionExpression": "timeline = :kind",
+            "ExpressionAttributeValues": to_attributes({":kind": "incident"}),
         }
         if key:
-            values = {":pk": to_item(partition(key)), ":prefix": to_item("incident#")}
+            values = {":pk": partition(key), ":prefix": "incident#"}
             where = {
                 "KeyConditionExpression": "pk = :pk AND begins_with(sk, :prefix)",
-                "ExpressionAttributeValues": values,
+                "ExpressionAttributeValues": to_attributes(values),
             }
         if after:
-            where["ExclusiveStartKey"] = _place(after, {"pk", "sk"} if key else {"pk", "sk", "timeline", "at"}, key)
-        answer = self.clients.dynamodb.query(TableName=self.table, ScanIndexForward=False, Limit=limit, **where)
+            where["ExclusiveStartKey"] = _place(after, key)
+        answer = self.clients.dynamodb.query(
+            TableName=self.table, ScanIndexForward=False, Limit=limit, **where
+        )
+        incidents = [read_incident(from_attributes(attributes)) for attributes in answer["Items"]]
         last = answer.get("LastEvaluatedKey")
         following = base64.urlsafe_b64encode(json.dumps(last).encode()).decode() if last else None
-        return [read_incident(plain(item)) for item in answer["Items"]], following
+        return HistoryPage(tuple(incidents), following)
+
+    # pauses
+
+    def pause(
+        self, key: ServiceKey | None, until: datetime, words: str | None, at: datetime
+    ) -> None:
+        """Pause automatic rollbacks of a service, or of all."""
+        item = {
+            "pk": _pausing(key),
+            "sk": "pause",
+            "until": text_of(until),
+            "at": text_of(at),
+            "words": words,
+            "expires_at": epoch(until + timedelta(days=1)),
+        }
+        self._table.put(item)
+
+    def resume(self, key: ServiceKey | None) -> None:
+        """End a pause; nothing happens where there is none."""
+        self._table.delete(_pausing(key), "pause")
+
+    def pause_of_all(self) -> datetime | None:
+        """Until when automatic rollbacks of all services are paused."""
+        item = self._table.get(_ALL, "pause")
+        return readable(item, lambda i: time_of(i["until"])) if item else None
+
+    # quarantine and known-good records
+
+    def quarantines(self, key: ServiceKey) -> tuple[Quarantine, ...]:
+        """Everything of a service that is quarantined.
+
+        Raises:
+            LedgerRecordError: for a record that cannot be read.
+        """
+        items = self._table.query(partition(key), "quarantine#")
+        return tuple(read_quarantine(item) for item in items)
+
+    def release(self, key: ServiceKey, lifted: Quarantine, words: str | None, at: datetime) -> None:
+        """Lift one quarantine, and record that."""
+        record = {
+            "pk": partition(key),
+            "sk": f"release#{text_of(at)}#{lifted.identity}",
+            "task_definition": lifted.task_definition,
+            "quarantined_at": text_of(lifted.at),
+            "at": text_of(at),
+            "words": words,
+        }
+        removal = self._table.delete_write(partition(key), f"quarantine#{lifted.identity}")
+        self._table.transact([self._table.put_write(record), removal])
+
+    def save_known_good(self, key: ServiceKey, good: KnownGood) -> None:
+        """Remember a revision that ran well, longer than AWS does. The newest time of an identity stands."""
+        revision = good.revision
+        item = {
+            "pk": partition(key),
+            "sk": f"good#{revision.identity}",
+            "revision": revision.arn,
+            "task_definition": revision.task_definition,
+            "task_definition_arn": revision.task_definition_arn,
+            "images": dict(revision.images),
+            "since": text_of(good.since),
+            "until": text_of(good.until),
+            "requests": good.requests,
+        }
+        is_newer = Condition(
+            "attribute_not_exists(pk) OR #until < :until",
+            {"#until": "until"},
+            {":until": text_of(good.until)},
+        )
+        self._table.put(item, is_newer)
+
+    # incidents
 
     def claim(self, incident: Incident, over: Incident | None = None) -> bool:
         """Write the intent; False where the service's newest deployment has been claimed before.
 
-        A write whose answer was lost, and that the client repeated, is this claim's own. `over` is a held claim that a
-        person's force takes the place of: it is closed with the same stroke, so that nobody resumes it.
+        `over` is a held claim that a person's force takes the place of: it is closed with the same stroke.
         """
-        put = self._put(item_of(incident, incident.claimed_at), "attribute_not_exists(pk)")
-        if over is not None:
-            closed = replace(
-                over, state=State.SUPERSEDED, closed_at=incident.claimed_at, announced=True, result=_not_acted(over)
-            )
-            return self._transact({"Put": put}, {"Put": self._following(closed, None)})
-        dynamodb = self.clients.dynamodb
-        try:
-            dynamodb.put_item(**put, ReturnValuesOnConditionCheckFailure="ALL_OLD")
-        except dynamodb.exceptions.ConditionalCheckFailedException as error:
-            there: Any = error.response.get("Item")
-            return there is not None and plain(there) == plain(put["Item"])
-        return True
+        item = incident_item(incident, incident.claimed_at)
+        if over is None:
+            return self._table.put_or_same(item)
+        displaced = over.closed(Event.DISPLACED, _not_acted(over), incident.claimed_at)
+        closing = self._table.put_write(*_following(replace(displaced, announced=True), None))
+        return self._table.transact([self._table.put_write(item, IS_NEW), closing])
 
     def save(self, incident: Incident, due: datetime | None) -> Incident:
         """Write what has become of a claimed incident, and answer it as it now stands.
@@ -252,11 +285,8 @@ class Ledger:
         Raises:
             RecordChanged: another invocation has written it since it was read.
         """
-        dynamodb = self.clients.dynamodb
-        try:
-            dynamodb.put_item(**self._following(incident, due))
-        except dynamodb.exceptions.ConditionalCheckFailedException as error:
-            raise _changed(incident) from error
+        if not self._table.put(*_following(incident, due)):
+            raise _changed(incident)
         return replace(incident, step=incident.step + 1)
 
     def finish(
@@ -264,23 +294,24 @@ class Ledger:
         incident: Incident,
         due: datetime | None,
         owner: str,
-        left: Sequence[Mapping[str, Any]] = (),
+        left: Sequence[LeftRevision] = (),
         at: datetime | None = None,
     ) -> Incident:
-        """Write the last word of an invocation on an incident, and give the service's lease back with the same stroke.
+        """Write an invocation's last word on an incident, and give the lease back with the same stroke.
 
-        What was `left` is kept out from `at` on: each has identity, task_definition and images. Answers the incident as it
-        now stands.
+        What was `left` is quarantined from `at` on. Answers the incident as it now stands.
 
         Raises:
             RecordChanged: another invocation has written it since it was read.
         """
-        writes: list[Any] = [{"Put": self._following(incident, due)}]
-        writes += [{"Put": self._put(item)} for item in _quarantine(incident, left, at or incident.claimed_at)]
-        end_of_lease = {"Delete": self._end_of_lease(incident.key, owner)}
-        if incident.key in self._leased and self._transact(*writes, end_of_lease):
+        writes = [self._table.put_write(*_following(incident, due))]
+        for item in _quarantine_items(incident, left, at or incident.claimed_at):
+            writes.append(self._table.put_write(item))
+        pk = partition(incident.key)
+        end_of_lease = self._table.delete_write(pk, "lease", _owned_by(owner))
+        if incident.key in self._leased and self._table.transact([*writes, end_of_lease]):
             self._leased.discard(incident.key)
-        elif not self._transact(*writes):
+        elif not self._table.transact(writes):
             raise _changed(incident)
         return replace(incident, step=incident.step + 1)
 
@@ -290,213 +321,198 @@ class Ledger:
         Raises:
             RecordChanged: another invocation has written it since it was read.
         """
-        dynamodb = self.clients.dynamodb
-        try:
-            dynamodb.delete_item(
-                TableName=self.table,
-                Key=_key(partition(incident.key), incident.sort_key),
-                ConditionExpression="#state = :claimed AND step = :step",
-                ExpressionAttributeNames={"#state": "state"},
-                ExpressionAttributeValues={
-                    ":claimed": to_item(State.CLAIMED.value),
-                    ":step": to_item(incident.step),
-                },
-            )
-        except dynamodb.exceptions.ConditionalCheckFailedException as error:
-            raise _changed(incident) from error
+        is_unchanged = Condition(
+            "#state = :claimed AND step = :step",
+            {"#state": "state"},
+            {":claimed": Phase.CLAIMED.value, ":step": incident.step},
+        )
+        if not self._table.delete(partition(incident.key), incident.sort_key, is_unchanged):
+            raise _changed(incident)
 
-    def tell_once(
-        self,
-        key: ServiceKey,
-        deployment: str,
-        reason: str,
-        result: Mapping[str, Any],
-        now: datetime,
-        judged: Sequence[str] = (),
-        facts: str | None = None,
-    ) -> bool:
-        """Whether people are still to be told of this verdict on this deployment; `told` must follow once they have been.
+    # what people were told
 
-        `judged` are the alarms that have a verdict of their own now, as `judged_of` writes them; `facts` is what the verdict
-        rested on, as `packed` writes it.
+    def should_notify(self, key: ServiceKey, notice: Notice, now: datetime) -> UnsentNotice | None:
+        """What people are still to be told; `notified` must follow once they have been.
+
+        Until then the sweep has it to do. None where they have been told before.
         """
-        values = {
+        values: dict[str, object] = {
             ":at": text_of(now),
             ":no": False,
-            ":result": json.dumps(result),
-            ":expires": epoch(now + TOLD_KEPT),
-            **({":judged": set(judged)} if judged else {}),
-            **({":facts": facts} if facts else {}),
+            ":yes": "yes",
+            ":result": json.dumps(results.to_json(notice.message)),
+            ":resource": notice.resource,
+            ":expires": epoch(now + NOTICE_KEPT),
         }
-        answer = self.clients.dynamodb.update_item(
-            TableName=self.table,
-            Key=_key(partition(key), _told(deployment, reason)),
-            UpdateExpression="SET #at = if_not_exists(#at, :at), announced = if_not_exists(announced, :no), "
-            "#result = if_not_exists(#result, :result), expires_at = if_not_exists(expires_at, :expires)"
-            f"{', facts = if_not_exists(facts, :facts)' if facts else ''}{' ADD judged :judged' if judged else ''}",
-            ExpressionAttributeNames={"#at": "at", "#result": "result"},
-            ExpressionAttributeValues={name: to_item(value) for name, value in values.items()},
-            ReturnValues="ALL_NEW",
+        updates = [
+            "#at = if_not_exists(#at, :at)",
+            "announced = :no",
+            "unfinished = :yes",
+            "due_at = :at",
+            "#result = if_not_exists(#result, :result)",
+            "expires_at = if_not_exists(expires_at, :expires)",
+            "#resource = :resource",
+        ]
+        if notice.facts:
+            values[":facts"] = notice.facts
+            updates.append("facts = if_not_exists(facts, :facts)")
+        expression = f"SET {', '.join(updates)}"
+        if notice.judged:
+            values[":judged"] = set(notice.judged)
+            expression = f"{expression} ADD judged :judged"
+        is_untold = Condition(
+            "attribute_not_exists(announced) OR announced = :no",
+            {"#at": "at", "#result": "result", "#resource": "resource"},
+            values,
         )
-        return not plain(answer["Attributes"])["announced"]
+        if self._table.update(partition(key), notice.sort_key, expression, is_untold):
+            return UnsentNotice(notice.sort_key, notice.message, notice.resource)
+        if notice.judged:
+            judged_too = Condition("", values={":judged": set(notice.judged)})
+            self._table.update(partition(key), notice.sort_key, "ADD judged :judged", judged_too)
+        return None
 
-    def told(self, key: ServiceKey, deployment: str, reason: str) -> None:
+    def notified(self, key: ServiceKey, notice: UnsentNotice) -> None:
         """People have been told."""
-        self.clients.dynamodb.update_item(
-            TableName=self.table,
-            Key=_key(partition(key), _told(deployment, reason)),
-            UpdateExpression="SET announced = :yes",
-            ExpressionAttributeValues={":yes": to_item(True)},
-        )
+        expression = "SET announced = :yes REMOVE unfinished, due_at"
+        values = Condition("", values={":yes": True})
+        self._table.update(partition(key), notice.sort_key, expression, values)
 
-    def heard_muted(self, key: ServiceKey, alarm: str, at: datetime) -> None:
-        """Remember that an alarm spoke while it was muted: the sweep, which hears no events, leaves it alone too."""
-        expires = epoch(at + MUTED_KEPT)
-        self._write({"pk": partition(key), "sk": f"muted#{alarm}", "at": text_of(at), "expires_at": expires})
+    def unsent_notice(self, key: ServiceKey, sort_key: str) -> UnsentNotice | None:
+        """A message that people have not got yet; None where they have meanwhile.
 
-    def watch(self, key: ServiceKey, watched: Watched) -> None:
-        """Have the sweep see whether ECS rolled a failed deployment back."""
-        self._write(
-            {
-                "pk": partition(key),
-                "sk": _watch(watched),
-                "cluster": key.cluster,
-                "service": key.service,
-                "deployment": watched.deployment,
-                "tasks": watched.tasks,
-                "at": text_of(watched.failed_at),
-                "unfinished": "yes",
-                "due_at": text_of(watched.due),
-            }
-        )
-
-    def watch_no_more(self, key: ServiceKey, watched: Watched) -> None:
-        """It has been seen."""
-        self.clients.dynamodb.delete_item(TableName=self.table, Key=_key(partition(key), _watch(watched)))
-
-    def keep_good(self, key: ServiceKey, good: KnownGood) -> None:
-        """Remember a revision that ran well, longer than AWS does. The newest time of an identity stands."""
-        revision = good.revision
-        self._write(
-            {
-                "pk": partition(key),
-                "sk": f"good#{revision.identity}",
-                "revision": revision.arn,
-                "task_definition": revision.task_definition,
-                "task_definition_arn": revision.task_definition_arn,
-                "images": dict(revision.images),
-                "since": text_of(good.since),
-                "until": text_of(good.until),
-                "requests": good.requests,
-            },
-            "attribute_not_exists(pk) OR #until < :until",
-            {"#until": "until"},
-            {":until": text_of(good.until)},
-        )
-
-    def _following(self, incident: Incident, due: datetime | None) -> dict[str, Any]:
-        """The write of an incident's next step, which only follows the step that was read."""
-        before = incident.step
-        return self._put(item_of(replace(incident, step=before + 1), due), "step = :before", values={":before": before})
-
-    def _put(
-        self,
-        item: Mapping[str, Any],
-        condition: str | None = None,
-        names: Mapping[str, str] | None = None,
-        values: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]:
-        put: dict[str, Any] = {
-            "TableName": self.table,
-            "Item": {k: to_item(v) for k, v in item.items() if v is not None},
-        }
-        if condition:
-            put["ConditionExpression"] = condition
-        if names:
-            put["ExpressionAttributeNames"] = names
-        if values:
-            put["ExpressionAttributeValues"] = {k: to_item(v) for k, v in values.items()}
-        return put
-
-    def _write(
-        self,
-        item: Mapping[str, Any],
-        condition: str | None = None,
-        names: Mapping[str, str] | None = None,
-        values: Mapping[str, Any] | None = None,
-    ) -> bool:
-        dynamodb = self.clients.dynamodb
-        try:
-            dynamodb.put_item(**self._put(item, condition, names, values))
-        except dynamodb.exceptions.ConditionalCheckFailedException:
-            return False
-        except dynamodb.exceptions.TransactionConflictException:
-            if condition is None:
-                raise
-            return False
-        return True
-
-    def _transact(self, *writes: Any) -> bool:
-        """All of the writes or none; False where a condition was not met.
-
-        Two transactions on one item cancel one of them (API TransactWriteItems, TransactionConflict): that one goes again.
+        Raises:
+            LedgerRecordError: for a record that cannot be read.
         """
-        dynamodb = self.clients.dynamodb
-        for attempt in range(CONFLICTS):
-            try:
-                dynamodb.transact_write_items(TransactItems=list(writes))
-            except dynamodb.exceptions.TransactionCanceledException as error:
-                codes = {reason.get("Code") for reason in error.response.get("CancellationReasons", [])}
-                if "ConditionalCheckFailed" in codes:
-                    return False
-                if "TransactionConflict" not in codes or attempt == CONFLICTS - 1:
-                    raise
-            else:
-                return True
-        raise AssertionError("the last attempt answers or raises")
+        item = self._table.get(partition(key), sort_key)
+        if item is None or item.get("announced"):
+            return None
+        return readable(item, _unsent_notice)
 
+    # what the sweep has to know
 
-def _place(after: str, keys: set[str], key: ServiceKey | None) -> Any:
-    place = json.loads(base64.urlsafe_b64decode(after))
-    if (
-        not isinstance(place, dict)
-        or place.keys() != keys
-        or not all(isinstance(at, dict) and at.keys() == {"S"} and isinstance(at["S"], str) for at in place.values())
-        or (key is not None and place["pk"]["S"] != partition(key))
-    ):
-        raise ValueError(f"{after!r} is a place in no list of these records")
-    return place
-
-
-def _quarantine(incident: Incident, left: Sequence[Mapping[str, Any]], at: datetime) -> list[dict[str, Any]]:
-    return [
-        {
-            "pk": partition(incident.key),
-            "sk": f"quarantine#{identity}",
+    def record_muted(self, key: ServiceKey, alarm: str, at: datetime) -> None:
+        """Remember that an alarm spoke while it was muted: the sweep leaves it alone too."""
+        item = {
+            "pk": partition(key),
+            "sk": f"muted#{alarm}",
             "at": text_of(at),
-            "task_definition": what["task_definition"],
-            "images": what["images"],
+            "expires_at": epoch(at + MUTED_KEPT),
         }
-        for identity, what in {str(what["identity"]): what for what in left}.items()
-    ]
+        self._table.put(item)
+
+    def add_pending_check(self, key: ServiceKey, check: PendingCheck) -> None:
+        """Have the sweep look into an ECS event."""
+        item = {
+            "pk": partition(key),
+            "sk": _pending_check_key(check),
+            "cluster": key.cluster,
+            "service": key.service,
+            "deployment": check.deployment,
+            "tasks": check.tasks,
+            "at": text_of(check.failed_at),
+            **due_index(check.due),
+        }
+        self._table.put(item)
+
+    def remove_pending_check(self, key: ServiceKey, check: PendingCheck) -> None:
+        """It has been looked into."""
+        self._table.delete(partition(key), _pending_check_key(check))
+
+    # an alarm storm
+
+    def share_red(self, red: Sequence[RedAlarm], at: datetime) -> None:
+        """Leave a page of red alarms, as read at a moment, for invocations that CloudWatch throttles."""
+        item = {
+            "pk": _ALL,
+            "sk": "red",
+            "at": text_of(at),
+            "alarms": red_page_text(red),
+            "expires_at": epoch(at + RED_KEPT),
+        }
+        self._table.put(item)
+
+    def shared_red(self, since: datetime) -> tuple[RedAlarm, ...] | None:
+        """The page of red alarms that another invocation read since a moment.
+
+        None where there is none that can be read.
+        """
+        item = self._table.get(_ALL, "red", consistent=False)
+        if item is None:
+            return None
+        try:
+            read_at, alarms = readable(item, read_red_page)
+        except LedgerRecordError:
+            return None  # CloudWatch is asked instead
+        return alarms if read_at >= since else None
 
 
-def _key(pk: str, sk: str) -> dict[str, Any]:
-    return {"pk": to_item(pk), "sk": to_item(sk)}
+def _following(incident: Incident, due: datetime | None) -> tuple[Item, Condition]:
+    """The write of an incident's next step, which only follows the step that was read."""
+    follows = Condition("step = :before", values={":before": incident.step})
+    return incident_item(replace(incident, step=incident.step + 1), due), follows
 
 
-def _told(deployment: str, reason: str) -> str:
-    return f"told#{deployment.rpartition('/')[2]}#{reason}"
+def _owned_by(owner: str) -> Condition:
+    return Condition("#owner = :owner", {"#owner": "owner"}, {":owner": owner})
 
 
-def _watch(watched: Watched) -> str:
-    return f"watch#{'tasks' if watched.tasks else watched.deployment.rpartition('/')[2]}"
+def _pausing(key: ServiceKey | None) -> str:
+    return partition(key) if key else _ALL
+
+
+def _place(after: str, key: ServiceKey | None) -> dict[str, Any]:
+    """Where a page of the history begins, as DynamoDB takes it."""
+    names = {"pk", "sk"} if key else {"pk", "sk", "timeline", "at"}
+    place = json.loads(base64.urlsafe_b64decode(after))
+    is_place = isinstance(place, dict) and place.keys() == names
+    if not is_place or not all(_is_text_attribute(value) for value in place.values()):
+        raise ValueError(f"{after!r} is a place in no list of these records")
+    if key is not None and place["pk"]["S"] != partition(key):
+        raise ValueError(f"{after!r} is a place in another service's list")
+    return dict(place)
+
+
+def _is_text_attribute(value: object) -> bool:
+    return isinstance(value, dict) and value.keys() == {"S"} and isinstance(value["S"], str)
+
+
+def _quarantine_items(
+    incident: Incident, left: Sequence[LeftRevision], at: datetime
+) -> list[dict[str, Any]]:
+    items = {}
+    for revision in left:
+        items[revision.identity] = {
+            "pk": partition(incident.key),
+            "sk": f"quarantine#{revision.identity}",
+            "at": text_of(at),
+            "task_definition": revision.task_definition,
+            "images": dict(revision.images),
+        }
+    return list(items.values())
+
+
+def _unsent_notice(item: Item) -> UnsentNotice:
+    message = results.read_message(json.loads(item["result"]))
+    return UnsentNotice(item["sk"], message, str(item["resource"]))
+
+
+def _pending_check_key(check: PendingCheck) -> str:
+    about = "tasks" if check.tasks else check.deployment.rpartition("/")[2]
+    return f"watch#{about}"
 
 
 def _changed(incident: Incident) -> RecordChanged:
-    return RecordChanged(f"the record of incident {incident.incident_id} was written or removed by somebody else")
+    return RecordChanged(
+        f"the record of incident {incident.incident_id} was written or removed by somebody else"
+    )
 
 
-def _not_acted(incident: Incident) -> Mapping[str, Any]:
-    """The result of a claim that came to nothing because another deployment was first."""
-    return {**incident.intent["result"], "outcome": "ignored", "reason": "superseded", "incident_state": "superseded"}
+def _not_acted(incident: Incident) -> Result:
+    """The result of a claim that came to nothing because a person's forced rollback was first."""
+    return replace(
+        incident.intent.result,
+        outcome=Outcome.IGNORED,
+        reason=Reason.SUPERSEDED,
+        incident_state=IncidentState.SUPERSEDED,
+    )

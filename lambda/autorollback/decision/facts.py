@@ -285,8 +285,11 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
-class Memory:
-    """What the ledger knows of the service. `quarantined` maps identities to when each was rolled back from."""
+class LedgerState:
+    """What the ledger knows of the service.
+
+    `quarantined` maps identities to when each was rolled back from.
+    """
 
     paused_until: datetime | None = None
     quarantined: Mapping[str, datetime] = field(default_factory=dict)
@@ -316,7 +319,7 @@ class Facts:
     neighbours: tuple[Neighbour, ...] = ()
     protected_services: int = 1
     requests: Mapping[str, int | None] = field(default_factory=dict)
-    memory: Memory = field(default_factory=Memory)
+    ledger: LedgerState = field(default_factory=LedgerState)
     unread: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] | None = None
 

@@ -130,6 +130,7 @@ class Intent:
         left: what the rollback leaves behind.
         again_at: when the second try was decided, after ECS's own rollback failed.
         stop_refused: a stop came too late, and the target is deployed instead.
+        untold: earlier results that people could not be told of, oldest first.
     """
 
     method: RollbackMethod
@@ -150,6 +151,7 @@ class Intent:
     left: tuple[LeftRevision, ...] = ()
     again_at: datetime | None = None
     stop_refused: bool = False
+    untold: tuple[Result, ...] = ()
 
     @property
     def copy_is_missing(self) -> bool:
@@ -197,9 +199,11 @@ class Incident:
         return self.phase is Phase.CLAIMED
 
     @property
-    def has_message_to_send(self) -> bool:
-        """Whether people have not been told yet of what was done."""
-        return self.phase is not Phase.CLAIMED and not self.announced
+    def untold(self) -> tuple[Result, ...]:
+        """The results that people have not been told of, oldest first. Of a claim there is none yet."""
+        if self.announced or self.result is None:
+            return ()
+        return (*self.intent.untold, self.result)
 
     @property
     def acted(self) -> bool:
@@ -221,13 +225,16 @@ class Incident:
     def after(self, event: Event) -> "Incident":
         """The incident in the phase that an event leads to, of which people have yet to be told.
 
+        What they have not been told of before is kept beside that.
+
         Raises:
             IllegalTransition: it cannot happen in this phase, or removes the record.
         """
         phase = following(self.phase, event)
         if phase is None:
             raise IllegalTransition(f"{event.value} removes the record, it leads to no phase")
-        return replace(self, phase=phase, announced=False)
+        intent = replace(self.intent, untold=self.untold)
+        return replace(self, phase=phase, announced=False, intent=intent)
 
     def closed(self, event: Event, result: Result, at: datetime) -> "Incident":
         """The incident ended by an event, with its last result."""

@@ -1,0 +1,332 @@
+"""The ledger's items: what each of them means, and how it is written."""
+
+import base64
+import json
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from autorollback import codec
+from autorollback.aws.alarms import RedAlarm
+from autorollback.decision.facts import Deployment, KnownGood, LedgerState, Revision
+from autorollback.decision.incident import Incident, Intent, Phase
+from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
+from autorollback.decision.result import Result
+from autorollback.naming import AlarmKey, ServiceKey
+
+Read = TypeVar("Read")
+Item = Mapping[str, Any]
+"""An item as plain values: DynamoDB's texts, numbers, flags, sets and maps."""
+
+VERSION = 2
+"""Of the record of an incident. Version 1 held `way` and `restore` in its intent."""
+
+_serialize = TypeSerializer().serialize
+_deserialize = TypeDeserializer().deserialize
+
+
+class LedgerRecordError(ValueError):
+    """A record that cannot be read: of a newer version, or edited by hand. It is left as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantine:
+    """One identity that was rolled back from, as people know it."""
+
+    identity: str
+    task_definition: str
+    at: datetime
+
+
+# --- values -------------------------------------------------------------------------------------------------------
+
+
+def to_attributes(item: Item) -> dict[str, Any]:
+    """An item as DynamoDB takes it; what is None is left out."""
+    return {name: _serialize(value) for name, value in item.items() if value is not None}
+
+
+def from_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """An item of DynamoDB as plain values."""
+    return {name: _deserialize(value) for name, value in attributes.items()}
+
+
+def to_attribute(value: object) -> Any:
+    """One value as DynamoDB takes it."""
+    return _serialize(value)
+
+
+def text_of(moment: datetime) -> str:
+    """A moment as items hold it: ISO 8601 in UTC, to the millisecond, so that texts sort as moments do."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+
+
+def time_of(text: str) -> datetime:
+    """The moment that an item holds; ValueError where it is none, or has no time zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no time zone")
+    return moment
+
+
+def epoch(moment: datetime) -> int:
+    """A moment in whole seconds since 1970, as DynamoDB's time to live wants it."""
+    return int(moment.timestamp())
+
+
+def packed(record: Mapping[str, object]) -> str:
+    """A JSON object, compressed and in base 64: small enough for a record that is often read."""
+    return base64.b64encode(zlib.compress(json.dumps(record).encode())).decode()
+
+
+def unpacked(text: str) -> dict[str, object]:
+    """The JSON object that was packed."""
+    record: dict[str, object] = json.loads(zlib.decompress(base64.b64decode(text)))
+    return record
+
+
+def partition(key: ServiceKey) -> str:
+    """The partition that holds all items of a service."""
+    return f"service#{key}"
+
+
+# --- incidents ----------------------------------------------------------------------------------------------------
+
+
+def new_incident(
+    key: ServiceKey,
+    newest: Deployment,
+    now: datetime,
+    intent: Intent,
+    *,
+    automatic: bool,
+    suffix: str = "",
+) -> Incident:
+    """The claim on a service's newest deployment.
+
+    A `suffix` lets it stand beside another: a person's forced one beside a claim that is held, and one after claims
+    that were given up beside these.
+    """
+    deployment_id = newest.arn.rpartition("/")[2]
+    opened = text_of(newest.created_at)
+    place = f"{deployment_id}#{suffix}" if suffix else deployment_id
+    readable_place = place.replace("#", "/")
+    return Incident(
+        incident_id=f"{key}/{opened}/{readable_place}",
+        key=key,
+        sort_key=f"incident#{opened}#{place}",
+        phase=Phase.CLAIMED,
+        deployment=newest.arn,
+        claimed_at=now,
+        automatic=automatic,
+        intent=intent,
+    )
+
+
+def incident_item(incident: Incident, due: datetime | None) -> dict[str, Any]:
+    """An incident as its item; `due` is when the sweep has to look after it, None when it is over."""
+    result = incident.result
+    return {
+        "pk": partition(incident.key),
+        "sk": incident.sort_key,
+        "version": VERSION,
+        "incident_id": incident.incident_id,
+        "cluster": incident.key.cluster,
+        "service": incident.key.service,
+        "state": incident.phase.value,
+        "deployment": incident.deployment,
+        "claimed_at": text_of(incident.claimed_at),
+        "automatic": incident.automatic,
+        "intent": json.dumps(codec.to_json(incident.intent)),
+        "result": json.dumps(codec.to_json(result)) if result else None,
+        "rollback_deployment": incident.rollback_deployment,
+        "announced": incident.announced,
+        "step": incident.step,
+        "facts": incident.facts,
+        "closed_at": text_of(incident.closed_at) if incident.closed_at else None,
+        "timeline": "incident",
+        "at": text_of(incident.claimed_at),
+        **due_index(due),
+    }
+
+
+def due_index(due: datetime | None) -> dict[str, str]:
+    """The attributes that put an item where the sweep's one query finds it; none when nothing is due."""
+    if due is None:
+        return {}
+    return {"unfinished": "yes", "due_at": text_of(due)}
+
+
+def read_incident(item: Item) -> Incident:
+    """The incident of an item, of this version or an older one.
+
+    Raises:
+        LedgerRecordError: the item is of a newer version, or not as `incident_item` writes it.
+    """
+    version = item.get("version")
+    is_known = isinstance(version, int | Decimal) and 1 <= version <= VERSION
+    if not is_known:
+        is_newer = isinstance(version, int | Decimal) and version > VERSION
+        remedy = (
+            "deploy the newer controller that wrote it" if is_newer else "mend or delete this item"
+        )
+        read = f"version {version}, this controller reads up to {VERSION}"
+        raise LedgerRecordError(f"ledger record {item['pk']} {item['sk']}: {read}: {remedy}")
+    return readable(item, _incident_of)
+
+
+def _incident_of(item: Item) -> Incident:
+    intent = json.loads(item["intent"])
+    if item["version"] == 1:
+        intent = _upgraded_intent(intent)
+    result = item.get("result")
+    closed_at = item.get("closed_at")
+    return Incident(
+        incident_id=item["incident_id"],
+        key=ServiceKey(item["cluster"], item["service"]),
+        sort_key=item["sk"],
+        phase=Phase(item["state"]),
+        deployment=item["deployment"],
+        claimed_at=time_of(item["claimed_at"]),
+        automatic=bool(item["automatic"]),
+        intent=codec.from_json(intent, Intent),
+        result=codec.from_json(json.loads(result), Result) if result else None,
+        rollback_deployment=item.get("rollback_deployment"),
+        announced=bool(item["announced"]),
+        closed_at=time_of(closed_at) if closed_at else None,
+        step=int(item["step"]),
+        facts=item.get("facts"),
+    )
+
+
+def _upgraded_intent(intent: dict[str, Any]) -> dict[str, Any]:
+    """An intent of version 1 in the words of version 2."""
+    upgraded = dict(intent)
+    upgraded["method"] = upgraded.pop("way")
+    upgraded["needs_copy"] = upgraded.pop("restore")
+    upgraded["left"] = [revision for revision in intent.get("left", []) if revision]
+    return upgraded
+
+
+def readable(item: Item, read: Callable[[Item], Read]) -> Read:
+    """What an item says.
+
+    Raises:
+        LedgerRecordError: naming the item.
+    """
+    try:
+        return read(item)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        where = f"ledger record {item.get('pk')} {item.get('sk')}"
+        raise LedgerRecordError(f"{where}: {error!r}; mend or delete this item") from error
+
+
+# --- all items of a service ---------------------------------------------------------------------------------------
+
+
+def service_ledger(items: Sequence[Item], now: datetime) -> ServiceLedger:
+    """What all the items of a service say.
+
+    Raises:
+        LedgerRecordError: for one that cannot be read.
+    """
+    by_kind: dict[str, list[Item]] = {}
+    for item in items:
+        kind = item["sk"].partition("#")[0]
+        by_kind.setdefault(kind, []).append(item)
+
+    incidents = [read_incident(item) for item in by_kind.get("incident", [])]
+    incidents.sort(key=lambda incident: incident.claimed_at, reverse=True)
+    judged: set[str] = set()
+    for item in by_kind.get("told", []):
+        judged |= readable(item, lambda i: set(i.get("judged") or ()))
+    muted: dict[str, datetime] = {}
+    for item in by_kind.get("muted", []):
+        muted[_named_by(item)] = readable(item, lambda i: time_of(i["at"]))
+    return ServiceLedger(
+        state=_state(by_kind, incidents, now),
+        incidents=tuple(incidents),
+        judged=frozenset(judged),
+        muted=muted,
+        pending_checks=tuple(readable(item, _pending_check) for item in by_kind.get("watch", [])),
+        unsent=tuple(item["sk"] for item in by_kind.get("told", []) if "unfinished" in item),
+    )
+
+
+def _state(
+    by_kind: Mapping[str, Sequence[Item]], incidents: Sequence[Incident], now: datetime
+) -> LedgerState:
+    paused_until = None
+    for item in by_kind.get("pause", []):
+        until = readable(item, lambda i: time_of(i["until"]))
+        paused_until = until if until > now else None
+    quarantined = {q.identity: q.at for q in map(read_quarantine, by_kind.get("quarantine", []))}
+    return LedgerState(
+        paused_until=paused_until,
+        quarantined=quarantined,
+        rollbacks=tuple(incident.as_past_rollback() for incident in incidents if incident.acted),
+        known_good=tuple(readable(item, _known_good) for item in by_kind.get("good", [])),
+    )
+
+
+def _named_by(item: Item) -> str:
+    """What follows the kind in an item's sort key."""
+    return str(item["sk"].partition("#")[2])
+
+
+def read_quarantine(item: Item) -> Quarantine:
+    """The quarantine of an item.
+
+    Raises:
+        LedgerRecordError: naming the item.
+    """
+    return readable(
+        item, lambda i: Quarantine(_named_by(i), str(i["task_definition"]), time_of(i["at"]))
+    )
+
+
+def _pending_check(item: Item) -> PendingCheck:
+    return PendingCheck(
+        item["deployment"], time_of(item["at"]), time_of(item["due_at"]), bool(item.get("tasks"))
+    )
+
+
+def _known_good(item: Item) -> KnownGood:
+    revision = Revision(
+        arn=item["revision"],
+        task_definition=item["task_definition"],
+        task_definition_arn=item["task_definition_arn"],
+        created_at=time_of(item["since"]),
+        images=item["images"],
+        identity=_named_by(item),
+    )
+    requests = item.get("requests")
+    counted = None if requests is None else int(requests)
+    return KnownGood(revision, time_of(item["since"]), time_of(item["until"]), counted)
+
+
+# --- the page of red alarms that an alarm storm shares ------------------------------------------------------------
+
+
+def red_page_text(red: Sequence[RedAlarm]) -> str:
+    """Red alarms as the text that one item holds."""
+    rows = []
+    for alarm in red:
+        service = alarm.key.service
+        row = [alarm.name, service.cluster, service.service, alarm.key.signal, text_of(alarm.onset)]
+        rows.append(row)
+    return json.dumps(rows)
+
+
+def read_red_page(item: Item) -> tuple[datetime, tuple[RedAlarm, ...]]:
+    """When a page of red alarms was read, and the alarms."""
+    alarms = []
+    for name, cluster, service, signal, onset in json.loads(item["alarms"]):
+        key = AlarmKey(ServiceKey(cluster, service), signal)
+        alarms.append(RedAlarm(key, name, time_of(onset)))
+    return time_of(item["at"]), tuple(alarms)

@@ -1,0 +1,71 @@
+"""All that the ledger holds of one service, beside what a judgement asks of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from autorollback.decision.facts import LedgerState
+from autorollback.decision.incident import Incident, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class PendingCheck:
+    """An ECS event that the sweep has to look into: a deployment that failed, or tasks that cannot start.
+
+    Attributes:
+        deployment: the service deployment that failed; empty where nobody read which one it was.
+        due: when to look.
+        tasks: it spoke of tasks that cannot start.
+    """
+
+    deployment: str
+    failed_at: datetime
+    due: datetime
+    tasks: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLedger:
+    """All that the ledger says of a service; incidents are newest first.
+
+    Attributes:
+        state: what a judgement asks of it.
+        judged: alarms that have a verdict of their own, each with the newest deployment then.
+        muted: when each alarm was last heard muted.
+        pending_checks: what the sweep has to look into.
+        unsent: sort keys of the notices that people could not be told of.
+    """
+
+    state: LedgerState = field(default_factory=LedgerState)
+    incidents: tuple[Incident, ...] = ()
+    judged: frozenset[str] = frozenset()
+    muted: Mapping[str, datetime] = field(default_factory=dict)
+    pending_checks: tuple[PendingCheck, ...] = ()
+    unsent: tuple[str, ...] = ()
+
+    @property
+    def has_untold(self) -> bool:
+        """Whether people have not been told of something."""
+        return bool(self.unsent) or any(incident.untold for incident in self.incidents)
+
+    @property
+    def unfinished_claim(self) -> Incident | None:
+        """The newest claim whose act, or its record, is still to be done."""
+        for incident in self.incidents:
+            if incident.is_unfinished_claim:
+                return incident
+        return None
+
+    @property
+    def open_incidents(self) -> tuple[Incident, ...]:
+        """The rollbacks whose recovery is being watched, newest first."""
+        return tuple(i for i in self.incidents if i.phase is Phase.OPEN)
+
+
+def verdict_marks(newest: str, alarms: tuple[str, ...]) -> tuple[str, ...]:
+    """What says that alarms have a verdict of their own on a service's newest deployment.
+
+    `newest` is its ARN, empty without one.
+    """
+    deployment_id = newest.rpartition("/")[2]
+    return tuple(f"{deployment_id} {alarm}" for alarm in alarms)
