@@ -1,54 +1,89 @@
-"""What is counted, as metrics in the log (EMF): what came of each judgement, and of each incident."""
+"""What is counted, as metrics in the log (EMF): what came of each judgement and incident."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
+from autorollback.decision.result import IncidentState, Outcome, Result
+from autorollback.decision.verdicts import Reason
+from autorollback.naming import ServiceKey
+
+_BY_STATE = {
+    IncidentState.RECOVERED: "Recovered",
+    IncidentState.NOT_RECOVERED: "NotRecovered",
+    IncidentState.SUPERSEDED: "Superseded",
+}
 _BY_OUTCOME = {
-    "rolled_back": "Rollback",
-    "would_roll_back": "WouldRollBack",
-    "held": "Held",
-    "ignored": "Ignored",
-    "rejected": "Rejected",
-    "failed": "Failed",
+    Outcome.ROLLED_BACK: "Rollback",
+    Outcome.WOULD_ROLL_BACK: "WouldRollBack",
+    Outcome.HELD: "Held",
+    Outcome.IGNORED: "Ignored",
+    Outcome.REJECTED: "Rejected",
+    Outcome.FAILED: "Failed",
 }
-_BY_STATE = {"recovered": "Recovered", "not_recovered": "NotRecovered", "superseded": "Superseded"}
-_BY_REASON = ("Held", "Ignored")
-_TIMES = {
-    "Rollback": ("TimeToRollback", "time_to_rollback_seconds"),
-    "Recovered": ("TimeToRecover", "time_to_recover_seconds"),
-}
+_BY_REASON_TOO = (Outcome.HELD, Outcome.IGNORED)
 
 
-def count(namespace: str, result: Mapping[str, Any]) -> None:
-    """Count one result, by cluster and service where it names them; what was held or ignored by its reason too.
+def count(namespace: str, result: Result) -> None:
+    """Count one result, by cluster and service; what was held or ignored by its reason too.
 
-    `TimeToRollback` is the seconds from the first breaching datapoint to the act, `TimeToRecover` those from the rollback to
-    the moment when the last alarm was calm. What concerns no protected service is not counted: it would be a metric for
-    every service of the account.
+    `TimeToRollback` is the seconds from the first breaching datapoint to the act, `TimeToRecover` those from the
+    rollback to the moment when the last alarm was calm. What concerns no protected service is not counted: it would be
+    a metric for every service of the account.
     """
-    name = _BY_STATE.get(str(result.get("incident_state"))) or _BY_OUTCOME.get(str(result.get("outcome")))
-    if name is None or result.get("reason") == "unprotected_service":
+    if result.reason is Reason.UNPROTECTED_SERVICE:
         return
-    named = {d: str(result[d]) for d in ("cluster", "service") if result.get(d)}
-    _emit(namespace, name, named, result)
-    if name in _BY_REASON:
-        _emit(namespace, name, named | {"reason": str(result.get("reason"))}, {})
+    name = _name_of(result)
+    if name is None:
+        return
+    dimensions = {}
+    if result.cluster:
+        dimensions["cluster"] = result.cluster
+    if result.service:
+        dimensions["service"] = result.service
+    seconds = {}
+    if name == "Rollback" and result.time_to_rollback_seconds is not None:
+        seconds["TimeToRollback"] = float(result.time_to_rollback_seconds)
+    if name == "Recovered" and result.time_to_recover_seconds is not None:
+        seconds["TimeToRecover"] = float(result.time_to_recover_seconds)
+    _emit(namespace, name, dimensions, seconds)
+    if result.outcome in _BY_REASON_TOO and result.reason:
+        _emit(namespace, name, {**dimensions, "reason": result.reason.value})
 
 
 def count_sweep(namespace: str) -> None:
-    """Count a sweep that has gone its round, by the function's name alone: an alarm speaks when there is none."""
-    _emit(namespace, "Sweep", {}, {})
+    """Count a sweep that has gone its round: an alarm speaks when there is none."""
+    _emit(namespace, "Sweep", {})
 
 
-def _emit(namespace: str, name: str, dimensions: Mapping[str, str], result: Mapping[str, Any]) -> None:
+def count_readiness(namespace: str, key: ServiceKey, *, ready: bool) -> None:
+    """Say whether a service could be rolled back now."""
+    _emit(
+        namespace,
+        "RollbackReady",
+        {"cluster": key.cluster, "service": key.service},
+        value=int(ready),
+    )
+
+
+def _name_of(result: Result) -> str | None:
+    if result.incident_state in _BY_STATE:
+        return _BY_STATE[result.incident_state]
+    return _BY_OUTCOME.get(result.outcome)
+
+
+def _emit(
+    namespace: str,
+    name: str,
+    dimensions: Mapping[str, str],
+    seconds: Mapping[str, float] | None = None,
+    value: int = 1,
+) -> None:
     metrics = Metrics(namespace=namespace)
-    for dimension, value in dimensions.items():
-        metrics.add_dimension(dimension, value)
-    metrics.add_metric(name, MetricUnit.Count, 1)
-    time, key = _TIMES.get(name, ("", ""))
-    if key in result:
-        metrics.add_metric(time, MetricUnit.Seconds, float(result[key]))
+    for dimension, text in dimensions.items():
+        metrics.add_dimension(dimension, text)
+    metrics.add_metric(name, MetricUnit.Count, value)
+    for time, elapsed in (seconds or {}).items():
+        metrics.add_metric(time, MetricUnit.Seconds, elapsed)
     metrics.flush_metrics()

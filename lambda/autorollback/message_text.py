@@ -1,0 +1,179 @@
+"""What people read: the subject and the letter of a message, made from its fields. No code reads them back."""
+
+from dataclasses import dataclass
+
+from autorollback.decision.result import IncidentState, Outcome, Result
+from autorollback.decision.verdicts import FindingVerdict
+from autorollback.results import Message
+
+SUBJECT_LIMIT = 99
+"""Characters; SNS takes fewer than 100, ASCII, no line breaks (API Publish, Subject)."""
+
+_BACK_FROM_QUARANTINE = "a build that was rolled back from runs again"
+_STATE_WORDS = {
+    IncidentState.RECOVERED: "RECOVERED",
+    IncidentState.NOT_RECOVERED: "NOT RECOVERED",
+    IncidentState.SUPERSEDED: "SUPERSEDED",
+}
+_OUTCOME_WORDS = {
+    Outcome.ROLLED_BACK: "ROLLED BACK",
+    Outcome.WOULD_ROLL_BACK: "WOULD ROLL BACK",
+    Outcome.HELD: "HELD",
+    Outcome.FAILED: "FAILED",
+    Outcome.IGNORED: "IGNORED",
+    Outcome.REJECTED: "REJECTED",
+    Outcome.DONE: "BACK FROM QUARANTINE",
+}
+
+
+def subject(message: Message) -> str:
+    """What a phone shows first, within SNS's limits."""
+    what = _BACK_FROM_QUARANTINE
+    if isinstance(message, Result) and message.reason:
+        what = message.reason.value.replace("_", " ")
+    text = f"[{_word(message)}] {message.cluster}/{message.service}: {what}"
+    plain = text.encode("ascii", "replace").decode()
+    if len(plain) <= SUBJECT_LIMIT:
+        return plain
+    return f"{plain[: SUBJECT_LIMIT - 3]}..."
+
+
+def night_message(message: Message, installation: str = "") -> str:
+    """The letter: what, from, to, why, is it better, what next, and the command to undo.
+
+    `installation` is the name of this installation of the controller, which commands have to give; empty for the first.
+    """
+    lines = [str(message.summary), ""]
+    if isinstance(message, Result):
+        lines.extend(_about_revisions(message))
+        lines.extend(_why(message))
+    elif message.goes_to:
+        lines.append(f"To:      {message.goes_to.task_definition}")
+    for line in _what_next(message, installation):
+        lines.append(f"{line.heading:<8} {line.text}")
+    if message.incident_id:
+        lines.extend(["", f"Incident {message.incident_id}"])
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One line of the letter; without a label it goes on with the one before."""
+
+    label: str
+    text: str
+
+    @property
+    def heading(self) -> str:
+        """The label as the letter has it."""
+        return f"{self.label}:" if self.label else ""
+
+
+def _about_revisions(result: Result) -> list[str]:
+    lines = []
+    if result.came_from:
+        lines.append(f"From:    {result.came_from.task_definition}")
+    target = result.goes_to
+    if target and target.restored_as:
+        lines.append(f"To:      {target.task_definition} (restored as {target.restored_as})")
+    elif target:
+        lines.append(f"To:      {target.task_definition}")
+    return lines
+
+
+def _why(result: Result) -> list[str]:
+    spoke = [f for f in result.evidence if f.verdict is not FindingVerdict.PASSED]
+    return [f"Why:     {finding.detail}" for finding in spoke]
+
+
+def _what_next(message: Message, installation: str) -> list[_Line]:
+    """Is it better, what next, and the command to undo."""
+    commands = _Commands(message, installation)
+    if isinstance(message, Result):
+        after_rollback = _after_rollback(message, commands)
+        if after_rollback:
+            return after_rollback
+    match message.outcome:
+        case Outcome.ROLLED_BACK:
+            return [
+                _Line("Better", "too early to say; its recovery is being watched"),
+                _Line("Next", "you will be told how it ended; nothing to do until then"),
+                *commands.undo,
+            ]
+        case Outcome.WOULD_ROLL_BACK:
+            return [
+                _Line("Better", "no: nothing was changed"),
+                _Line("Next", "to do it:"),
+                _Line("", commands.roll_back),
+            ]
+        case Outcome.DONE:
+            return [
+                _Line("Next", "if nobody meant to deploy it, roll back:"),
+                _Line("", commands.roll_back),
+            ]
+        case _:
+            return [
+                _Line("Better", "no: nothing was changed"),
+                _Line("Next", "a person decides; see what would happen:"),
+                _Line("", commands.plan),
+            ]
+
+
+def _after_rollback(result: Result, commands: "_Commands") -> list[_Line]:
+    """How a rollback ended; nothing where it has not."""
+    if result.outcome is Outcome.FAILED:
+        return [
+            _Line("Better", "no: the service runs what it ran before"),
+            _Line("Next", "look at the error above; see what would happen now:"),
+            _Line("", commands.plan),
+        ]
+    match result.incident_state:
+        case IncidentState.NOT_RECOVERED:
+            no = "NO. The rollback did not help, and nothing will be rolled back further"
+            return [
+                _Line("Better", no),
+                _Line("Next", "look at the service now"),
+                *commands.undo,
+            ]
+        case IncidentState.RECOVERED:
+            rest = "nothing tonight; the build it came from stays quarantined until it is released"
+            return [_Line("Better", "yes"), _Line("Next", rest)]
+        case IncidentState.SUPERSEDED:
+            return [
+                _Line("Better", "not known: somebody has deployed since"),
+                _Line("Next", "watch that deployment"),
+            ]
+        case _:
+            return []
+
+
+class _Commands:
+    """The commands that a message offers, for its service and installation."""
+
+    def __init__(self, message: Message, installation: str) -> None:
+        name = f" --name {installation}" if installation else ""
+        self._script = f"./rollback.sh {message.service}"
+        self._where = f" --cluster {message.cluster}{name}"
+        came_from = message.came_from if isinstance(message, Result) else None
+        self._came_from = came_from.task_definition.rpartition(":")[2] if came_from else ""
+
+    @property
+    def roll_back(self) -> str:
+        return f"{self._script}{self._where}"
+
+    @property
+    def plan(self) -> str:
+        return f"{self._script}{self._where} --plan"
+
+    @property
+    def undo(self) -> list[_Line]:
+        if not self._came_from:
+            return []
+        return [_Line("Undo", f"{self._script} {self._came_from}{self._where} --reason undo")]
+
+
+def _word(message: Message) -> str:
+    state = message.incident_state if isinstance(message, Result) else None
+    if state in _STATE_WORDS:
+        return _STATE_WORDS[state]
+    return _OUTCOME_WORDS[message.outcome]
