@@ -329,6 +329,11 @@ class Facts:
         )
         object.__setattr__(self, "deployments", newest_first)
 
+    @property
+    def newest(self) -> Deployment | None:
+        """The service's newest deployment."""
+        return self.deployments[0] if self.deployments else None
+
     def alarm(self, name: str | None) -> Alarm | None:
         """The alarm of that name."""
         return next((alarm for alarm in self.alarms if alarm.name == name), None)

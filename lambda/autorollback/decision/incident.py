@@ -233,7 +233,8 @@ class Incident:
         phase = following(self.phase, event)
         if phase is None:
             raise IllegalTransition(f"{event.value} removes the record, it leads to no phase")
-        intent = replace(self.intent, untold=self.untold)
+        untold = self.intent.untold if self.result is None else self.untold
+        intent = replace(self.intent, untold=untold)
         return replace(self, phase=phase, announced=False, intent=intent)
 
     def closed(self, event: Event, result: Result, at: datetime) -> "Incident":

@@ -4,199 +4,202 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from autorollback import results
-from autorollback.aws.deployer import Way
-from autorollback.aws.evidence import FirstLook
-from autorollback.aws.items import Incident, State, Watched, past_rollback
-from autorollback.decision import stability
+from autorollback.decision.facts import Facts, Status, Trigger, TriggerKind
+from autorollback.decision.formatting import clock
+from autorollback.decision.incident import Incident, Phase
+from autorollback.decision.ledger_state import PendingCheck
 from autorollback.decision.lineage import deployment_of
-from autorollback.decision.model import Facts, Reason, Status, Trigger, TriggerKind
-from autorollback.decision.recovery import Progress, Recovery, assess
-from autorollback.decision.words import clock, span
-from autorollback.flows import respond, rollback
-from autorollback.flows.desk import Call, Desk
+from autorollback.decision.recovery import Progress, Recovery, assess_recovery
+from autorollback.decision.result import IncidentState, Result
+from autorollback.decision.verdicts import Reason
+from autorollback.flows import act, announce, completed, respond, settle
+from autorollback.flows.session import (
+    ProtectedService,
+    Session,
+    already_being_judged,
+    unprotected,
+)
 from autorollback.naming import ServiceKey
-from autorollback.policy import ServicePolicy
 from autorollback.requests import DeploymentEnded
-from autorollback.results import Result
+from autorollback.results import Answer, Done
 
 ECS_HAS = timedelta(minutes=10)
-"""How long ECS has to begin rolling a failed deployment back, and between two looks at whether it is done."""
+"""How long ECS has to begin rolling a failed deployment back, and between two looks at it."""
 
 CODE_DEPLOY_HAS = timedelta(minutes=5)
-"""How long CodeDeploy has to begin the rollback of a deployment that it was asked to stop and to roll back."""
+"""How long CodeDeploy has to begin the rollback of a deployment that it was asked to stop."""
 
 
-def confirm(desk: Desk, call: Call, key: ServiceKey) -> Result:
+def confirm(session: Session, key: ServiceKey) -> Answer:
     """An alarm is calm: perhaps an open incident of its service is over."""
+    with session.lease(key) as leased:
+        if not leased:
+            return already_being_judged(key)
+        service = settle.take_up(session, key)
+        if not isinstance(service, ProtectedService):
+            return service
+        if service.ledger_state.open_incidents:
+            return follow(service)
+        detail = "no incident of this service is open"
+        return results.ignored(Reason.NOT_IN_ALARM, detail, key)
 
-    def look_after(look: FirstLook, policy: ServicePolicy) -> Result:
-        if look.recollection.open_incidents:
-            return follow(desk, call, look, policy)
-        return results.ignored(Reason.NOT_IN_ALARM, "no incident of this service is open", key)
 
-    return respond.under_lease(desk, call, key, look_after)
-
-
-def deployment_ended(desk: Desk, call: Call, ended: DeploymentEnded) -> Result:
-    """ECS says that a deployment completed or failed: perhaps ours, perhaps one that comes into a red alarm.
-
-    One that has taken the place of our rollback closes that incident, and is then looked at for its own sake. A failure that
-    comes while something else of the service is judged is left to the sweep: no alarm need be red that would bring it up again.
-    """
+def deployment_ended(session: Session, ended: DeploymentEnded) -> Answer:
+    """ECS says that a deployment completed or failed: perhaps ours, perhaps one that comes into a red alarm."""
     key = ended.service
-    if desk.evidence.policies.of(key) is None:
-        return respond.unprotected(key, desk)
-
-    def look_after(look: FirstLook, policy: ServicePolicy) -> Result:
-        if look.recollection.open_incidents:
-            followed = follow(desk, call, look, policy)
-            if followed.get("incident_state") != State.SUPERSEDED:
-                return followed
-            again = respond.look_again(desk, call, key)
-            if again is None:
-                leave_to_the_sweep()
-                return followed
-            desk.report(followed)
-            look = again
-        if ended.completed:
-            return _completed(desk, call, look, policy, ended)
-        return _failed(desk, call, look, policy, ended.at)
-
-    def leave_to_the_sweep() -> None:
-        if not ended.completed:
-            desk.ledger.watch(key, Watched("", ended.at, call.now))
-
-    return respond.under_lease(desk, call, key, look_after, leave_to_the_sweep)
+    if session.policies.of(key) is None:
+        return unprotected(session, key)
+    with session.lease(key) as leased:
+        if not leased:
+            _leave_to_the_sweep(session, ended)
+            return already_being_judged(key)
+        service = settle.take_up(session, key)
+        if not isinstance(service, ProtectedService):
+            return service
+        return _look_after(service, ended)
 
 
-def follow(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy) -> Result:
+def _look_after(service: ProtectedService, ended: DeploymentEnded) -> Answer:
+    """One that has taken the place of our rollback closes that incident, and is then looked at for its own sake."""
+    if service.ledger_state.open_incidents:
+        followed = follow(service)
+        is_superseded = (
+            isinstance(followed, Result) and followed.incident_state is IncidentState.SUPERSEDED
+        )
+        if not is_superseded:
+            return followed
+        again = service.look_again()
+        if again is None:
+            _leave_to_the_sweep(service.session, ended)
+            return followed
+        service.session.report(followed)
+        service = again
+    if ended.completed:
+        return completed.deployment_completed(service, ended)
+    return _failed(service, ended.at)
+
+
+def _leave_to_the_sweep(session: Session, ended: DeploymentEnded) -> None:
+    """No alarm need be red that would bring a failure up again: the sweep asks later."""
+    if not ended.completed:
+        check = PendingCheck("", ended.at, session.now)
+        session.ledger.add_pending_check(ended.service, check)
+
+
+# --- open incidents -----------------------------------------------------------------------------------------------
+
+
+def follow(service: ProtectedService) -> Answer:
     """Look after a service's open incidents: close those whose end can be told, and tell people."""
-    facts = desk.evidence.present(look, Trigger(TriggerKind.ALARM, call.now), call.now)
-    newest, *older = [_follow(desk, call, policy, facts, incident) for incident in look.recollection.open_incidents]
-    for answer in older:
-        desk.report(answer)
-    return newest
+    trigger = Trigger(TriggerKind.ALARM, service.now)
+    facts = service.session.reader.present(service.snapshot, trigger, service.now)
+    answers = [
+        _follow(service, facts, incident) for incident in service.ledger_state.open_incidents
+    ]
+    for answer in answers[1:]:
+        service.session.report(answer)
+    return answers[0]
 
 
-def left_to_ecs(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, watched: Watched) -> Result:
-    """A deployment failed, and ECS was to roll it back: has it? Else it is judged here."""
-    facts = desk.evidence.present(look, Trigger(TriggerKind.DEPLOYMENT_FAILED, watched.failed_at), call.now)
-    newest = facts.deployments[0] if facts.deployments else None
-    turned_away = not watched.deployment and newest is not None and newest.created_at <= watched.failed_at
-    is_it = newest is not None and (turned_away or newest.arn == watched.deployment)
-    if newest is None or not is_it or newest.status is Status.ROLLBACK_SUCCESSFUL:
-        desk.ledger.watch_no_more(policy.key, watched)
-        return results.done(f"{policy.key}: the failed deployment of {clock(watched.failed_at)} runs no more")
-    if newest.status.is_rollback:
-        desk.ledger.watch(policy.key, replace(watched, due=call.now + ECS_HAS))
-        return results.done(f"{policy.key}: ECS is rolling the failed deployment back")
-    result = _failed(desk, call, look, policy, watched.failed_at, overdue=not turned_away)
-    desk.ledger.watch_no_more(policy.key, watched)
-    return result
-
-
-def _failed(
-    desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, failed_at: datetime, *, overdue: bool = False
-) -> Result:
-    """Judge a failed deployment; one that is ECS's to roll back is watched, until ECS has had its time (`overdue`)."""
-    trigger = Trigger(TriggerKind.DEPLOYMENT_FAILED, failed_at, overdue=overdue)
-    result = respond.judge(desk, call, look, policy, trigger)
-    if result["reason"] == Reason.HANDLED_BY_ECS and look.page.arns:
-        desk.ledger.watch(policy.key, Watched(look.page.arns[0], failed_at, call.now + ECS_HAS))
-    return result
-
-
-def _follow(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, incident: Incident) -> Result:
-    if _stop_failed(incident, facts, call):
-        return rollback.act_again(desk, call, policy, incident)
-    if _was_stopped(incident, facts, Status.STOPPED):
-        desk.ledger.save(incident, due=call.now + CODE_DEPLOY_HAS)
-        return results.done(f"{incident.incident_id} is still open: CodeDeploy has not begun the rollback yet")
-    recovery = assess(past_rollback(incident), facts, policy.policy, call.now)
+def _follow(service: ProtectedService, facts: Facts, incident: Incident) -> Answer:
+    ledger, now = service.session.ledger, service.now
+    if _stop_failed(incident, facts, now):
+        return act.try_again(service, incident)
+    if _stands_stopped(incident, facts, Status.STOPPED):
+        ledger.save(incident, due=_due(service, incident, now + CODE_DEPLOY_HAS))
+        still = "CodeDeploy has not begun the rollback yet"
+        return Done(f"{incident.incident_id} is still open: {still}")
+    recovery = assess_recovery(incident.as_past_rollback(), facts, service.policy, now)
     if recovery.progress is Progress.OPEN:
-        desk.ledger.save(incident, due=recovery.look_again)
-        return results.done(f"{incident.incident_id} is still open: {recovery.detail}")
-    begun = incident.rollback_deployment or (d.arn if (d := deployment_of(past_rollback(incident), facts)) else None)
-    return _close(desk, call, replace(incident, rollback_deployment=begun), recovery)
+        ledger.save(incident, due=_due(service, incident, recovery.look_again))
+        return Done(f"{incident.incident_id} is still open: {recovery.detail}")
+    begun = deployment_of(incident.as_past_rollback(), facts)
+    carried_out_by = incident.rollback_deployment or (begun.arn if begun else None)
+    return _close(service, replace(incident, rollback_deployment=carried_out_by), recovery)
 
 
-def _stop_failed(incident: Incident, facts: Facts, call: Call) -> bool:
-    """Whether the newest deployment was to be stopped and rolled back, and was not; after that nobody is in charge of it."""
-    if _was_stopped(incident, facts, Status.STOPPED):
+def _due(
+    service: ProtectedService, incident: Incident, look_again: datetime | None
+) -> datetime | None:
+    """When the sweep looks after an open incident: at once where people have not been told of it."""
+    return look_again if incident.announced else service.now
+
+
+def _stop_failed(incident: Incident, facts: Facts, now: datetime) -> bool:
+    """Whether the newest deployment was to be stopped and rolled back, and was not.
+
+    After that nobody is in charge of it.
+    """
+    if _stands_stopped(incident, facts, Status.STOPPED):
         finished = facts.deployments[0].finished_at
-        return finished is not None and call.now >= finished + CODE_DEPLOY_HAS
-    return _was_stopped(incident, facts, Status.ROLLBACK_FAILED) or _was_stopped(incident, facts, Status.SUCCESSFUL)
+        return finished is not None and now >= finished + CODE_DEPLOY_HAS
+    not_rolled_back = _stands_stopped(incident, facts, Status.ROLLBACK_FAILED)
+    return not_rolled_back or _stands_stopped(incident, facts, Status.SUCCESSFUL)
 
 
-def _was_stopped(incident: Incident, facts: Facts, status: Status) -> bool:
-    """Whether the newest deployment is the one that this incident had stopped, and stands so."""
-    newest = facts.deployments[0] if facts.deployments else None
-    asked = Way(incident.intent["way"]).stops and incident.rollback_deployment == incident.deployment
-    if status is not Status.ROLLBACK_FAILED:
-        # ECS says ROLLBACK_REQUESTED at once; CodeDeploy that the stop is pending (botocore codedeploy/2014-10-06, StopStatus)
-        asked = asked and rollback.code_deploy_of(incident) is not None
-    return bool(asked and newest and newest.arn == incident.deployment and newest.status is status)
+def _stands_stopped(incident: Incident, facts: Facts, status: Status) -> bool:
+    """Whether the newest deployment is the one that this incident had stopped, and stands so.
+
+    ECS says ROLLBACK_REQUESTED at once; CodeDeploy that the stop is pending (botocore codedeploy/2014-10-06, StopStatus).
+    """
+    intent, newest = incident.intent, facts.newest
+    was_stopped = intent.method.stops and incident.rollback_deployment == incident.deployment
+    if status is not Status.ROLLBACK_FAILED and intent.code_deploy is None:
+        return False
+    if not was_stopped or newest is None:
+        return False
+    return newest.arn == incident.deployment and newest.status is status
 
 
-def _close(desk: Desk, call: Call, incident: Incident, recovery: Recovery) -> Result:
-    result = {
-        **(incident.result or {}),
-        "summary": f"{incident.key.service}: {recovery.progress.value.replace('_', ' ')}: {recovery.detail}.",
-        "incident_state": recovery.progress.value,
-    }
+def _close(service: ProtectedService, incident: Incident, recovery: Recovery) -> Result:
+    ended_as = recovery.progress.value.replace("_", " ")
+    result = replace(
+        incident.shown,
+        summary=f"{incident.key.service}: {ended_as}: {recovery.detail}.",
+        incident_state=IncidentState(recovery.progress.value),
+    )
     if recovery.calm_since is not None:
-        took = recovery.calm_since - incident.claimed_at
-        result["time_to_recover_seconds"] = max(0, round(took.total_seconds()))
-    closed = replace(incident, state=State(recovery.progress.value), result=result, closed_at=call.now, announced=False)
-    saved = desk.ledger.save(closed, due=call.now)
-    desk.announcer.announce(result, str(incident.intent["service_arn"]))
-    desk.ledger.finish(replace(saved, announced=True), None, call.request_id)
+        elapsed = round((recovery.calm_since - incident.claimed_at).total_seconds())
+        result = replace(result, time_to_recover_seconds=max(0, elapsed))
+    session = service.session
+    closed = incident.closed(recovery.progress.event, result, session.now)
+    saved = session.ledger.save(closed, due=session.now)
+    told = announce.tell_of_incident(session, saved, is_own=True)
+    session.ledger.finish(told, None if told.announced else session.now, session.request_id)
     return result
 
 
-def _completed(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, ended: DeploymentEnded) -> Result:
-    """A deployment of somebody else completed: learn from what it replaced, and judge it where an alarm is red."""
-    facts = desk.evidence.facts(look, Trigger(TriggerKind.ALARM, ended.at), call.now)
-    learnt = _remember_replaced(desk, call, policy, facts)
-    returned = _returned_from_quarantine(desk, call, policy, facts)
-    if red := next((alarm for alarm in facts.alarms if alarm.in_alarm), None):
-        asked = replace(facts, trigger=Trigger(TriggerKind.ALARM, ended.at, red.name))
-        return respond.act_on(desk, call, look, policy, *respond.decided(desk, call, policy, asked))
-    return returned or results.done(
-        f"{policy.key}: a deployment completed, and no alarm of the service is in ALARM{learnt}"
-    )
+# --- deployments that failed --------------------------------------------------------------------------------------
 
 
-def _remember_replaced(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts) -> str:
-    """What has just been replaced is remembered as known good, where its time in service proved it."""
-    newest = facts.deployments[0] if facts.deployments else None
-    for stretch in stability.stretches(facts):
-        if newest is None or stretch.until != newest.start:
-            continue
-        if good := stability.proven(stretch, facts, policy.policy, call.now):
-            desk.ledger.keep_good(policy.key, good)
-            served = f"{span(good.until - good.since)} without alarm until {clock(good.until)}"
-            return f"; {good.revision.task_definition} is remembered as known good: it served {served}"
-    return ""
+def look_into(service: ProtectedService, check: PendingCheck) -> Answer:
+    """A deployment failed, and ECS was to roll it back: has it? Else it is judged here."""
+    key, ledger = service.key, service.session.ledger
+    trigger = Trigger(TriggerKind.DEPLOYMENT_FAILED, check.failed_at)
+    newest = service.session.reader.present(service.snapshot, trigger, service.now).newest
+    was_turned_away = not check.deployment
+    is_it = newest is not None and newest.arn == check.deployment
+    if newest is not None and was_turned_away:
+        is_it = newest.created_at <= check.failed_at
+    if newest is None or not is_it or newest.status is Status.ROLLBACK_SUCCESSFUL:
+        ledger.remove_pending_check(key, check)
+        return Done(f"{key}: the failed deployment of {clock(check.failed_at)} runs no more")
+    if newest.status.is_rollback:
+        ledger.add_pending_check(key, replace(check, due=service.now + ECS_HAS))
+        return Done(f"{key}: ECS is rolling the failed deployment back")
+    result = _failed(service, check.failed_at, overdue=not was_turned_away)
+    ledger.remove_pending_check(key, check)
+    return result
 
 
-def _returned_from_quarantine(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts) -> Result | None:
-    """People are told once where a build that was rolled back from is deployed again."""
-    newest = facts.deployments[0] if facts.deployments else None
-    brought = facts.revision(newest.target) if newest else None
-    since = facts.memory.quarantined.get(brought.identity) if brought and brought.identity else None
-    if newest is None or brought is None or since is None:
-        return None
-    detail = f"{brought.task_definition} runs in {policy.key} again, though it was rolled back from at {clock(since)}"
-    images = results.revision(brought)
-    result = results.done(
-        detail,
-        summary=f"{detail}.",
-        cluster=policy.key.cluster,
-        service=policy.key.service,
-        **{"from": None, "to": images},
-    )
-    if desk.ledger.tell_once(policy.key, newest.arn, "quarantined", result, call.now):
-        desk.announcer.announce(result, facts.service.arn if facts.service else str(policy.key))
-        desk.ledger.told(policy.key, newest.arn, "quarantined")
+def _failed(service: ProtectedService, failed_at: datetime, *, overdue: bool = False) -> Result:
+    """Judge a failed deployment; one that is ECS's to roll back is looked into later.
+
+    `overdue` says that ECS has had its time.
+    """
+    trigger = Trigger(TriggerKind.DEPLOYMENT_FAILED, failed_at, overdue=overdue)
+    result = respond.judge(service, trigger)
+    if result.reason is Reason.HANDLED_BY_ECS and service.newest_deployment:
+        check = PendingCheck(service.newest_deployment, failed_at, service.now + ECS_HAS)
+        service.session.ledger.add_pending_check(service.key, check)
     return result

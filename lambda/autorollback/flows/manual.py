@@ -4,35 +4,42 @@ from dataclasses import replace
 from typing import assert_never
 
 from autorollback import results
-from autorollback.aws.evidence import FirstLook
-from autorollback.decision.blame import rollback_behind
-from autorollback.decision.decide import choose_for_person, undone_by_person
-from autorollback.decision.model import (
+from autorollback.decision.decide import choose_for_person, decide, undone_by_person
+from autorollback.decision.facts import Facts, Revision, Status, Trigger, TriggerKind
+from autorollback.decision.lineage import rollback_behind
+from autorollback.decision.plan import RollbackPlan, Target
+from autorollback.decision.result import Outcome, Result
+from autorollback.decision.verdicts import (
     Candidate,
-    Evidence,
-    Facts,
+    FindingVerdict,
     Hold,
     Ignore,
     Judgement,
     Reason,
-    Revision,
     RollBack,
-    Service,
-    Status,
-    Trigger,
-    TriggerKind,
+    RuleFinding,
 )
-from autorollback.flows import readiness, records, respond, rollback
-from autorollback.flows.desk import Call, Desk
-from autorollback.flows.named import as_it_ran, revision_named, tagged
-from autorollback.flows.rollback import Asked
+from autorollback.flows import (
+    act,
+    explicit_target,
+    preflight,
+    readiness,
+    records,
+    respond,
+    settle,
+)
+from autorollback.flows.session import (
+    ProtectedService,
+    Session,
+    already_being_judged,
+    unprotected,
+)
 from autorollback.naming import ServiceKey
-from autorollback.policy import ServicePolicy
 from autorollback.requests import Action, BadRequest, Manual
-from autorollback.results import Result
+from autorollback.results import Answer
 
 
-def answer(desk: Desk, call: Call, asked: Manual) -> Result:
+def answer(session: Session, asked: Manual) -> Answer:
     """Do what a person asked for.
 
     Raises:
@@ -40,39 +47,25 @@ def answer(desk: Desk, call: Call, asked: Manual) -> Result:
     """
     match asked.action:
         case Action.HISTORY:
-            return records.history(desk, asked, _maybe_named(desk, asked))
+            return records.history(session, asked, _maybe_named(session, asked))
         case Action.PAUSE:
-            return records.pause(desk, call, asked, _maybe_named(desk, asked))
+            return records.pause(session, asked, _maybe_named(session, asked))
         case Action.RESUME:
-            return records.resume(desk, _maybe_named(desk, asked))
+            return records.resume(session, _maybe_named(session, asked))
         case Action.RELEASE:
-            return records.release(desk, call, asked, service_named(desk, asked))
+            return records.release(session, asked, service_named(session, asked))
         case Action.READINESS:
-            return readiness.ask(desk, call, _maybe_named(desk, asked))
-        case Action.ROLLBACK | Action.PLAN:
-            return _rollback_or_plan(desk, call, asked)
+            return readiness.ask(session, _maybe_named(session, asked))
+        case Action.PLAN:
+            return _plan(session, asked)
+        case Action.ROLLBACK:
+            return _plan(session, asked) if asked.dry_run else _roll_back(session, asked)
         case _:
             assert_never(asked.action)
 
 
-def _maybe_named(desk: Desk, asked: Manual) -> ServiceKey | None:
-    return service_named(desk, asked) if asked.service else None
-
-
-def _rollback_or_plan(desk: Desk, call: Call, asked: Manual) -> Result:
-    key = service_named(desk, asked)
-    if asked.action is Action.PLAN or asked.dry_run:
-        return _rolled_back(desk, call, key, asked, plan=True)
-    if not desk.ledger.lease(key, call.request_id, call.now, call.lease_until) and not asked.force:
-        return results.ignored(Reason.ALREADY_HANDLED, "the service is being judged at this moment: ask again", key)
-    try:
-        return _rolled_back(desk, call, key, asked, plan=False)
-    finally:
-        desk.ledger.give_back(key, call.request_id)
-
-
-def service_named(desk: Desk, asked: Manual) -> ServiceKey:
-    """The one protected service that a person means.
+def service_named(session: Session, asked: Manual) -> ServiceKey:
+    """The one protected service that a person means; without a cluster where there is none of that name.
 
     Raises:
         BadRequest: where clusters share the name and none is given.
@@ -81,114 +74,172 @@ def service_named(desk: Desk, asked: Manual) -> ServiceKey:
         raise BadRequest("service", None, "the name of a protected service")
     if asked.cluster:
         return ServiceKey(asked.cluster, asked.service)
-    found = desk.evidence.policies.named(asked.service)
+    found = session.policies.named(asked.service)
     if len(found) > 1:
         clusters = ", ".join(key.cluster for key in found)
-        raise BadRequest(
-            "cluster", None, f"one of {clusters}: {len(found)} protected services are named {asked.service}"
-        )
+        shared = f"{len(found)} protected services are named {asked.service}"
+        raise BadRequest("cluster", None, f"one of {clusters}: {shared}")
     return found[0] if found else ServiceKey("", asked.service)
 
 
-def _rolled_back(desk: Desk, call: Call, key: ServiceKey, asked: Manual, *, plan: bool) -> Result:
+def _maybe_named(session: Session, asked: Manual) -> ServiceKey | None:
+    return service_named(session, asked) if asked.service else None
+
+
+# --- a rollback, and a plan of one --------------------------------------------------------------------------------
+
+
+def _plan(session: Session, asked: Manual) -> Answer:
+    """What would happen now; nothing is written, the ledger included."""
+    key = service_named(session, asked)
+    service = session.look_at(key) if key.cluster else None
+    if service is None:
+        return unprotected(session, key)
+    request = _Request(service, asked)
+    judgement = request.judgement()
+    evidence = (*judgement.evidence, *request.automatic_evidence())
+    return request.answer(replace(judgement, evidence=evidence), plan_only=True)
+
+
+def _roll_back(session: Session, asked: Manual) -> Answer:
+    key = service_named(session, asked)
     if not key.cluster:
-        return respond.unprotected(key, desk)
-    look, finished = desk.evidence.first_look(key, call.now), None
-    if not plan and not asked.force:
-        look, finished = respond.settle(desk, call, look)
-    if finished or look.policy is None:
-        return finished or respond.unprotected(key, desk)
-    policy = look.policy
-    facts = desk.evidence.facts(look, Trigger(TriggerKind.ALARM, call.now), call.now)
-    judgement = _requested(desk, call, policy, look, facts, asked)
-    if plan:
-        judgement = replace(judgement, evidence=(*judgement.evidence, *_automatic(desk, call, policy, facts)))
-    match judgement.verdict:
-        case Ignore(reason, detail):
-            return results.judged("ignored", reason, detail, key, evidence=judgement.evidence)
-        case Hold() as hold:
-            return respond.held(policy, facts, judgement, hold)
-        case RollBack() as verdict:
-            wanted = Asked(
-                verdict,
-                judgement.evidence,
-                judgement.candidates,
-                automatic=False,
-                pins=asked.force or asked.revision is not None or asked.image_tag is not None,
-                forced=asked.force,
-                words=asked.reason,
-            )
-    chosen, considered = rollback.choose(desk, facts, wanted)
-    if chosen is None:
-        hold = respond.no_candidate(wanted, considered)
-        return respond.held(policy, facts, replace(judgement, candidates=considered), hold)
-    if plan:
-        return rollback.would_roll_back(key, facts, wanted, chosen, considered)
-    return rollback.carry_out(desk, call, policy, facts, wanted, chosen, considered, look.recollection.incidents)
+        return unprotected(session, key)
+    with session.lease(key) as leased:
+        if not leased and not asked.force:
+            detail = "the service is being judged at this moment: ask again"
+            return results.ignored(Reason.ALREADY_HANDLED, detail, key)
+        service = session.look_at(key)
+        if service is None:
+            return unprotected(session, key)
+        settled = service if asked.force else settle.settle(service)
+        if not isinstance(settled, ProtectedService):
+            return settled
+        request = _Request(settled, asked)
+        return request.answer(request.judgement(), plan_only=False)
 
 
-def _requested(
-    desk: Desk, call: Call, policy: ServicePolicy, look: FirstLook, facts: Facts, asked: Manual
-) -> Judgement:
-    named = None
-    if facts.service is not None and facts.deployments and facts.service.within_reach:
-        named = _what_was_named(desk, call, policy, look, facts, facts.service, asked)
-    if named and _runs_already(facts, named.revision):
-        detail = f"{named.revision.task_definition} is what the service runs"
-        evidence = Evidence(Reason.ALREADY_RUNNING, "ignore", detail)
-        return Judgement(Ignore(Reason.ALREADY_RUNNING, detail), (evidence,))
-    if (hold := _rollback_under_way(facts)) and not asked.force:
-        return Judgement(hold, (Evidence(hold.reason, "hold", hold.detail),))
-    if named is None:
-        return choose_for_person(facts, policy.policy, call.now)
-    newest, what = facts.deployments[0], asked.image_tag or named.revision.task_definition
-    undone = undone_by_person(facts)
-    suspect = undone[0] if undone else newest
-    verdict = RollBack(Reason.REQUESTED, "a person asked for it", suspect, newest, (named,))
-    return Judgement(verdict, (Evidence(Reason.REQUESTED, "roll_back", f"a person named {what}"),), (named,))
+class _Request:
+    """A person's request for a rollback of one service, with the facts that it rests on."""
+
+    def __init__(self, service: ProtectedService, asked: Manual) -> None:
+        self.service = service
+        self.asked = asked
+        trigger = Trigger(TriggerKind.ALARM, service.now)
+        reader = service.session.reader
+        self.facts: Facts = reader.facts(service.snapshot, trigger, service.now)
+
+    def judgement(self) -> Judgement:
+        """What is to be done as the person asked. Nobody is blamed."""
+        named = self._named()
+        if named and _runs_already(self.facts, named.revision):
+            detail = f"{named.revision.task_definition} is what the service runs"
+            return _ignoring(Reason.ALREADY_RUNNING, detail)
+        hold = _rollback_under_way(self.facts)
+        if hold and not self.asked.force:
+            return Judgement(hold, (_finding(hold.reason, FindingVerdict.HOLD, hold.detail),))
+        if named is None:
+            return choose_for_person(self.facts, self.service.policy, self.service.now)
+        return self._to_the_named(named)
+
+    def automatic_evidence(self) -> tuple[RuleFinding, ...]:
+        """What the automatic judgement says of the alarms as they are now."""
+        now = self.service.now
+        red = [alarm for alarm in self.facts.alarms if alarm.in_alarm]
+        if not red:
+            detail = "no alarm of this service is in ALARM: the automatic would do nothing"
+            return (_finding(Reason.NOT_IN_ALARM, FindingVerdict.IGNORE, detail),)
+        first = min(red, key=lambda alarm: alarm.onset or now)
+        trigger = Trigger(TriggerKind.ALARM, first.since or now, first.name)
+        reader = self.service.session.reader
+        facts = reader.facts_for(self.facts, self.service.snapshot, trigger, now)
+        return decide(facts, self.service.policy, now).evidence
+
+    def answer(self, judgement: Judgement, *, plan_only: bool) -> Answer:
+        """Do it, or say what would be done."""
+        match judgement.verdict:
+            case Ignore(reason, detail):
+                return results.judged(
+                    Outcome.IGNORED, reason, detail, self.service.key, judgement.evidence
+                )
+            case Hold() as hold:
+                return respond.held(self.service, self.facts, judgement, hold)
+            case RollBack() as verdict:
+                return self._to_target(judgement, verdict, plan_only=plan_only)
+
+    def _to_target(
+        self, judgement: Judgement, verdict: RollBack, *, plan_only: bool
+    ) -> Answer:
+        asked = self.asked
+        names_target = asked.revision is not None or asked.image_tag is not None
+        plan = RollbackPlan(
+            verdict,
+            judgement.evidence,
+            judgement.candidates,
+            automatic=False,
+            pins=asked.force or names_target,
+            forced=asked.force,
+            words=asked.reason,
+        )
+        chosen, considered = preflight.choose(self.service, self.facts, plan)
+        if chosen is None:
+            hold = respond.no_candidate(plan, considered)
+            looked_at = replace(judgement, candidates=considered)
+            return respond.held(self.service, self.facts, looked_at, hold)
+        target = Target(chosen, considered)
+        if plan_only:
+            return act.would_roll_back(self.service, self.facts, plan, target)
+        return act.carry_out(self.service, self.facts, plan, target)
+
+    def _named(self) -> Candidate | None:
+        """What the person named instead of leaving the choice."""
+        ecs_service = self.facts.service
+        if ecs_service is None or not self.facts.deployments or not ecs_service.within_reach:
+            return None
+        if self.asked.image_tag is not None:
+            return explicit_target.tagged(self.service, self.facts, self.asked)
+        if self.asked.revision is not None:
+            return explicit_target.revision_named(self.service, self.facts, self.asked.revision)
+        return None
+
+    def _to_the_named(self, named: Candidate) -> Judgement:
+        undone, newest = undone_by_person(self.facts), self.facts.deployments[0]
+        suspect = undone[0] if undone else newest
+        verdict = RollBack(
+            Reason.REQUESTED, "a person asked for it", suspect, newest, (named,)
+        )
+        what = self.asked.image_tag or named.revision.task_definition
+        finding = _finding(Reason.REQUESTED, FindingVerdict.ROLL_BACK, f"a person named {what}")
+        return Judgement(verdict, (finding,), (named,))
 
 
-def _what_was_named(
-    desk: Desk, call: Call, policy: ServicePolicy, look: FirstLook, facts: Facts, service: Service, asked: Manual
-) -> Candidate | None:
-    if asked.image_tag is not None:
-        return tagged(desk, call, service, facts, asked.image_tag, asked.container)
-    if asked.revision is not None:
-        definition = revision_named(desk, service.task_definition, asked.revision)
-        return as_it_ran(desk, call, policy, look, facts, definition)
-    return None
+def _finding(reason: Reason, verdict: FindingVerdict, detail: str) -> RuleFinding:
+    return RuleFinding(reason.value, verdict, detail)
+
+
+def _ignoring(reason: Reason, detail: str) -> Judgement:
+    finding = _finding(reason, FindingVerdict.IGNORE, detail)
+    return Judgement(Ignore(reason, detail), (finding,))
 
 
 def _runs_already(facts: Facts, named: Revision) -> bool:
-    """By what runs, not by its number: a copy of it may run, or its own number with a tag that has moved."""
+    """By what runs, not by its number: a copy of it may run, or its own number with a moved tag."""
     newest = facts.deployments[0]
     runs = facts.revision(newest.leaves or newest.target)
     if runs is None or runs.identity is None:
-        return facts.service is not None and facts.service.task_definition == named.task_definition_arn
+        service = facts.service
+        return service is not None and service.task_definition == named.task_definition_arn
     return runs.identity == named.identity
 
 
 def _rollback_under_way(facts: Facts) -> Hold | None:
-    newest = facts.deployments[0] if facts.deployments else None
+    newest = facts.newest
     if newest is None or not newest.status.in_progress:
         return None
     ours = rollback_behind(newest, facts)
-    if newest.status in (Status.ROLLBACK_REQUESTED, Status.ROLLBACK_IN_PROGRESS) or ours:
-        whose = f"to {ours.to_task_definition}" if ours else "by ECS"
-        return Hold(
-            Reason.DEPLOYMENT_IS_A_ROLLBACK, f"a rollback {whose} is under way; force acts all the same", newest
-        )
-    return None
-
-
-def _automatic(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts) -> tuple[Evidence, ...]:
-    """What the automatic judgement says of the alarms as they are now."""
-    red = sorted((a for a in facts.alarms if a.in_alarm), key=lambda a: a.onset or call.now)
-    if not red:
-        return (
-            Evidence(
-                Reason.NOT_IN_ALARM, "ignore", "no alarm of this service is in ALARM: the automatic would do nothing"
-            ),
-        )
-    trigger = Trigger(TriggerKind.ALARM, red[0].since or call.now, red[0].name)
-    return respond.decided(desk, call, policy, replace(facts, trigger=trigger))[1].evidence
+    by_ecs = newest.status in (Status.ROLLBACK_REQUESTED, Status.ROLLBACK_IN_PROGRESS)
+    if not by_ecs and ours is None:
+        return None
+    whose = f"to {ours.to_task_definition}" if ours else "by ECS"
+    detail = f"a rollback {whose} is under way; force acts all the same"
+    return Hold(Reason.DEPLOYMENT_IS_A_ROLLBACK, detail, newest)

@@ -1,19 +1,20 @@
 """What a person asks of the ledger: its history, pauses, and to lift a quarantine."""
 
+from dataclasses import replace
 from datetime import timedelta
 
-from autorollback import results
-from autorollback.aws.items import Incident, LedgerRecordError
-from autorollback.decision.words import clock
-from autorollback.flows import respond
-from autorollback.flows.desk import Call, Desk
+from autorollback.aws.ledger_items import LedgerRecordError
+from autorollback.decision.formatting import clock
+from autorollback.decision.incident import Incident
+from autorollback.decision.result import IncidentRecord
+from autorollback.flows.session import Session, unprotected
 from autorollback.naming import ServiceKey
 from autorollback.policy import PolicyError
 from autorollback.requests import BadRequest, Manual
-from autorollback.results import Result
+from autorollback.results import Answer, Done, HistoryAnswer
 
 
-def history(desk: Desk, asked: Manual, key: ServiceKey | None) -> Result:
+def history(session: Session, asked: Manual, key: ServiceKey | None) -> HistoryAnswer:
     """Incidents of a service or of all, newest first.
 
     Raises:
@@ -21,64 +22,71 @@ def history(desk: Desk, asked: Manual, key: ServiceKey | None) -> Result:
         LedgerRecordError: for a record that cannot be read.
     """
     try:
-        incidents, following = desk.ledger.history(key, asked.limit, asked.next)
+        page = session.ledger.history(key, asked.limit, asked.next)
     except LedgerRecordError:
         raise  # what cannot be read is no fault of who asks
     except ValueError as error:
         raise BadRequest("next", asked.next, "the `next` of the page before") from error
-    return {"outcome": "done", "incidents": [_told(incident) for incident in incidents], "next": following}
+    records = tuple(_record_of(incident) for incident in page.incidents)
+    return HistoryAnswer(records, page.next)
 
 
-def pause(desk: Desk, call: Call, asked: Manual, key: ServiceKey | None) -> Result:
+def pause(session: Session, asked: Manual, key: ServiceKey | None) -> Answer:
     """Automatic rollbacks rest until a time; a person's own go on."""
-    if unknown := _unprotected(desk, key):
-        return unknown
-    until = call.now + timedelta(minutes=asked.minutes or 0)
-    desk.ledger.pause(key, until, asked.reason, call.now)
-    return results.done(f"automatic rollbacks of {key or 'all services'} are paused until {clock(until)}")
+    if not _is_protected(session, key):
+        return unprotected(session, key)
+    until = session.now + timedelta(minutes=asked.minutes or 0)
+    session.ledger.pause(key, until, asked.reason, session.now)
+    whose = key or "all services"
+    return Done(f"automatic rollbacks of {whose} are paused until {clock(until)}")
 
 
-def resume(desk: Desk, key: ServiceKey | None) -> Result:
+def resume(session: Session, key: ServiceKey | None) -> Answer:
     """Automatic rollbacks go on."""
-    if unknown := _unprotected(desk, key):
-        return unknown
-    desk.ledger.resume(key)
-    whole = "" if key is None else "; a pause of all services would still hold"
-    return results.done(f"automatic rollbacks of {key or 'all services'} are not paused{whole}")
+    if not _is_protected(session, key):
+        return unprotected(session, key)
+    session.ledger.resume(key)
+    if key is None:
+        return Done("automatic rollbacks of all services are not paused")
+    still = "a pause of all services would still hold"
+    return Done(f"automatic rollbacks of {key} are not paused; {still}")
 
 
-def release(desk: Desk, call: Call, asked: Manual, key: ServiceKey) -> Result:
+def release(session: Session, asked: Manual, key: ServiceKey) -> Done:
     """Lift the quarantine of what ran under a revision.
 
     Raises:
         BadRequest: where nothing of that revision is quarantined.
     """
-    quarantined = sorted({str(i["task_definition"]) for i in desk.ledger.recall_items(key, "quarantine#")})
+    quarantines = session.ledger.quarantines(key)
     wanted = str(asked.revision).rpartition("/")[2]
-    named = [name for name in quarantined if name == wanted or name.rpartition(":")[2] == wanted]
+    named = [q for q in quarantines if wanted in _ways_to_name(q.task_definition)]
     if not named:
-        listed = ", ".join(quarantined) or "nothing is quarantined"
-        raise BadRequest("revision", asked.revision, f"a quarantined revision of {key}: {listed}")
-    for name in named:
-        desk.ledger.release(key, name, asked.reason, call.now)
-    return results.done(f"{', '.join(named)} of {key} may be rolled back to again")
+        names = sorted({q.task_definition for q in quarantines})
+        listed = ", ".join(names) or "nothing is quarantined"
+        allowed = f"a quarantined revision of {key}: {listed}"
+        raise BadRequest("revision", asked.revision, allowed)
+    for quarantine in named:
+        session.ledger.release(key, quarantine, asked.reason, session.now)
+    released = ", ".join(sorted({q.task_definition for q in named}))
+    return Done(f"{released} of {key} may be rolled back to again")
 
 
-def _unprotected(desk: Desk, key: ServiceKey | None) -> Result | None:
-    """A pause of a name that was mistyped would protect nobody. One whose policy is broken can be paused all the same."""
+def _ways_to_name(task_definition: str) -> tuple[str, str]:
+    """A revision as `family:18`, and by its number alone."""
+    return task_definition, task_definition.rpartition(":")[2]
+
+
+def _is_protected(session: Session, key: ServiceKey | None) -> bool:
+    """A pause of a name that was mistyped would protect nobody. One whose policy is broken can be paused."""
+    if key is None:
+        return True
     try:
-        protected = key is None or desk.evidence.policies.of(key) is not None
+        return session.policies.of(key) is not None
     except PolicyError:
-        protected = True
-    if key is None or protected:
-        return None
-    return respond.unprotected(key, desk)
+        return True
 
 
-def _told(incident: Incident) -> Result:
-    result = dict(incident.result or incident.intent["result"])
-    return result | {
-        "incident_state": incident.state.value,
-        "opened_at": incident.claimed_at.isoformat(),
-        "closed_at": incident.closed_at.isoformat() if incident.closed_at else None,
-    }
+def _record_of(incident: Incident) -> IncidentRecord:
+    result = replace(incident.shown, incident_state=incident.phase.told_as)
+    return IncidentRecord(result, incident.claimed_at, incident.closed_at)

@@ -1,228 +1,181 @@
 """The automatic: an alarm or an ECS event is judged, and perhaps the service rolled back."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
-from autorollback import results
-from autorollback.aws.artifacts import Preflight
-from autorollback.aws.evidence import FirstLook
-from autorollback.aws.items import Watched, judged_of, packed
-from autorollback.decision import blame, record
-from autorollback.decision.blame import Passed
-from autorollback.decision.decide import decide
-from autorollback.decision.model import (
-    Evidence,
-    Facts,
+from autorollback import codec, results
+from autorollback.aws.ledger import Notice
+from autorollback.aws.ledger_items import packed
+from autorollback.decision.decide import decide, decide_without_facts, irreversible_target
+from autorollback.decision.facts import Facts, Trigger, TriggerKind
+from autorollback.decision.ledger_state import PendingCheck, verdict_marks
+from autorollback.decision.plan import RollbackPlan, Target
+from autorollback.decision.result import Outcome, Result
+from autorollback.decision.verdicts import (
+    Candidate,
+    FindingVerdict,
     Hold,
     Ignore,
     Judgement,
     Reason,
     RollBack,
-    Trigger,
-    TriggerKind,
+    RuleFinding,
 )
-from autorollback.flows import rollback
-from autorollback.flows.desk import Call, Desk
-from autorollback.flows.rollback import Asked
-from autorollback.naming import ServiceKey
-from autorollback.policy import Mode, ServicePolicy
+from autorollback.flows import act, announce, preflight, settle
+from autorollback.flows.session import (
+    ProtectedService,
+    Session,
+    already_being_judged,
+    unprotected,
+)
+from autorollback.policy import Mode
 from autorollback.requests import AlarmChanged, DeploymentEnded, TasksCannotStart
-from autorollback.results import Result
+from autorollback.results import Answer
 
 Cause = AlarmChanged | TasksCannotStart | DeploymentEnded
 
+NOT_ANNOUNCED = frozenset({Reason.SLOW_START})
+"""Holds that people are not told of; the sweep asks again."""
 
-def respond(desk: Desk, call: Call, cause: Cause) -> Result:
-    """Judge a service, one judgement at a time, and act on the verdict.
 
-    Nothing promises that ECS says again that tasks cannot start: where another invocation is judging the service, the sweep asks later.
-    """
+def respond(session: Session, cause: AlarmChanged | TasksCannotStart) -> Answer:
+    """Judge a service, one judgement at a time, and act on the verdict."""
     key, trigger = cause.service, trigger_of(cause)
     if trigger.muted:
-        desk.ledger.heard_muted(key, trigger.alarm or "", trigger.at)
-        return results.ignored(Reason.MUTED, f"the alarm's actions are muted: {trigger.muted}", key)
-    if not isinstance(cause, AlarmChanged) and desk.evidence.policies.of(key) is None:
-        return unprotected(key, desk)  # ECS speaks of every service of the account; alarms of ours are of ours
-    event = cause if isinstance(cause, AlarmChanged) else None
+        session.ledger.record_muted(key, trigger.alarm or "", trigger.at)
+        detail = f"the alarm's actions are muted: {trigger.muted}"
+        return results.ignored(Reason.MUTED, detail, key)
+    is_alarm = isinstance(cause, AlarmChanged)
+    if not is_alarm and session.policies.of(key) is None:
+        return unprotected(session, key)  # ECS speaks of every service; alarms of ours are of ours
 
-    def leave_to_the_sweep() -> None:
-        if isinstance(cause, TasksCannotStart):
-            desk.ledger.watch(key, Watched("", cause.at, call.now, tasks=True))
+    with session.lease(key) as leased:
+        if not leased:
+            _leave_to_the_sweep(session, cause)
+            return already_being_judged(key)
+        service = settle.take_up(session, key)
+        if not isinstance(service, ProtectedService):
+            return service
+        return judge(service, trigger, cause if isinstance(cause, AlarmChanged) else None)
 
-    def look_at(look: FirstLook, policy: ServicePolicy) -> Result:
-        return judge(desk, call, look, policy, trigger, event)
 
-    return under_lease(desk, call, key, look_at, leave_to_the_sweep)
+def _leave_to_the_sweep(session: Session, cause: AlarmChanged | TasksCannotStart) -> None:
+    """Nothing promises that ECS says again that tasks cannot start: the sweep asks later."""
+    if isinstance(cause, TasksCannotStart):
+        check = PendingCheck("", cause.at, session.now, tasks=True)
+        session.ledger.add_pending_check(cause.service, check)
 
 
-def turned_away(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, watched: Watched) -> Result:
+def judge_turned_away(service: ProtectedService, check: PendingCheck) -> Result:
     """ECS said that tasks cannot start while the service was being judged: now that is judged too."""
-    result = judge(desk, call, look, policy, Trigger(TriggerKind.TASKS_CANNOT_START, watched.failed_at))
-    desk.ledger.watch_no_more(policy.key, watched)
+    trigger = Trigger(TriggerKind.TASKS_CANNOT_START, check.failed_at)
+    result = judge(service, trigger)
+    service.session.ledger.remove_pending_check(service.key, check)
     return result
-
-
-def under_lease(
-    desk: Desk,
-    call: Call,
-    key: ServiceKey,
-    then: Callable[[FirstLook, ServicePolicy], Result],
-    turned_away: Callable[[], None] = lambda: None,
-) -> Result:
-    """Take the one judgement of a service, finish what was left unfinished, else go on; and give the lease back in any case.
-
-    `turned_away` is what to do, beside saying so, while another invocation has it.
-    """
-    if not desk.ledger.lease(key, call.request_id, call.now, call.lease_until):
-        turned_away()
-        return _taken(key)
-    try:
-        look, finished = settle(desk, call, desk.evidence.first_look(key, call.now))
-        if finished or look.policy is None:
-            return finished or unprotected(key, desk)
-        return then(look, look.policy)
-    finally:
-        desk.ledger.give_back(key, call.request_id)
 
 
 def trigger_of(cause: Cause) -> Trigger:
     """What asks for a judgement, in the terms of the judgement."""
-    if isinstance(cause, AlarmChanged):
-        return Trigger(TriggerKind.ALARM, cause.at, cause.alarm, cause.muted)
-    if isinstance(cause, TasksCannotStart):
-        return Trigger(TriggerKind.TASKS_CANNOT_START, cause.at)
-    return Trigger(TriggerKind.DEPLOYMENT_FAILED, cause.at)
+    match cause:
+        case AlarmChanged():
+            return Trigger(TriggerKind.ALARM, cause.at, cause.alarm, cause.muted)
+        case TasksCannotStart():
+            return Trigger(TriggerKind.TASKS_CANNOT_START, cause.at)
+        case DeploymentEnded():
+            return Trigger(TriggerKind.DEPLOYMENT_FAILED, cause.at)
 
 
 def judge(
-    desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, trigger: Trigger, event: AlarmChanged | None = None
+    service: ProtectedService, trigger: Trigger, event: AlarmChanged | None = None
 ) -> Result:
-    """Gather the facts, decide, and act on the verdict. The caller holds the lease of the service."""
-    awake = blame.asleep(Facts(None, trigger, memory=look.recollection.memory), policy.policy, call.now)
-    if not isinstance(awake, Passed):
-        return results.ignored(awake.reason, awake.detail, policy.key)
-    facts, judgement = decided(desk, call, policy, desk.evidence.facts(look, trigger, call.now, event))
-    return act_on(desk, call, look, policy, facts, judgement)
+    """Gather the facts, decide, and act on the verdict. The caller holds the service's lease."""
+    ledger = service.ledger_state.state
+    early = decide_without_facts(trigger, ledger, service.policy, service.now)
+    if early is not None:
+        return results.ignored(early.reason, early.detail, service.key)
+    facts = service.session.reader.facts(service.snapshot, trigger, service.now, event)
+    return act_on(service, facts, decide(facts, service.policy, service.now))
 
 
-def decided(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts) -> tuple[Facts, Judgement]:
-    """The judgement, and what it rests on: after a restart it names the secrets and parameters that changed, which are asked now."""
-    judgement = decide(facts, policy.policy, call.now)
-    if judgement.verdict.reason is not Reason.ONLY_SETTINGS_CHANGED or facts.service is None:
-        return facts, judgement
-    facts = replace(facts, secrets=Preflight(desk.clients, facts.service, desk.definitions).secrets())
-    return facts, decide(facts, policy.policy, call.now)
-
-
-def unprotected(key: ServiceKey, desk: Desk) -> Result:
-    """A service that has no policy is nobody's business here. Its cluster is empty where a person named none."""
-    detail = f"{key} has no policy parameter {desk.names.policy_parameter(key)}"
-    if not key.cluster:
-        detail = f"{key.service} has no policy parameter under {desk.names.parameter_prefix}"
-    return results.ignored(Reason.UNPROTECTED_SERVICE, detail, key)
-
-
-def settle(desk: Desk, call: Call, look: FirstLook) -> tuple[FirstLook, Result | None]:
-    """A claim that was left unfinished comes before everything else, and a request that was answered gets its answer again.
-
-    The answer is None where there is nothing of both, or where the claim had to be given up: then the look is a new one.
-    """
-    incident = look.recollection.unfinished
-    if look.policy is None:
-        return look, None
-    if incident is None:
-        mine = (i for i in look.recollection.incidents if i.intent.get("request_id") == call.request_id)
-        return look, next((dict(i.result) for i in mine if i.result), None)
-    result = rollback.resume(desk, call, look.policy, incident)
-    if result["outcome"] != "failed":
-        return look, result
-    desk.report(result)
-    again = look_again(desk, call, look.policy.key)
-    return (again, None) if again else (look, _taken(look.policy.key))
-
-
-def look_again(desk: Desk, call: Call, key: ServiceKey) -> FirstLook | None:
-    """Go on with a service after an incident of it was closed, which gave the lease back and changed what the ledger says.
-
-    None where another invocation has taken the lease meanwhile.
-    """
-    leased = desk.ledger.lease(key, call.request_id, call.now, call.lease_until)
-    return desk.evidence.first_look(key, call.now) if leased else None
-
-
-def _taken(key: ServiceKey) -> Result:
-    return results.ignored(Reason.ALREADY_HANDLED, "the service is being judged by another invocation", key)
-
-
-def act_on(
-    desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, facts: Facts, judgement: Judgement
-) -> Result:
-    """Carry out a verdict: roll back, report what would be rolled back, tell people that it holds, or do nothing."""
+def act_on(service: ProtectedService, facts: Facts, judgement: Judgement) -> Result:
+    """Carry out a verdict: roll back, say what would be rolled back, tell people that it holds, or nothing."""
     match judgement.verdict:
         case Ignore(reason, detail):
-            return results.judged("ignored", reason, detail, policy.key, evidence=judgement.evidence)
+            return results.judged(
+                Outcome.IGNORED, reason, detail, service.key, judgement.evidence
+            )
         case Hold() as hold:
-            return _hold(desk, call, policy, facts, judgement, hold)
+            return _hold(service, facts, judgement, hold)
         case RollBack() as verdict:
-            asked = Asked(verdict, judgement.evidence, judgement.candidates, automatic=True)
-            return _roll_back(desk, call, look, policy, facts, judgement, asked)
+            plan = RollbackPlan(
+                verdict, judgement.evidence, judgement.candidates, automatic=True
+            )
+            return _roll_back(service, facts, judgement, plan)
 
 
 def _roll_back(
-    desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, facts: Facts, judgement: Judgement, asked: Asked
+    service: ProtectedService, facts: Facts, judgement: Judgement, plan: RollbackPlan
 ) -> Result:
-    chosen, considered = rollback.choose(desk, facts, asked)
+    chosen, considered = preflight.choose(service, facts, plan)
     if chosen is None:
-        hold = no_candidate(asked, considered)
-        told = Judgement(hold, (*judgement.evidence, Evidence(hold.reason, "hold", hold.detail)), considered)
-        return _hold(desk, call, policy, facts, told, hold)
-    irreversible = blame.reversible(blame.Suspicion(asked.verdict.suspect, call.now, ""), facts, chosen.between)
-    if isinstance(irreversible, Hold):
-        told = Judgement(
-            irreversible, (*judgement.evidence, Evidence(irreversible.reason, "hold", irreversible.detail)), considered
-        )
-        return _hold(desk, call, policy, facts, told, irreversible)
-    if policy.policy.mode is Mode.OBSERVE:
-        result = rollback.would_roll_back(policy.key, facts, asked, chosen, considered)
-        _tell_once(desk, call, policy, facts, asked.verdict.suspect.arn, result)
+        hold = no_candidate(plan, considered)
+        return _hold(service, facts, _holding(judgement, hold, considered), hold)
+    irreversible = irreversible_target(facts, plan.verdict, chosen)
+    if irreversible:
+        return _hold(service, facts, _holding(judgement, irreversible, considered), irreversible)
+    target = Target(chosen, considered)
+    if service.policy.mode is Mode.OBSERVE:
+        result = act.would_roll_back(service, facts, plan, target)
+        _tell_once(service, facts, plan.verdict.suspect.arn, result)
         return result
-    return rollback.carry_out(desk, call, policy, facts, asked, chosen, considered, look.recollection.incidents)
+    return act.carry_out(service, facts, plan, target)
 
 
-def no_candidate(asked: Asked, considered: tuple[object, ...]) -> Hold:
+def _holding(judgement: Judgement, hold: Hold, considered: tuple[Candidate, ...]) -> Judgement:
+    """The judgement with a hold that was found after it."""
+    finding = RuleFinding(hold.reason.value, FindingVerdict.HOLD, hold.detail)
+    return Judgement(hold, (*judgement.evidence, finding), considered)
+
+
+def no_candidate(plan: RollbackPlan, considered: tuple[Candidate, ...]) -> Hold:
     """Stable revisions there are, but none could run."""
-    detail = f"{len(asked.verdict.candidates)} stable revision(s) looked at, none passes the preflight"
-    return Hold(Reason.NO_CANDIDATE_PASSES_PREFLIGHT, detail if considered else "no candidate", asked.verdict.suspect)
+    detail = "no candidate"
+    if considered:
+        looked_at = len(plan.verdict.candidates)
+        detail = f"{looked_at} stable revision(s) looked at, none passes the preflight"
+    return Hold(Reason.NO_CANDIDATE_PASSES_PREFLIGHT, detail, plan.verdict.suspect)
 
 
-def held(policy: ServicePolicy, facts: Facts, judgement: Judgement, hold: Hold) -> Result:
+def held(service: ProtectedService, facts: Facts, judgement: Judgement, hold: Hold) -> Result:
     """The result of a verdict that a person has to decide on."""
-    return results.judged(
-        "held",
-        hold.reason,
-        f"{policy.key.service} is not rolled back: {hold.detail}.",
-        policy.key,
-        from_=facts.revision(hold.suspect.target) if hold.suspect else None,
-        evidence=judgement.evidence,
-        candidates=judgement.candidates,
+    words = f"{service.key.service} is not rolled back: {hold.detail}."
+    result = results.judged(
+        Outcome.HELD, hold.reason, words, service.key, judgement.evidence, judgement.candidates
     )
+    suspect = facts.revision(hold.suspect.target) if hold.suspect else None
+    return replace(result, came_from=results.revision_summary(suspect))
 
 
-def _hold(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, judgement: Judgement, hold: Hold) -> Result:
-    result = held(policy, facts, judgement, hold)
-    if hold.reason is not Reason.SLOW_START:
-        about = hold.suspect or (facts.deployments[0] if facts.deployments else None)
-        _tell_once(desk, call, policy, facts, about.arn if about else "none", result)
+def _hold(
+    service: ProtectedService, facts: Facts, judgement: Judgement, hold: Hold
+) -> Result:
+    result = held(service, facts, judgement, hold)
+    if hold.reason in NOT_ANNOUNCED:
+        return result
+    about = hold.suspect or facts.newest
+    _tell_once(service, facts, about.arn if about else "none", result)
     return result
 
 
-def _tell_once(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, deployment: str, result: Result) -> None:
+def _tell_once(service: ProtectedService, facts: Facts, deployment: str, result: Result) -> None:
     """People are told once for each suspect deployment and reason, not once for each alarm."""
-    key, reason = policy.key, str(result["reason"])
-    red = [alarm.name for alarm in facts.alarms if alarm.in_alarm]
-    newest = facts.deployments[0].arn if facts.deployments else ""
-    rested_on = packed(record.to_json(facts, policy.policy, call.now))
-    if not desk.ledger.tell_once(key, deployment, reason, result, call.now, judged_of(newest, red), rested_on):
-        return
-    desk.announcer.announce(result, facts.service.arn if facts.service else str(key))
-    desk.ledger.told(key, deployment, reason)
+    red = tuple(alarm.name for alarm in facts.alarms if alarm.in_alarm)
+    newest = facts.newest.arn if facts.newest else ""
+    notice = Notice(
+        about=deployment,
+        reason=result.reason.value if result.reason else "none",
+        message=result,
+        resource=facts.service.arn if facts.service else str(service.key),
+        judged=verdict_marks(newest, red),
+        facts=packed(codec.record_of(facts, service.policy, service.now)),
+    )
+    announce.tell_once(service.session, service.key, notice)

@@ -1,0 +1,58 @@
+"""Where a service's deployments are on record and who acts on it: ECS, or CodeDeploy's deployment group."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from autorollback.aws.codedeploy import DeploymentGroup, newest_of
+from autorollback.aws.deployer import Deployer, DeploymentBackend
+from autorollback.aws.ecs import DeploymentHistory, Ecs
+from autorollback.decision.facts import Service
+from autorollback.naming import ServiceKey
+
+if TYPE_CHECKING:
+    from autorollback.aws.clients import Clients
+
+
+@dataclass(frozen=True, slots=True)
+class Deployments:
+    """The deployments of all services. `mark` begins the descriptions of what is created in CodeDeploy.
+
+    A `code_deploy` is `<application>/<deployment group>`; None is for services that ECS itself deploys.
+    """
+
+    clients: "Clients"
+    mark: str
+
+    def service(self, key: ServiceKey) -> Service | None:
+        """The service as it is now; None where ECS knows none of that name."""
+        return Ecs(self.clients).service(key)
+
+    def history(self, code_deploy: str | None) -> DeploymentHistory:
+        """Where the deployments of a service are on record; read anew."""
+        if code_deploy:
+            return self._group(code_deploy)
+        return Ecs(self.clients)
+
+    def backend(self, code_deploy: str | None) -> DeploymentBackend:
+        """What acts on a service."""
+        if code_deploy:
+            return self._group(code_deploy)
+        return Deployer(self.clients)
+
+    def newest_of(self, key: ServiceKey, code_deploy: Callable[[], str | None]) -> str:
+        """ARN of a service's newest deployment; empty without one.
+
+        The deployment group is asked for only where ECS tells no deployment.
+        """
+        _, page = newest_of(self.clients, key, code_deploy, self.mark)
+        return next(iter(page.arns), "")
+
+    def carrying(
+        self, code_deploy: str, deployments: Sequence[str], incident_id: str
+    ) -> str | None:
+        """Which of CodeDeploy's deployments was created for an incident, if one was."""
+        return self._group(code_deploy).carrying(deployments, incident_id)
+
+    def _group(self, code_deploy: str) -> DeploymentGroup:
+        return DeploymentGroup.of(self.clients, code_deploy, self.mark)

@@ -1,0 +1,75 @@
+"""A deployment of somebody else completed: learn from what it replaced, and judge it where an alarm is red."""
+
+from autorollback import results
+from autorollback.aws.ledger import Notice
+from autorollback.decision import serving, stability
+from autorollback.decision.decide import decide
+from autorollback.decision.facts import Facts, Trigger, TriggerKind
+from autorollback.decision.formatting import clock, span
+from autorollback.decision.question import Question
+from autorollback.flows import announce, respond
+from autorollback.flows.session import ProtectedService
+from autorollback.requests import DeploymentEnded
+from autorollback.results import Answer, Done
+
+_QUARANTINED = "quarantined"
+
+
+def deployment_completed(service: ProtectedService, ended: DeploymentEnded) -> Answer:
+    """Remember what was replaced, tell of what came back from quarantine, and judge a red alarm."""
+    trigger = Trigger(TriggerKind.ALARM, ended.at)
+    facts = service.session.reader.facts(service.snapshot, trigger, service.now)
+    learnt = _remember_replaced(service, facts)
+    returned = _returned_from_quarantine(service, facts)
+    red = [alarm for alarm in facts.alarms if alarm.in_alarm]
+    if red:
+        about_red = Trigger(TriggerKind.ALARM, ended.at, red[0].name)
+        facts = service.session.reader.facts_for(facts, service.snapshot, about_red, service.now)
+        return respond.act_on(service, facts, decide(facts, service.policy, service.now))
+    if returned:
+        return returned
+    calm = "a deployment completed, and no alarm of the service is in ALARM"
+    return Done(f"{service.key}: {calm}{learnt}")
+
+
+def _remember_replaced(service: ProtectedService, facts: Facts) -> str:
+    """What has just been replaced is remembered as known good, where its time in service proved it.
+
+    What is to be said of that.
+    """
+    newest = facts.newest
+    question = Question(facts, service.policy, service.now)
+    for period in serving.serving_periods(facts):
+        if newest is None or period.until != newest.start:
+            continue
+        good = stability.proven(period, question)
+        if good:
+            service.session.ledger.save_known_good(service.key, good)
+            name = good.revision.task_definition
+            served = f"{span(good.until - good.since)} without alarm until {clock(good.until)}"
+            return f"; {name} is remembered as known good: it served {served}"
+    return ""
+
+
+def _returned_from_quarantine(service: ProtectedService, facts: Facts) -> Done | None:
+    """People are told once where a build that was rolled back from is deployed again."""
+    newest = facts.newest
+    brought = facts.revision(newest.target) if newest else None
+    if newest is None or brought is None or brought.identity is None:
+        return None
+    since = facts.ledger.quarantined.get(brought.identity)
+    if since is None:
+        return None
+    key = service.key
+    left = f"it was rolled back from at {clock(since)}"
+    detail = f"{brought.task_definition} runs in {key} again, though {left}"
+    summary = results.revision_summary(brought)
+    told = Done(detail, f"{detail}.", key.cluster, key.service, goes_to=summary)
+    notice = Notice(
+        about=newest.arn,
+        reason=_QUARANTINED,
+        message=told,
+        resource=facts.service.arn if facts.service else str(key),
+    )
+    announce.tell_once(service.session, key, notice)
+    return told
