@@ -20,6 +20,7 @@ from autorollback.aws.items import (
     LedgerRecordError,
     Recollection,
     State,
+    Unsent,
     Watched,
     epoch,
     item_of,
@@ -314,38 +315,57 @@ class Ledger:
         now: datetime,
         judged: Sequence[str] = (),
         facts: str | None = None,
-    ) -> bool:
-        """Whether people are still to be told of this verdict on this deployment; `told` must follow once they have been.
+        resource: str | None = None,
+    ) -> Unsent | None:
+        """What people are still to be told of this verdict on this deployment; `told` must follow once they have been.
 
-        `judged` are the alarms that have a verdict of their own now, as `judged_of` writes them; `facts` is what the verdict
-        rested on, as `packed` writes it.
+        Until then the sweep has it to do. `judged` are the alarms that have a verdict of their own now, as `judged_of` writes
+        them; `facts` is what the verdict rested on, as `packed` writes it; `resource` is the ARN of the service.
         """
+        dynamodb, unsent = self.clients.dynamodb, Unsent(_told(deployment, reason), result, resource or str(key))
         values = {
             ":at": text_of(now),
             ":no": False,
+            ":yes": "yes",
             ":result": json.dumps(result),
+            ":resource": unsent.resource,
             ":expires": epoch(now + TOLD_KEPT),
             **({":judged": set(judged)} if judged else {}),
             **({":facts": facts} if facts else {}),
         }
-        answer = self.clients.dynamodb.update_item(
-            TableName=self.table,
-            Key=_key(partition(key), _told(deployment, reason)),
-            UpdateExpression="SET #at = if_not_exists(#at, :at), announced = if_not_exists(announced, :no), "
-            "#result = if_not_exists(#result, :result), expires_at = if_not_exists(expires_at, :expires)"
-            f"{', facts = if_not_exists(facts, :facts)' if facts else ''}{' ADD judged :judged' if judged else ''}",
-            ExpressionAttributeNames={"#at": "at", "#result": "result"},
-            ExpressionAttributeValues={name: to_item(value) for name, value in values.items()},
-            ReturnValues="ALL_NEW",
-        )
-        return not plain(answer["Attributes"])["announced"]
+        try:
+            dynamodb.update_item(
+                TableName=self.table,
+                Key=_key(partition(key), unsent.sort_key),
+                ConditionExpression="attribute_not_exists(announced) OR announced = :no",
+                UpdateExpression="SET #at = if_not_exists(#at, :at), announced = :no, unfinished = :yes, due_at = :at, "
+                "#result = if_not_exists(#result, :result), expires_at = if_not_exists(expires_at, :expires), "
+                f"#resource = :resource{', facts = if_not_exists(facts, :facts)' if facts else ''}"
+                f"{' ADD judged :judged' if judged else ''}",
+                ExpressionAttributeNames={"#at": "at", "#result": "result", "#resource": "resource"},
+                ExpressionAttributeValues={name: to_item(value) for name, value in values.items()},
+            )
+        except dynamodb.exceptions.ConditionalCheckFailedException:
+            self._judged_too(key, unsent, judged)
+            return None
+        return unsent
 
-    def told(self, key: ServiceKey, deployment: str, reason: str) -> None:
+    def _judged_too(self, key: ServiceKey, told: Unsent, judged: Sequence[str]) -> None:
+        """Alarms whose verdict is one that people have been told of."""
+        if judged:
+            self.clients.dynamodb.update_item(
+                TableName=self.table,
+                Key=_key(partition(key), told.sort_key),
+                UpdateExpression="ADD judged :judged",
+                ExpressionAttributeValues={":judged": to_item(set(judged))},
+            )
+
+    def told(self, key: ServiceKey, unsent: Unsent) -> None:
         """People have been told."""
         self.clients.dynamodb.update_item(
             TableName=self.table,
-            Key=_key(partition(key), _told(deployment, reason)),
-            UpdateExpression="SET announced = :yes",
+            Key=_key(partition(key), unsent.sort_key),
+            UpdateExpression="SET announced = :yes REMOVE unfinished, due_at",
             ExpressionAttributeValues={":yes": to_item(True)},
         )
 

@@ -12,7 +12,7 @@ from autorollback.decision.lineage import deployment_of
 from autorollback.decision.model import Facts, Reason, Status, Trigger, TriggerKind
 from autorollback.decision.recovery import Progress, Recovery, assess
 from autorollback.decision.words import clock, span
-from autorollback.flows import respond, rollback
+from autorollback.flows import messages, respond, rollback
 from autorollback.flows.desk import Call, Desk
 from autorollback.naming import ServiceKey
 from autorollback.policy import ServicePolicy
@@ -110,14 +110,19 @@ def _follow(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, inciden
     if _stop_failed(incident, facts, call):
         return rollback.act_again(desk, call, policy, incident)
     if _was_stopped(incident, facts, Status.STOPPED):
-        desk.ledger.save(incident, due=call.now + CODE_DEPLOY_HAS)
+        desk.ledger.save(incident, due=_due(call, incident, call.now + CODE_DEPLOY_HAS))
         return results.done(f"{incident.incident_id} is still open: CodeDeploy has not begun the rollback yet")
     recovery = assess(past_rollback(incident), facts, policy.policy, call.now)
     if recovery.progress is Progress.OPEN:
-        desk.ledger.save(incident, due=recovery.look_again)
+        desk.ledger.save(incident, due=_due(call, incident, recovery.look_again))
         return results.done(f"{incident.incident_id} is still open: {recovery.detail}")
     begun = incident.rollback_deployment or (d.arn if (d := deployment_of(past_rollback(incident), facts)) else None)
     return _close(desk, call, replace(incident, rollback_deployment=begun), recovery)
+
+
+def _due(call: Call, incident: Incident, look_again: datetime | None) -> datetime | None:
+    """When the sweep looks after an open incident: the next one does, where people could not be told of it yet."""
+    return look_again if incident.announced else call.now
 
 
 def _stop_failed(incident: Incident, facts: Facts, call: Call) -> bool:
@@ -147,10 +152,10 @@ def _close(desk: Desk, call: Call, incident: Incident, recovery: Recovery) -> Re
     if recovery.calm_since is not None:
         took = recovery.calm_since - incident.claimed_at
         result["time_to_recover_seconds"] = max(0, round(took.total_seconds()))
-    closed = replace(incident, state=State(recovery.progress.value), result=result, closed_at=call.now, announced=False)
-    saved = desk.ledger.save(closed, due=call.now)
-    desk.announcer.announce(result, str(incident.intent["service_arn"]))
-    desk.ledger.finish(replace(saved, announced=True), None, call.request_id)
+    state = State(recovery.progress.value)
+    closed = replace(incident.leaves_untold(), state=state, result=result, closed_at=call.now)
+    told = messages.tell(desk, desk.ledger.save(closed, due=call.now), own=True)
+    desk.ledger.finish(told, None if told.announced else call.now, call.request_id)
     return result
 
 
@@ -196,7 +201,6 @@ def _returned_from_quarantine(desk: Desk, call: Call, policy: ServicePolicy, fac
         service=policy.key.service,
         **{"from": None, "to": images},
     )
-    if desk.ledger.tell_once(policy.key, newest.arn, "quarantined", result, call.now):
-        desk.announcer.announce(result, facts.service.arn if facts.service else str(policy.key))
-        desk.ledger.told(policy.key, newest.arn, "quarantined")
+    arn = facts.service.arn if facts.service else None
+    messages.tell_once(desk, call, policy.key, newest.arn, result, reason="quarantined", resource=arn)
     return result

@@ -21,7 +21,7 @@ from autorollback.decision.model import (
     Trigger,
     TriggerKind,
 )
-from autorollback.flows import rollback
+from autorollback.flows import messages, rollback
 from autorollback.flows.desk import Call, Desk
 from autorollback.flows.rollback import Asked
 from autorollback.naming import ServiceKey
@@ -125,20 +125,31 @@ def unprotected(key: ServiceKey, desk: Desk) -> Result:
 def settle(desk: Desk, call: Call, look: FirstLook) -> tuple[FirstLook, Result | None]:
     """A claim that was left unfinished comes before everything else, and a request that was answered gets its answer again.
 
+    A message that could not be sent comes before nothing: the sweep sends it, or the retry of the request that it is of.
+
     The answer is None where there is nothing of both, or where the claim had to be given up: then the look is a new one.
     """
     incident = look.recollection.unfinished
     if look.policy is None:
         return look, None
     if incident is None:
-        mine = (i for i in look.recollection.incidents if i.intent.get("request_id") == call.request_id)
-        return look, next((dict(i.result) for i in mine if i.result), None)
+        return look, _answered(desk, call, look)
     result = rollback.resume(desk, call, look.policy, incident)
     if result["outcome"] != "failed":
         return look, result
     desk.report(result)
     again = look_again(desk, call, look.policy.key)
     return (again, None) if again else (look, _taken(look.policy.key))
+
+
+def _answered(desk: Desk, call: Call, look: FirstLook) -> Result | None:
+    """What this very request was answered before, which is told now where it could not be told then."""
+    mine = (i for i in look.recollection.incidents if i.intent.get("request_id") == call.request_id)
+    answered = next((i for i in mine if i.result), None)
+    if answered is None or answered.result is None:
+        return None
+    messages.send_of(desk, call, answered)
+    return dict(answered.result)
 
 
 def look_again(desk: Desk, call: Call, key: ServiceKey) -> FirstLook | None:
@@ -218,11 +229,9 @@ def _hold(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, judgement
 
 def _tell_once(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, deployment: str, result: Result) -> None:
     """People are told once for each suspect deployment and reason, not once for each alarm."""
-    key, reason = policy.key, str(result["reason"])
     red = [alarm.name for alarm in facts.alarms if alarm.in_alarm]
     newest = facts.deployments[0].arn if facts.deployments else ""
     rested_on = packed(record.to_json(facts, policy.policy, call.now))
-    if not desk.ledger.tell_once(key, deployment, reason, result, call.now, judged_of(newest, red), rested_on):
-        return
-    desk.announcer.announce(result, facts.service.arn if facts.service else str(key))
-    desk.ledger.told(key, deployment, reason)
+    arn = facts.service.arn if facts.service else None
+    judged = judged_of(newest, red)
+    messages.tell_once(desk, call, policy.key, deployment, result, resource=arn, judged=judged, facts=rested_on)

@@ -1,5 +1,6 @@
 """Every five minutes: what events alone would lose. When all is calm it costs one ledger query and one DescribeAlarms."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import partial
 from time import monotonic
@@ -10,7 +11,7 @@ from autorollback.aws.codedeploy import newest_of
 from autorollback.aws.evidence import FirstLook
 from autorollback.aws.items import Recollection, State, judged_of
 from autorollback.decision.model import Trigger, TriggerKind
-from autorollback.flows import confirm, respond
+from autorollback.flows import confirm, messages, respond
 from autorollback.flows.desk import Call, Desk
 from autorollback.naming import ServiceKey
 from autorollback.policy import ServicePolicy
@@ -43,10 +44,25 @@ def sweep(desk: Desk, call: Call) -> Result:
             failures.append(error)
         looked_at += 1
     metrics.count_sweep(desk.names.metric_namespace)
+    failures += _send_kept(desk, call, _fairly(list(due), call), ends)
     if failures:
         raise ExceptionGroup(f"the sweep could not look after {len(failures)} of {len(alarms)} service(s)", failures)
     rest = len(alarms) - looked_at
     return results.done(f"{looked_at} service(s) looked after{f', {rest} left to the next sweep' if rest else ''}")
+
+
+def _send_kept(desk: Desk, call: Call, due: Iterable[ServiceKey], ends: float) -> list[Exception]:
+    """Send what could not be sent, once all else is done; what failed otherwise than by the message."""
+    failures = list[Exception]()
+    for key in due:
+        if monotonic() > ends:
+            break
+        try:
+            messages.send_kept(desk, call, key)
+        except Exception as error:  # noqa: BLE001 - kept, and raised by the caller
+            error.add_note(str(key))
+            failures.append(error)
+    return failures
 
 
 def _fairly(keys: list[ServiceKey], call: Call) -> list[ServiceKey]:
