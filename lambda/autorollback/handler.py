@@ -20,6 +20,7 @@ from autorollback.requests import (
     BadRequest,
     DailyAudit,
     DeploymentEnded,
+    Home,
     Manual,
     NotInAlarm,
     NotOurs,
@@ -106,7 +107,7 @@ def answer(settings: Settings, call: Call, event: object) -> Result:
         BadRequest: for an input that is not understood.
         ExceptionGroup: all is done, but people could not be told of it.
     """
-    request = parse(event, settings.names)
+    request = parse(event, settings.names, Home.of_arn(settings.topic_arn))
     desk = Desk.of(settings, _clients(), partial(_report, settings))
     result = _dispatch(desk, call, request)
     if desk.unsent:
