@@ -259,10 +259,13 @@ class AutoRollback(Construct):
         )
 
     def _send_events(self) -> None:
-        prefix = self.names.prefix
+        """Rules for events of the stack's own account and Region: a bus may be sent those of others."""
+        prefix, stack = self.names.prefix, cdk.Stack.of(self)
+        here: dict[str, list[str]] = {"account": [stack.account], "region": [stack.region]}
         self._rule(
             f"{prefix}-alarms",
             pattern=events.EventPattern(
+                **here,
                 source=["aws.cloudwatch"],
                 detail_type=["CloudWatch Alarm State Change"],
                 detail={
@@ -274,6 +277,7 @@ class AutoRollback(Construct):
         self._rule(
             f"{prefix}-tasks",
             pattern=events.EventPattern(
+                **here,
                 source=["aws.ecs"],
                 detail_type=["ECS Service Action"],
                 detail={"eventName": ["SERVICE_TASK_START_IMPAIRED"]},
@@ -282,6 +286,7 @@ class AutoRollback(Construct):
         self._rule(
             f"{prefix}-deployments",
             pattern=events.EventPattern(
+                **here,
                 source=["aws.ecs"],
                 detail_type=["ECS Deployment State Change"],
                 detail={"eventName": ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]},

@@ -20,6 +20,7 @@ from autorollback.requests import (
     BadRequest,
     DailyAudit,
     DeploymentEnded,
+    Home,
     Manual,
     NotInAlarm,
     NotOurs,
@@ -104,9 +105,14 @@ def answer(settings: Settings, call: Call, event: object) -> Result:
 
     Raises:
         BadRequest: for an input that is not understood.
+        ExceptionGroup: all is done, but people could not be told of it.
     """
-    request = parse(event, settings.names)
-    return _dispatch(Desk.of(settings, _clients(), partial(_report, settings)), call, request)
+    request = parse(event, settings.names, Home.of_arn(settings.topic_arn))
+    desk = Desk.of(settings, _clients(), partial(_report, settings))
+    result = _dispatch(desk, call, request)
+    if desk.unsent:
+        raise ExceptionGroup(f"{len(desk.unsent)} message(s) could not be sent, and are kept", desk.unsent)
+    return result
 
 
 def _dispatch(desk: Desk, call: Call, request: Request) -> Result:

@@ -37,6 +37,28 @@ class Action(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Home:
+    """The account and Region that the function works in."""
+
+    account: str
+    region: str
+
+    @classmethod
+    def of_arn(cls, arn: str) -> "Home | None":
+        """Where a resource is, by its ARN; None where that does not say it."""
+        parts = arn.split(":")
+        if len(parts) < _PARTS_OF_AN_ARN or not parts[3] or not parts[4]:
+            return None
+        return cls(parts[4], parts[3])
+
+    def __str__(self) -> str:
+        return f"{self.account} in {self.region}"
+
+
+_PARTS_OF_AN_ARN = 6
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmChanged:
     """An alarm of this controller changed its state. `reason_data` is CloudWatch's own JSON object, where it parses."""
 
@@ -123,8 +145,8 @@ _UNDERSTOOD = (
 )
 
 
-def parse(raw: object, names: Names) -> Request:
-    """What an invocation asks for.
+def parse(raw: object, names: Names, home: Home | None = None) -> Request:
+    """What an invocation asks for. With `home`, an event of elsewhere is none of ours, whatever it says.
 
     Raises:
         BadRequest: naming the field; a retry cannot help.
@@ -132,16 +154,29 @@ def parse(raw: object, names: Names) -> Request:
     if not isinstance(raw, Mapping):
         raise BadRequest("(event)", raw, _UNDERSTOOD)
     if "detail-type" in raw or "source" in raw:
-        return _event(raw, names)
+        return _event(raw, names, home)
     return _manual(raw)
 
 
-def _event(raw: Mapping[str, Any], names: Names) -> Request:
+def _event(raw: Mapping[str, Any], names: Names, home: Home | None) -> Request:
     kind = [raw.get("source"), raw.get("detail-type")]
     reader = next((reader for known, reader in _EVENTS.items() if list(known) == kind), None)
     if reader is None:
         raise BadRequest("source and detail-type", kind, _UNDERSTOOD)
+    if home and (elsewhere := _elsewhere(raw, home)):
+        return NotOurs(f"an event of {elsewhere}, this controller works in {home}")
     return reader(raw, names)
+
+
+def _elsewhere(raw: Mapping[str, Any], home: Home) -> Home | None:
+    """The other account or Region that an event is of, by its envelope or by what it is about; None where it is of `home`.
+
+    An event made by hand may have no envelope: then what it is about says it alone.
+    """
+    sent_from = Home(str(raw.get("account") or home.account), str(raw.get("region") or home.region))
+    resources = raw.get("resources")
+    about = [Home.of_arn(str(arn)) for arn in resources] if isinstance(resources, list) else []
+    return next((place for place in (sent_from, *about) if place is not None and place != home), None)
 
 
 def _alarm_changed(raw: Mapping[str, Any], names: Names) -> Request:

@@ -101,6 +101,19 @@ def test_tasks_that_cannot_start_are_judged_by_the_sweep_where_the_event_was_tur
     assert [i for i in here.items(service) if str(i["sk"]).startswith("watch#")] == []
 
 
+def test_a_failure_of_another_account_touches_nothing(here: Campaign) -> None:
+    """Its service has the name of one that is protected here."""
+    (service,) = here.prepare(1)
+    here.world.deploy(CLUSTER, service, f"{service}:2")
+    here.passes(timedelta(seconds=30))
+    event = here.of_ecs(service, "ECS Deployment State Change", FAILED)
+    event["resources"] = [arn.replace(here.cloud.account, "999999999999") for arn in event["resources"]]
+    faults = Faults()
+    assert not here.invoke(event, faults), here.raised
+    assert (here.answers[-1]["outcome"], here.answers[-1]["reason"]) == ("ignored", "unprotected_service")
+    assert faults.calls == []
+
+
 def test_where_ecs_and_the_second_try_both_fail_people_are_told_what_runs(
     here: Campaign, monkeypatch: pytest.MonkeyPatch
 ) -> None:

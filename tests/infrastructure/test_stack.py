@@ -82,6 +82,9 @@ def test_every_rule_retries_for_hours_and_then_keeps_the_event(template: Templat
         assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 21600, "MaximumRetryAttempts": 185}
         assert target["DeadLetterConfig"]["Arn"]
         assert len(json.dumps(rule.get("EventPattern", {}))) <= 2048
+        if pattern := rule.get("EventPattern"):
+            assert pattern["account"], "a bus may be sent the events of other accounts"
+            assert pattern["region"]
     invoke = template.only("AWS::Lambda::EventInvokeConfig")
     assert (invoke["MaximumRetryAttempts"], invoke["MaximumEventAgeInSeconds"]) == (2, 21600)
     assert invoke["DestinationConfig"]["OnFailure"]["Destination"]

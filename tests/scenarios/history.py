@@ -151,6 +151,12 @@ class History:
         )
         return self
 
+    def calm_and_unread(self, signal: str, *, since: timedelta) -> "History":
+        """An alarm that has been OK so long, and whose history nobody read for that reason."""
+        self.watched_by(signal, since=since)
+        self.alarms[signal] = replace(self.alarms[signal], spells=None, history_from=None)
+        return self
+
     def unwatched_until(self, ago: timedelta) -> "History":
         """The alarms exist only since then."""
         for signal in self.alarms:

@@ -8,7 +8,7 @@ import pytest
 
 from autorollback.decision.decide import choose_for_person
 from autorollback.decision.model import KnownGood, RollBack, Status, TriggerKind
-from autorollback.decision.stability import attested, stretches
+from autorollback.decision.stability import attested, past_is_known, stretches
 from autorollback.decision.words import clock
 from tests.scenarios.history import NOW, History, bad_deployment, days, hours, incident, minutes, seconds
 
@@ -301,3 +301,40 @@ def test_a_record_made_while_a_build_served_does_not_hide_how_it_went_on(ended: 
     record = KnownGood(first, NOW - days(5), NOW - ended, 5000)
     story.memory = replace(story.memory, known_good=(record,))
     assert story.target() == target
+
+
+@pytest.mark.parametrize(
+    ("calm_since", "known"),
+    [
+        pytest.param(days(40), True, id="40 days ago: longer than its history is kept"),
+        pytest.param(days(30), True, id="as long as its history is kept"),
+        pytest.param(days(30) - seconds(1), False, id="not as long: before that there is history to read"),
+    ],
+)
+@pytest.mark.parametrize("balanced", [True, False], ids=["behind a load balancer", "a worker"])
+def test_time_that_no_history_is_kept_of_is_unwatched_and_not_unread(
+    calm_since: timedelta, *, known: bool, balanced: bool
+) -> None:
+    """v1 served for 60 days; its alarms are younger."""
+    story = incident().deployed("v1", ago=days(60)).deployed("v2", ago=minutes(12))
+    story = story if balanced else story.without_load_balancer()
+    for signal in story.alarms:
+        story.calm_and_unread(signal, since=calm_since)
+    story.alarms["5xx-rate"] = replace(story.alarms["5xx-rate"], spells=(), history_from=NOW - days(30))
+    story.alarm("5xx-rate", onset=minutes(8))
+    assert story.target() == ("v1" if known else None)
+    by_hand = choose_for_person(story.facts(), story.policy, story.now).verdict
+    assert isinstance(by_hand, RollBack) == known
+    if not known:
+        assert "the history of latency, unhealthy-targets was not read" in by_hand.detail
+
+
+def test_how_an_alarms_past_is_known() -> None:
+    alarm = incident().calm_and_unread("latency", since=days(3)).alarms["latency"]
+    assert past_is_known(alarm, NOW - days(3), NOW)
+    assert not past_is_known(alarm, NOW - days(4), NOW)
+    assert not past_is_known(replace(alarm, since=None), NOW - days(1), NOW)
+    assert not past_is_known(replace(alarm, in_alarm=True), NOW - days(1), NOW), "how often it was so is not told"
+    read = replace(alarm, in_alarm=True, spells=(), history_from=NOW - days(30))
+    assert past_is_known(read, NOW - days(60), NOW)
+    assert not past_is_known(replace(read, history_from=NOW - days(29)), NOW - days(60), NOW)

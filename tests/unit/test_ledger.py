@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from autorollback.aws.items import Incident, LedgerRecordError, State, Watched, judged_of, new_incident
+from autorollback.aws.items import Incident, LedgerRecordError, State, Unsent, Watched, judged_of, new_incident
 from autorollback.aws.ledger import Ledger, RecordChanged
 from autorollback.decision.model import Deployment, KnownGood, Revision, Status
 from autorollback.naming import ServiceKey
@@ -111,15 +111,19 @@ def test_only_what_is_due_is_due(ledger: Ledger) -> None:
 
 
 def test_people_are_told_once_of_a_verdict_and_every_alarm_has_its_own(ledger: Ledger) -> None:
-    def tell(alarm: str) -> bool:
+    def tell(alarm: str) -> Unsent | None:
         return ledger.tell_once(
             KEY, BAD.arn, "alarm_is_flapping", {"outcome": "held"}, NOW, judged_of(BAD.arn, [alarm])
         )
 
     assert tell("5xx")
-    assert tell("5xx"), "the message did not go out"
-    ledger.told(KEY, BAD.arn, "alarm_is_flapping")
+    assert ledger.due(NOW) == (KEY,), "the sweep sends it, if nobody else does"
+    unsent = tell("5xx")
+    assert unsent, "the message did not go out"
+    assert ledger.recall(KEY, NOW).unsent == (unsent,)
+    ledger.told(KEY, unsent)
     assert not tell("latency")
+    assert (ledger.recall(KEY, NOW).unsent, ledger.due(NOW)) == ((), ())
     assert ledger.recall(KEY, NOW).judged == frozenset(judged_of(BAD.arn, ["5xx", "latency"]))
 
 

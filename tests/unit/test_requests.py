@@ -12,6 +12,7 @@ from autorollback.requests import (
     BadRequest,
     DailyAudit,
     DeploymentEnded,
+    Home,
     Manual,
     NotInAlarm,
     NotOurs,
@@ -315,3 +316,47 @@ def test_another_copy_has_its_own_names() -> None:
     assert isinstance(parse(alarm_event(), blue), NotOurs)
     assert isinstance(parse(alarm_event(alarmName="auto-rollback-blue/shop/auth/latency"), blue), AlarmChanged)
     assert isinstance(parse(scheduled("auto-rollback-blue-sweep"), blue), Sweep)
+
+
+HOME = Home("111122223333", "eu-central-1")
+SERVICE_ELSEWHERE = "arn:aws:ecs:us-east-1:111122223333:service/shop/auth"
+SERVICE_OF_OTHERS = "arn:aws:ecs:eu-central-1:999999999999:service/shop/auth"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(alarm_event() | {"account": "999999999999"}, id="the envelope is of another account"),
+        pytest.param(alarm_event() | {"region": "us-east-1"}, id="the envelope is of another Region"),
+        pytest.param(
+            ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_FAILED", SERVICE_OF_OTHERS), id="another account's service"
+        ),
+        pytest.param(
+            ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED", SERVICE_ELSEWHERE), id="a service of another Region"
+        ),
+    ],
+)
+def test_an_event_of_elsewhere_is_none_of_ours(event: dict[str, Any]) -> None:
+    request = parse(event, NAMES, HOME)
+    assert isinstance(request, NotOurs)
+    assert "this controller works in 111122223333 in eu-central-1" in request.detail
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        alarm_event(),
+        {key: value for key, value in alarm_event().items() if key not in ("account", "region", "resources")},
+        ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_FAILED"),
+        scheduled("auto-rollback-sweep"),
+    ],
+    ids=["an alarm", "without an envelope", "a deployment", "the sweep"],
+)
+def test_an_event_of_here_is_read_as_ever(event: dict[str, Any]) -> None:
+    assert parse(event, NAMES, HOME) == parse(event, NAMES)
+
+
+def test_a_home_is_told_by_an_arn_that_has_one() -> None:
+    assert Home.of_arn("arn:aws:sns:eu-central-1:111122223333:auto-rollback") == HOME
+    assert Home.of_arn("arn:aws:s3:::bucket") is None
+    assert Home.of_arn("topic") is None

@@ -163,9 +163,9 @@ class Evidence:
         return self._as_facts(replace(draft, next_page=None), look, trigger, now, ())
 
     def with_histories(self, facts: Facts, since: datetime, now: datetime) -> Facts:
-        """The facts with the history of every alarm since a moment, or as far back as CloudWatch keeps it."""
+        """The facts with the past of every alarm since a moment, or as far back as CloudWatch keeps its history."""
+        unread = [alarm for alarm in facts.alarms if not stability.past_is_known(alarm, since, now)]
         since, alarms = max(since, now - stability.HISTORY_KEPT), Alarms(self.clients, self.names)
-        unread = [a for a in facts.alarms if a.spells is None or a.history_from is None or a.history_from > since]
         read = together({alarm.name: partial(alarms.with_history, alarm, since) for alarm in unread})
         return replace(facts, alarms=tuple(read.get(alarm.name, alarm) for alarm in facts.alarms))
 
@@ -295,7 +295,7 @@ class Evidence:
         unattested = [s for s in stretches if stability.attested(s, facts, policy.policy, now) is None]
         alarms = Alarms(self.clients, self.names)
         for alarm, since in _histories_asked(facts, policy, unattested, now):
-            if not _history_read(alarm, since):
+            if not stability.past_is_known(alarm, since, now):
                 reads["history", alarm.name] = partial(alarms.with_history, alarm, since)
         if policy.load_balancer:
             traffic = Traffic(self.clients)
@@ -441,13 +441,6 @@ def _flapping_from(look: FirstLook, now: datetime) -> datetime | None:
     """From when on an alarm's past is asked about, if the newest deployment is the suspect."""
     newest = look.page.newest_at
     return max(newest - blame.FLAPPING_SPAN, now - stability.HISTORY_KEPT) if newest else None
-
-
-def _history_read(alarm: Alarm, since: datetime) -> bool:
-    """Whether nothing is left to learn of an alarm since a moment: its history was read that far, or it has been calm since."""
-    if alarm.spells is not None:
-        return alarm.history_from is not None and alarm.history_from <= since
-    return not alarm.in_alarm and alarm.since is not None and alarm.since <= since
 
 
 def _has_target(facts: Facts, policy: ServicePolicy, now: datetime) -> bool:

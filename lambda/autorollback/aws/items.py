@@ -70,8 +70,19 @@ class Incident:
 
     @property
     def unfinished(self) -> bool:
-        """Whether a step of it is still to be done: the act, its record, or telling people."""
-        return self.state is State.CLAIMED or not self.announced
+        """Whether the act, or its record, is still to be done. A message alone stands in nobody's way."""
+        return self.state is State.CLAIMED
+
+    @property
+    def untold(self) -> tuple[Mapping[str, Any], ...]:
+        """The results that people have not been told of, oldest first. Of a claim there is nothing to tell yet."""
+        if self.announced or self.result is None:
+            return ()
+        return (*self.intent.get("untold", ()), self.result)
+
+    def leaves_untold(self) -> "Incident":
+        """The incident about to have another result: what people were not told of is kept beside that."""
+        return replace(self, announced=False, intent={**self.intent, "untold": list(self.untold)})
 
     @property
     def acted(self) -> bool:
@@ -105,6 +116,15 @@ class Watched:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsent:
+    """A verdict that people could not be told of; `sort_key` is its item's, `resource` the ARN of the service."""
+
+    sort_key: str
+    result: Mapping[str, Any]
+    resource: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recollection:
     """All that the ledger says of a service: its memory for the judgement, and its incidents, newest first.
 
@@ -112,6 +132,7 @@ class Recollection:
         judged: the alarms that have a verdict of their own, each with the newest deployment then (see `judged_of`).
         muted: when each alarm was last heard muted.
         watched: failed deployments that were left to ECS.
+        unsent: verdicts that people could not be told of.
     """
 
     memory: Memory = field(default_factory=Memory)
@@ -119,6 +140,12 @@ class Recollection:
     judged: frozenset[str] = frozenset()
     muted: Mapping[str, datetime] = field(default_factory=dict)
     watched: tuple[Watched, ...] = ()
+    unsent: tuple[Unsent, ...] = ()
+
+    @property
+    def has_untold(self) -> bool:
+        """Whether people have not been told of something."""
+        return bool(self.unsent) or any(incident.untold for incident in self.incidents)
 
     @property
     def unfinished(self) -> Incident | None:
@@ -198,6 +225,7 @@ def recollection(items: Sequence[Mapping[str, Any]], now: datetime) -> Recollect
         frozenset().union(*_values(known, "told#").values()),
         _values(known, "muted#"),
         tuple(_values(known, "watch#").values()),
+        tuple(readable(item, _unsent) for item in items if item["sk"].startswith("told#") and "unfinished" in item),
     )
 
 
@@ -297,6 +325,10 @@ def _known_items(item: Mapping[str, Any]) -> dict[str, Any]:
     }
     reader = readers.get(item["sk"].partition("#")[0])
     return {item["sk"]: reader(item)} if reader else {}
+
+
+def _unsent(item: Mapping[str, Any]) -> Unsent:
+    return Unsent(item["sk"], json.loads(item["result"]), item["resource"])
 
 
 def _values(known: Mapping[str, Any], prefix: str) -> dict[str, Any]:

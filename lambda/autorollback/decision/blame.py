@@ -174,11 +174,10 @@ def calm_before(suspicion: Suspicion, policy: Policy, now: datetime) -> Passed |
     alarm, suspect = suspicion.alarm, suspicion.suspect
     if alarm is None:
         return Passed("an ECS event, no alarm")
-    look_back_to = max(suspect.start - FLAPPING_SPAN, now - stability.HISTORY_KEPT)
-    if alarm.spells is None or alarm.history_from is None or alarm.history_from > look_back_to:
+    if not stability.past_is_known(alarm, suspect.start - FLAPPING_SPAN, now):
         detail = f"the history of {alarm.signal} in the 24 h before the deployment was not read"
         return Hold(Reason.ALARM_IS_FLAPPING, detail, suspect)
-    before = [s for s in alarm.spells if suspect.start - FLAPPING_SPAN <= s.since < suspect.start]
+    before = [s for s in alarm.spells or () if suspect.start - FLAPPING_SPAN <= s.since < suspect.start]
     detail = f"{alarm.signal} went to ALARM {len(before)} times in the 24 h before the deployment, {policy.flap_limit} are allowed"
     return Hold(Reason.ALARM_IS_FLAPPING, detail, suspect) if len(before) > policy.flap_limit else Passed(detail)
 

@@ -105,7 +105,7 @@ def appraise(stretch: Stretch, facts: Facts, policy: Policy, now: datetime) -> A
         return unproven(f"{last[2]} was in ALARM at {clock(last[0])}, {span(calm_until - last[0])} before its end")
     if calm < policy.stable_after:
         return unproven(f"served only {span(calm)} without alarm, {policy.stable_after_minutes} min are asked")
-    if unread := sorted(alarm.signal for alarm in facts.alarms if not _history_covers(alarm, stretch, now)):
+    if unread := sorted(alarm.signal for alarm in facts.alarms if not past_is_known(alarm, stretch.came, now)):
         if record := attested(stretch, facts, policy, now):
             detail = f"served {span(record.until - record.since)} without alarm until {clock(record.until)}"
             return Appraisal(True, f"{detail} (the ledger's record)", record.since, record.until)
@@ -148,6 +148,17 @@ def proven(stretch: Stretch, facts: Facts, policy: Policy, now: datetime) -> Kno
     if not requests and facts.service and facts.service.behind_load_balancer:
         return None
     return KnownGood(revision, appraisal.calm_since, appraisal.calm_until, requests)
+
+
+def past_is_known(alarm: Alarm, since: datetime, now: datetime) -> bool:
+    """Whether all of an alarm's times in ALARM since a moment are known: by its history, or by a calm that began before.
+
+    CloudWatch keeps history for `HISTORY_KEPT`. What lies further back cannot be read by anybody: it counts as unwatched.
+    """
+    oldest = max(since, now - HISTORY_KEPT)
+    history_reaches = alarm.spells is not None and alarm.history_from is not None and alarm.history_from <= oldest
+    calm_since_then = not alarm.in_alarm and alarm.since is not None and alarm.since <= oldest
+    return history_reaches or calm_since_then
 
 
 def watched_from(facts: Facts, now: datetime) -> datetime:
@@ -391,14 +402,3 @@ def _same_identity(facts: Facts, one: str, other: str) -> bool:
         return True
     first, second = facts.revision(one), facts.revision(other)
     return bool(first and second and first.identity and first.identity == second.identity)
-
-
-def _history_covers(alarm: Alarm, stretch: Stretch, now: datetime) -> bool:
-    """Whether what is known of an alarm tells all its times in ALARM in a stretch: its history, or a calm that began before.
-
-    Nothing is older than CloudWatch keeps history: such time counts as unwatched, not as unread.
-    """
-    calm_since_then = not alarm.in_alarm and alarm.since is not None and alarm.since <= stretch.since
-    oldest_kept = max(stretch.came, now - HISTORY_KEPT)
-    reaches = alarm.history_from is not None and alarm.history_from <= oldest_kept
-    return calm_since_then or (alarm.spells is not None and reaches)

@@ -1,7 +1,7 @@
 """What every flow works with: the adapters of one copy of the controller, and who is asking when."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from autorollback.aws.announcer import Announcer
@@ -32,7 +32,8 @@ class Settings:
 class Desk:
     """The adapters of one copy of the controller, made anew for each invocation: what was read is true for one.
 
-    `report` counts and logs a result that is not the invocation's own answer, which its caller does.
+    `report` counts and logs a result that is not the invocation's own answer, which its caller does. `unsent` is what kept
+    messages of this very invocation from being sent: it fails in the end, when all else is done, and is tried again.
     """
 
     names: Names
@@ -43,6 +44,7 @@ class Desk:
     deployer: Deployer
     announcer: Announcer
     report: Callable[[Result], None]
+    unsent: list[Exception] = field(default_factory=list)
 
     @classmethod
     def of(cls, settings: Settings, clients: Clients, report: Callable[[Result], None]) -> "Desk":

@@ -105,11 +105,12 @@ def daily(desk: Desk, call: Call) -> Result:
     found, left = _in_time(desk, call, by_age)
     changed = [one for one in found if _is_news(one, before.get(str(one.key)))]
     result = _result(desk, found, left)
-    if changed:
-        audit.tell(_subject(found), _letter(changed), result | {"services": [one.told() for one in changed]})
     for one in found:
         if one.good:
             desk.ledger.keep_good(one.key, one.good)
+    if changed:
+        audit.tell(_subject(found), _letter(changed), result | {"services": [one.told() for one in changed]})
+    for one in found:
         audit.remember(one.key, one.ready, sorted(f.mark for f in one.findings), call.now)
     return result
 

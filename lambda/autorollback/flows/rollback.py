@@ -31,6 +31,7 @@ from autorollback.decision.model import (
     Status,
 )
 from autorollback.decision.words import clock, span
+from autorollback.flows import messages
 from autorollback.flows.desk import Call, Desk
 from autorollback.naming import ServiceKey
 from autorollback.policy import ServicePolicy
@@ -146,13 +147,11 @@ def carry_out(
 
 
 def resume(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
-    """Go on with a claim that was left unfinished: by a crash, by a retry, by a message that could not be sent.
+    """Go on with a claim that was left unfinished: by a crash, or by a retry.
 
     What ECS shows tells how far it got. An act that was not done is done only while the claim is young: later, people
     decide.
     """
-    if incident.state is not State.CLAIMED:
-        return _announce(desk, call, policy, incident)
     history = desk.history(code_deploy_of(incident))
     try:
         listed = history.deployments_page(incident.key).arns
@@ -174,7 +173,7 @@ def act_again(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident)
     """ECS could not finish the rollback that it was asked for: deploy the target, once, under the same claim."""
     summary = f"{incident.intent['result']['summary']} {_whose(incident)}'s own rollback failed; the target is deployed instead."
     again = replace(
-        incident.says(summary=summary), state=State.CLAIMED, announced=False, result=None, rollback_deployment=None
+        incident.leaves_untold().says(summary=summary), state=State.CLAIMED, result=None, rollback_deployment=None
     )
     way = Way.CREATE_DEPLOYMENT if code_deploy_of(incident) else Way.UPDATE_SERVICE
     intent = {**again.intent, "way": way, "again_at": call.now.isoformat()}
@@ -262,31 +261,24 @@ def _restored(desk: Desk, hands: Hands, incident: Incident) -> tuple[Incident, s
 def _record(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident, deployment: str | None) -> Result:
     """The act is done: tell people, and write it down, whether they could be told or not.
 
-    One write is enough where they were told: until then the intent stands, from which a retry finds the act that was done.
+    One write is enough: until then the intent stands, from which a retry finds the act that was done. What people could not
+    be told of is the next sweep's to send.
     """
     result = dict(incident.intent["result"])
     if onset := incident.intent.get("onset"):
         took = call.now - datetime.fromisoformat(onset)
         result["time_to_rollback_seconds"] = max(0, round(took.total_seconds()))
     done = replace(incident, state=State.OPEN, result=result, rollback_deployment=deployment)
-    told = False
-    try:
-        desk.announcer.announce(result, str(incident.intent["service_arn"]))
-        told = True
-    finally:
-        left = [what for what in incident.intent.get("left", []) if what]
-        due = call.now + policy.policy.confirm_within
-        desk.ledger.finish(replace(done, announced=told), due, call.request_id, left, call.now)
+    told = messages.tell(desk, done, own=_is_of(call, incident))
+    left = [what for what in incident.intent.get("left", []) if what]
+    due = call.now + policy.policy.confirm_within if told.announced else call.now
+    desk.ledger.finish(told, due, call.request_id, left, call.now)
     return result
 
 
-def _announce(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
-    """What is on record and people could not be told of: tell them now."""
-    result = dict(incident.result or incident.intent["result"])
-    desk.announcer.announce(result, str(incident.intent["service_arn"]))
-    due = call.now + policy.policy.confirm_within if incident.state is State.OPEN else None
-    desk.ledger.finish(replace(incident, announced=True), due, call.request_id)
-    return result
+def _is_of(call: Call, incident: Incident) -> bool:
+    """Whether an incident was claimed by this very invocation, or by the one that it retries."""
+    return incident.intent.get("request_id") == call.request_id
 
 
 def _came_to_nothing(desk: Desk, call: Call, incident: Incident) -> Result:
@@ -315,11 +307,9 @@ def _held_back(desk: Desk, call: Call, incident: Incident, why: str) -> Result:
     }
     desk.ledger.retract(incident)
     judged = judged_of(incident.deployment, incident.intent.get("red", []))
-    if incident.automatic and desk.ledger.tell_once(
-        incident.key, incident.deployment, reason, result, call.now, judged
-    ):
-        desk.announcer.announce(result, str(incident.intent["service_arn"]))
-        desk.ledger.told(incident.key, incident.deployment, reason)
+    if incident.automatic:
+        arn = str(incident.intent["service_arn"])
+        messages.tell_once(desk, call, incident.key, incident.deployment, result, resource=arn, judged=judged)
     return result
 
 
@@ -342,9 +332,9 @@ def _escalate(desk: Desk, call: Call, incident: Incident, why: str) -> Result:
 
 
 def _closed(desk: Desk, call: Call, incident: Incident, state: State, result: Result) -> Result:
-    desk.announcer.announce(result, str(incident.intent["service_arn"]))
-    closed = replace(incident, state=state, result=result, closed_at=call.now, announced=True)
-    desk.ledger.finish(closed, None, call.request_id)
+    closed = replace(incident, state=state, result=result, closed_at=call.now)
+    told = messages.tell(desk, closed, own=_is_of(call, incident))
+    desk.ledger.finish(told, None if told.announced else call.now, call.request_id)
     return result
 
 
