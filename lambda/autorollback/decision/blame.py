@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autorollback.decision import stability
+from autorollback.decision.formatting import clock, span
 from autorollback.decision.lineage import CLOCK_SKEW as CLOCK_SKEW  # re-exported: part of this module's interface
 from autorollback.decision.lineage import carries_out as carries_out
 from autorollback.decision.lineage import rollback_behind as rollback_behind
@@ -15,6 +16,7 @@ from autorollback.decision.lineage import running_before as running_before
 from autorollback.decision.lineage import something_ran_before
 from autorollback.decision.model import (
     Alarm,
+    AlarmPeriod,
     Controller,
     Deployment,
     Facts,
@@ -22,11 +24,9 @@ from autorollback.decision.model import (
     Ignore,
     Reason,
     Revision,
-    Spell,
     Status,
     TriggerKind,
 )
-from autorollback.decision.words import clock, span
 from autorollback.policy import Mode, Policy
 
 SHARED_CAUSE_SPAN = timedelta(minutes=10)
@@ -416,7 +416,7 @@ def _predates(alarm: Alarm, deployment: Deployment) -> bool:
 
 def _was_red(alarm: Alarm, moment: datetime) -> bool:
     """Whether an alarm was in ALARM at a moment, be it that it has been calm since and came again."""
-    spells = (*(alarm.spells or ()), *([Spell(alarm.since)] if alarm.in_alarm and alarm.since else []))
+    spells = (*(alarm.spells or ()), *([AlarmPeriod(alarm.since)] if alarm.in_alarm and alarm.since else []))
     return any(spell.since <= moment and (spell.until is None or moment < spell.until) for spell in spells)
 
 

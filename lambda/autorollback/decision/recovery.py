@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from autorollback.decision import lineage
+from autorollback.decision.formatting import clock, span
 from autorollback.decision.model import Alarm, Deployment, Facts, PastRollback, Status
-from autorollback.decision.words import clock, span
 from autorollback.policy import Policy
 
 DATAPOINTS_COME_AFTER = timedelta(minutes=2)

@@ -1,16 +1,16 @@
-"""Which service revisions ran well? Evidence from stretches of service, never from revision numbers."""
+"""Which service revisions ran well? Evidence from serving periods, never from revision numbers."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from autorollback.decision.formatting import clock, span
 from autorollback.decision.lineage import deployment_of, running_before, something_ran_before
 from autorollback.decision.model import Alarm, Candidate, Deployment, Facts, KnownGood, Revision, Status
-from autorollback.decision.words import clock, span
 from autorollback.policy import Policy
 
 TAIL = timedelta(minutes=10)
-"""Trouble this shortly before a stretch's end belongs to what came next: a migration that runs ahead of its deployment."""
+"""Trouble this shortly before a serving period's end belongs to what came next: a migration that runs ahead of its deployment."""
 
 UNWATCHED_COUNTS_FROM = timedelta(hours=24)
 """In service without any alarm looking on, a revision has proven itself only after this long."""
@@ -20,7 +20,7 @@ HISTORY_KEPT = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class ServingPeriod:
     """A time in which one service revision served alone, from the deployment that brought it to the next one.
 
     `brought_by` is the ARN of the service deployment that succeeded in bringing it, where one did; `begun` is when that
@@ -44,8 +44,8 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class Appraisal:
-    """How a stretch went: whether it proves its revision, in words, and its calm part (the one that requests are asked for).
+class StabilityAssessment:
+    """How a serving period went: whether it proves its revision, in words, and its calm part (the one that requests are asked for).
 
     `unread` says that it was not stable only because something could not be read.
     """
@@ -57,14 +57,14 @@ class Appraisal:
     unread: bool = False
 
 
-def stretches(facts: Facts, before: Deployment | None = None) -> tuple[Stretch, ...]:
-    """Every stretch that is evidence, newest first; with `before`, only those that ended by that deployment's start.
+def serving_periods(facts: Facts, before: Deployment | None = None) -> tuple[ServingPeriod, ...]:
+    """Every period that is evidence, newest first; with `before`, only those that ended by that deployment's start.
 
     A deployment that failed, was stopped or rolled back is no evidence for its target. A restart of the same identity
-    does not interrupt its stretch.
+    does not interrupt its period.
     """
     oldest_first = sorted(facts.deployments, key=lambda d: (d.start, d.arn))
-    found: list[Stretch] = []
+    found: list[ServingPeriod] = []
     for index, deployment in enumerate(oldest_first):
         previous = oldest_first[index - 1] if index else None
         found.extend(_of_sources(facts, deployment, previous))
@@ -74,63 +74,63 @@ def stretches(facts: Facts, before: Deployment | None = None) -> tuple[Stretch, 
             since = min(deployment.finished_at, until or deployment.finished_at)
             succeeded = deployment.status is Status.SUCCESSFUL
             brought_by, begun = (deployment.arn, deployment.start) if succeeded else (None, None)
-            found.append(Stretch(revision, since, until, brought_by, begun))
+            found.append(ServingPeriod(revision, since, until, brought_by, begun))
     merged = _merge_restarts(facts, sorted(found, key=lambda s: (s.since, s.revision)))
     limit = before.start if before else None
     return tuple(s for s in reversed(merged) if limit is None or (s.until is not None and s.until <= limit))
 
 
-def appraise(stretch: Stretch, facts: Facts, policy: Policy, now: datetime) -> Appraisal:
-    """Did the revision serve long enough without any of the service's alarms, to the end of its stretch?
+def assess(period: ServingPeriod, facts: Facts, policy: Policy, now: datetime) -> StabilityAssessment:
+    """Did the revision serve long enough without any of the service's alarms, to the end of its period?
 
     An alarm that was in ALARM already before it came says nothing against it; one that fired while it was being deployed does.
     """
-    since, end = stretch.since, stretch.end(now)
+    since, end = period.since, period.end(now)
     spells = [
         (max(spell.since, since), min(spell.until or end, end), alarm.signal)
         for alarm in facts.alarms
         for spell in alarm.spells or ()
-        if stretch.came <= spell.since < end and (spell.until is None or spell.until > since)
+        if period.came <= spell.since < end and (spell.until is None or spell.until > since)
     ]
     calm_until = min([end, *(start for start, _, _ in spells if start >= end - TAIL)])
     earlier = [spell for spell in spells if spell[0] < calm_until]
     calm_since = max([since, *(min(until, calm_until) for _, until, _ in earlier)])
     calm = calm_until - calm_since
 
-    def unproven(detail: str, *, unread: bool = False) -> Appraisal:
-        return Appraisal(False, detail, calm_since, calm_until, unread)
+    def unproven(detail: str, *, unread: bool = False) -> StabilityAssessment:
+        return StabilityAssessment(False, detail, calm_since, calm_until, unread)
 
     if earlier and calm < policy.stable_after:
         last = max(earlier, key=lambda spell: (spell[1], spell[2]))
         return unproven(f"{last[2]} was in ALARM at {clock(last[0])}, {span(calm_until - last[0])} before its end")
     if calm < policy.stable_after:
         return unproven(f"served only {span(calm)} without alarm, {policy.stable_after_minutes} min are asked")
-    if unread := sorted(alarm.signal for alarm in facts.alarms if not _history_covers(alarm, stretch, now)):
-        if record := attested(stretch, facts, policy, now):
+    if unread := sorted(alarm.signal for alarm in facts.alarms if not _history_covers(alarm, period, now)):
+        if record := attested(period, facts, policy, now):
             detail = f"served {span(record.until - record.since)} without alarm until {clock(record.until)}"
-            return Appraisal(True, f"{detail} (the ledger's record)", record.since, record.until)
+            return StabilityAssessment(True, f"{detail} (the ledger's record)", record.since, record.until)
         return unproven(f"the history of {', '.join(unread)} was not read", unread=True)
     watched = calm_until - max(calm_since, watched_from(facts, now))
     if watched < policy.stable_after and calm < max(UNWATCHED_COUNTS_FROM, policy.stable_after):
         return unproven(f"served {span(calm)}, but no alarm watched: that counts from 24 h on")
     unwatched = "" if watched >= policy.stable_after else " (no alarm watched then)"
     detail = f"served {span(calm)} without alarm until {clock(calm_until)}{unwatched}"
-    return Appraisal(True, detail, calm_since, calm_until)
+    return StabilityAssessment(True, detail, calm_since, calm_until)
 
 
-def attested(stretch: Stretch, facts: Facts, policy: Policy, now: datetime) -> KnownGood | None:
-    """What the ledger recorded of a stretch when it ended: then CloudWatch need not be asked for it again.
+def attested(period: ServingPeriod, facts: Facts, policy: Policy, now: datetime) -> KnownGood | None:
+    """What the ledger recorded of a serving period when it ended: then CloudWatch need not be asked for it again.
 
-    The record was made by `appraise`, when everything could be read. It holds for the stretch of the very same service
+    The record was made by `assess`, when everything could be read. It holds for the serving period of the very same service
     revision, if it reaches to the end of it, and by today's policy; behind a load balancer, if requests are recorded.
     """
-    end = stretch.end(now)
+    end = period.end(now)
     return next(
         (
             record
             for record in facts.memory.known_good
-            if record.revision.arn == stretch.revision
-            and stretch.since <= record.since
+            if record.revision.arn == period.revision
+            and period.since <= record.since
             and end - TAIL <= record.until <= end
             and record.until - record.since >= policy.stable_after
             and (record.requests or not (facts.service and facts.service.behind_load_balancer))
@@ -139,15 +139,15 @@ def attested(stretch: Stretch, facts: Facts, policy: Policy, now: datetime) -> K
     )
 
 
-def proven(stretch: Stretch, facts: Facts, policy: Policy, now: datetime) -> KnownGood | None:
-    """What a stretch has proven by now, to be remembered longer than AWS does; None where it has proven nothing."""
-    revision, appraisal = facts.revision(stretch.revision), appraise(stretch, facts, policy, now)
-    if revision is None or revision.identity is None or not appraisal.stable:
+def proven(period: ServingPeriod, facts: Facts, policy: Policy, now: datetime) -> KnownGood | None:
+    """What a serving period has proven by now, to be remembered longer than AWS does; None where it has proven nothing."""
+    revision, assessment = facts.revision(period.revision), assess(period, facts, policy, now)
+    if revision is None or revision.identity is None or not assessment.stable:
         return None
     requests = facts.requests.get(revision.arn)
     if not requests and facts.service and facts.service.behind_load_balancer:
         return None
-    return KnownGood(revision, appraisal.calm_since, appraisal.calm_until, requests)
+    return KnownGood(revision, assessment.calm_since, assessment.calm_until, requests)
 
 
 def watched_from(facts: Facts, now: datetime) -> datetime:
@@ -168,11 +168,11 @@ def candidates(
     """
     kept_out = quarantined(facts, policy, now)
     dated: list[tuple[datetime, Candidate]] = []
-    for stretch in stretches(facts, before):
-        revision = facts.revision(stretch.revision)
+    for period in serving_periods(facts, before):
+        revision = facts.revision(period.revision)
         if revision is not None:
-            candidate = _candidate(stretch, revision, facts, policy, now, kept_out, avoid)
-            dated.append((stretch.end(now), candidate))
+            candidate = _candidate(period, revision, facts, policy, now, kept_out, avoid)
+            dated.append((period.end(now), candidate))
     dated += [
         (record.until, _recorded(record, facts, kept_out, avoid))
         for record in facts.memory.known_good
@@ -192,12 +192,12 @@ def quarantined(facts: Facts, policy: Policy, now: datetime) -> dict[str, dateti
     """Identities that were rolled back from, and when; without those that a person deployed again and that became stable."""
     deployed_by_persons = _deployed_by_persons(facts)
     proven_again = {
-        (revision.identity, deployed_by_persons[stretch.brought_by])
-        for stretch in stretches(facts)
-        if stretch.brought_by in deployed_by_persons
-        and (revision := facts.revision(stretch.revision))
-        and appraise(stretch, facts, policy, now).stable
-        and _served_requests(facts, policy, now, stretch)
+        (revision.identity, deployed_by_persons[period.brought_by])
+        for period in serving_periods(facts)
+        if period.brought_by in deployed_by_persons
+        and (revision := facts.revision(period.revision))
+        and assess(period, facts, policy, now).stable
+        and _served_requests(facts, policy, now, period)
     }
     return {
         identity: at
@@ -208,22 +208,22 @@ def quarantined(facts: Facts, policy: Policy, now: datetime) -> dict[str, dateti
 
 def may_have_been_stable(
     facts: Facts, policy: Policy, now: datetime, revision: Revision, before: datetime
-) -> Appraisal | None:
-    """The newest stretch of an identity that was stable by `before`, or cannot be told not to have been.
+) -> StabilityAssessment | None:
+    """The newest period of an identity that was stable by `before`, or cannot be told not to have been.
 
     Whoever asks this holds on a yes, so what could not be read counts as one. Requests are not asked. None is a no.
     """
-    for stretch in stretches(facts):
-        if stretch.since < before and _may_be(facts, stretch.revision, revision):
-            until_then = replace(stretch, until=min(stretch.end(now), before))
-            appraisal = appraise(until_then, facts, policy, now)
-            if appraisal.stable or appraisal.unread:
-                return appraisal
+    for period in serving_periods(facts):
+        if period.since < before and _may_be(facts, period.revision, revision):
+            until_then = replace(period, until=min(period.end(now), before))
+            assessment = assess(until_then, facts, policy, now)
+            if assessment.stable or assessment.unread:
+                return assessment
     return None
 
 
 def _candidate(
-    stretch: Stretch,
+    period: ServingPeriod,
     revision: Revision,
     facts: Facts,
     policy: Policy,
@@ -232,15 +232,15 @@ def _candidate(
     avoid: Revision | None,
 ) -> Candidate:
     def passed_over(why: str) -> Candidate:
-        return Candidate(revision, "passed_over", why, ran_until=stretch.until)
+        return Candidate(revision, "passed_over", why, ran_until=period.until)
 
     if refusal := _refused(revision, kept_out, avoid):
         return passed_over(refusal)
-    appraisal = appraise(stretch, facts, policy, now)
-    if not appraisal.stable:
-        return passed_over(appraisal.detail)
-    requests, detail = facts.requests.get(revision.arn), appraisal.detail
-    if requests is None and (record := attested(stretch, facts, policy, now)):
+    assessment = assess(period, facts, policy, now)
+    if not assessment.stable:
+        return passed_over(assessment.detail)
+    requests, detail = facts.requests.get(revision.arn), assessment.detail
+    if requests is None and (record := attested(period, facts, policy, now)):
         requests = record.requests
     if facts.service and facts.service.behind_load_balancer:
         if requests is None:
@@ -250,15 +250,15 @@ def _candidate(
         detail = f"{detail}, {requests:,} requests"
     if undigested := sorted(name for name, digest in revision.images.items() if digest is None):
         detail = f"{detail}; AWS recorded no image digest of {', '.join(undigested)}, the image's name stands in"
-    between = _deployed_since(facts, stretch.end(now))
-    return Candidate(revision, "stable", detail, between=between, ran_until=stretch.until)
+    between = _deployed_since(facts, period.end(now))
+    return Candidate(revision, "stable", detail, between=between, ran_until=period.until)
 
 
-def _served_requests(facts: Facts, policy: Policy, now: datetime, stretch: Stretch) -> bool:
-    """Whether requests reached a stretch, where there is a load balancer to tell; what was not read proves nothing."""
+def _served_requests(facts: Facts, policy: Policy, now: datetime, period: ServingPeriod) -> bool:
+    """Whether requests reached a serving period, where there is a load balancer to tell; what was not read proves nothing."""
     if facts.service is None or not facts.service.behind_load_balancer:
         return True
-    return bool(facts.requests.get(stretch.revision)) or attested(stretch, facts, policy, now) is not None
+    return bool(facts.requests.get(period.revision)) or attested(period, facts, policy, now) is not None
 
 
 def _recorded(record: KnownGood, facts: Facts, kept_out: dict[str, datetime], avoid: Revision | None) -> Candidate:
@@ -290,7 +290,7 @@ def _refused(revision: Revision, kept_out: dict[str, datetime], avoid: Revision 
 
 
 def _each_once(newest_first: Iterator[Candidate]) -> tuple[Candidate, ...]:
-    """Nothing more is said of an identity once a stretch of it has proven it."""
+    """Nothing more is said of an identity once a serving period of it has proven it."""
     proven: set[str | None] = set()
     found = []
     for candidate in newest_first:
@@ -317,10 +317,10 @@ def _reaches_back_to(facts: Facts, record: KnownGood) -> bool:
 
 
 def _overtaken(record: KnownGood, facts: Facts, now: datetime) -> bool:
-    """Whether a record was made while its build still served: how it went on to its end is told by the stretch itself."""
+    """Whether a record was made while its build still served: how it went on to its end is told by the serving period itself."""
     return any(
-        _is(facts, stretch.revision, record.revision) and stretch.since <= record.until < stretch.end(now) - TAIL
-        for stretch in stretches(facts)
+        _is(facts, period.revision, record.revision) and period.since <= record.until < period.end(now) - TAIL
+        for period in serving_periods(facts)
     )
 
 
@@ -357,32 +357,32 @@ def _may_be(facts: Facts, arn: str, wanted: Revision) -> bool:
     return not revision.images or dict(revision.images) == dict(wanted.images)
 
 
-def _of_sources(facts: Facts, deployment: Deployment, previous: Deployment | None) -> Iterator[Stretch]:
+def _of_sources(facts: Facts, deployment: Deployment, previous: Deployment | None) -> Iterator[ServingPeriod]:
     """What ran on while a deployment failed, and what ran before the oldest deployment that AWS still has."""
     for source in deployment.sources:
         revision = facts.revision(source)
         if previous is None:
             if revision is not None:
-                yield Stretch(source, min(revision.created_at, deployment.start), deployment.start)
+                yield ServingPeriod(source, min(revision.created_at, deployment.start), deployment.start)
         elif source not in (previous.leaves, previous.target):
             ended = previous.finished_at or previous.start
-            yield Stretch(source, min(ended, deployment.start), deployment.start)
+            yield ServingPeriod(source, min(ended, deployment.start), deployment.start)
 
 
-def _merge_restarts(facts: Facts, oldest_first: Sequence[Stretch]) -> list[Stretch]:
+def _merge_restarts(facts: Facts, oldest_first: Sequence[ServingPeriod]) -> list[ServingPeriod]:
     restarts = {d.start: d for d in facts.deployments if d.status is Status.SUCCESSFUL}
-    merged: list[Stretch] = []
-    for stretch in oldest_first:
+    merged: list[ServingPeriod] = []
+    for period in oldest_first:
         last = merged[-1] if merged else None
         if (
             last
             and last.until in restarts
-            and restarts[last.until].target == stretch.revision
-            and _same_identity(facts, last.revision, stretch.revision)
+            and restarts[last.until].target == period.revision
+            and _same_identity(facts, last.revision, period.revision)
         ):
-            merged[-1] = replace(last, revision=stretch.revision, until=stretch.until)
+            merged[-1] = replace(last, revision=period.revision, until=period.until)
         else:
-            merged.append(stretch)
+            merged.append(period)
     return merged
 
 
@@ -393,12 +393,12 @@ def _same_identity(facts: Facts, one: str, other: str) -> bool:
     return bool(first and second and first.identity and first.identity == second.identity)
 
 
-def _history_covers(alarm: Alarm, stretch: Stretch, now: datetime) -> bool:
-    """Whether what is known of an alarm tells all its times in ALARM in a stretch: its history, or a calm that began before.
+def _history_covers(alarm: Alarm, period: ServingPeriod, now: datetime) -> bool:
+    """Whether what is known of an alarm tells all its times in ALARM in a serving period: its history, or a calm that began before.
 
     Nothing is older than CloudWatch keeps history: such time counts as unwatched, not as unread.
     """
-    calm_since_then = not alarm.in_alarm and alarm.since is not None and alarm.since <= stretch.since
-    oldest_kept = max(stretch.came, now - HISTORY_KEPT)
+    calm_since_then = not alarm.in_alarm and alarm.since is not None and alarm.since <= period.since
+    oldest_kept = max(period.came, now - HISTORY_KEPT)
     reaches = alarm.history_from is not None and alarm.history_from <= oldest_kept
     return calm_since_then or (alarm.spells is not None and reaches)

@@ -8,10 +8,10 @@ from autorollback.aws.deployer import Way
 from autorollback.aws.evidence import FirstLook
 from autorollback.aws.items import Incident, State, Watched, past_rollback
 from autorollback.decision import stability
+from autorollback.decision.formatting import clock, span
 from autorollback.decision.lineage import deployment_of
 from autorollback.decision.model import Facts, Reason, Status, Trigger, TriggerKind
 from autorollback.decision.recovery import Progress, Recovery, assess
-from autorollback.decision.words import clock, span
 from autorollback.flows import respond, rollback
 from autorollback.flows.desk import Call, Desk
 from autorollback.naming import ServiceKey
@@ -170,10 +170,10 @@ def _completed(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, e
 def _remember_replaced(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts) -> str:
     """What has just been replaced is remembered as known good, where its time in service proved it."""
     newest = facts.deployments[0] if facts.deployments else None
-    for stretch in stability.stretches(facts):
-        if newest is None or stretch.until != newest.start:
+    for period in stability.serving_periods(facts):
+        if newest is None or period.until != newest.start:
             continue
-        if good := stability.proven(stretch, facts, policy.policy, call.now):
+        if good := stability.proven(period, facts, policy.policy, call.now):
             desk.ledger.keep_good(policy.key, good)
             served = f"{span(good.until - good.since)} without alarm until {clock(good.until)}"
             return f"; {good.revision.task_definition} is remembered as known good: it served {served}"

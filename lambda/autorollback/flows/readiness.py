@@ -165,9 +165,9 @@ def _runs_well(facts: Facts, policy: ServicePolicy, call: Call) -> KnownGood | N
     return stability.proven(serving, facts, policy.policy, call.now) if serving else None
 
 
-def _serving(facts: Facts, call: Call) -> stability.Stretch | None:
-    """The stretch that lasts until now, when the next deployment is thought to begin."""
-    return next((s for s in stability.stretches(facts) if s.until == call.now), None)
+def _serving(facts: Facts, call: Call) -> stability.ServingPeriod | None:
+    """The serving period that lasts until now, when the next deployment is thought to begin."""
+    return next((s for s in stability.serving_periods(facts) if s.until == call.now), None)
 
 
 def _audit(desk: Desk) -> Audit:
@@ -188,8 +188,8 @@ def _with_the_present(desk: Desk, call: Call, policy: ServicePolicy, facts: Fact
     if not policy.load_balancer:
         return facts
     requests = Traffic(desk.clients).requests(policy, serving.since, call.now, call.now)
-    appraisal = stability.appraise(serving, facts, policy.policy, call.now)
-    counted = requests.between(appraisal.calm_since, appraisal.calm_until)
+    assessment = stability.assess(serving, facts, policy.policy, call.now)
+    counted = requests.between(assessment.calm_since, assessment.calm_until)
     return replace(facts, requests={**facts.requests, running.arn: counted})
 
 

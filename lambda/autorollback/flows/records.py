@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from autorollback import results
 from autorollback.aws.items import Incident, LedgerRecordError
-from autorollback.decision.words import clock
+from autorollback.decision.formatting import clock
 from autorollback.flows import respond
 from autorollback.flows.desk import Call, Desk
 from autorollback.naming import ServiceKey

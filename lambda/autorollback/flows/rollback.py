@@ -18,6 +18,7 @@ from autorollback.aws.ecs import Ecs, History
 from autorollback.aws.items import Incident, State, judged_of, new_incident, packed, past_rollback
 from autorollback.decision import blame, record
 from autorollback.decision.blame import carries_out
+from autorollback.decision.formatting import clock, span
 from autorollback.decision.model import (
     Candidate,
     Check,
@@ -30,7 +31,6 @@ from autorollback.decision.model import (
     RollBack,
     Status,
 )
-from autorollback.decision.words import clock, span
 from autorollback.flows.desk import Call, Desk
 from autorollback.naming import ServiceKey
 from autorollback.policy import ServicePolicy
