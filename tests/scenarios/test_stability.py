@@ -9,7 +9,9 @@ import pytest
 from autorollback.decision.decide import choose_for_person
 from autorollback.decision.formatting import clock
 from autorollback.decision.model import KnownGood, RollBack, Status, TriggerKind
-from autorollback.decision.stability import attested, serving_periods
+from autorollback.decision.question import Question
+from autorollback.decision.serving import serving_periods
+from autorollback.decision.stability import attested
 from tests.scenarios.history import NOW, History, bad_deployment, days, hours, incident, minutes, seconds
 
 
@@ -284,7 +286,7 @@ def test_what_the_ledger_recorded_of_a_serving_period_when_it_ended_need_not_be_
 def test_a_record_that_does_not_cover_the_serving_period_is_no_substitute_for_reading(changed: dict[str, Any]) -> None:
     story = remembered(bad_deployment(), **changed)
     period = serving_periods(story.facts(), story.facts().deployments[0])[0]
-    assert attested(period, story.facts(), story.policy, story.now) is None
+    assert attested(period, Question(story.facts(), story.policy, story.now)) is None
 
 
 @pytest.mark.parametrize(

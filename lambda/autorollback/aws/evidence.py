@@ -23,7 +23,7 @@ from autorollback.aws.ledger import Ledger
 from autorollback.aws.neighbours import LONGEST_DEPLOYMENT, Neighbours
 from autorollback.aws.policies import Policies
 from autorollback.aws.traffic import Requests, Traffic
-from autorollback.decision import blame, stability
+from autorollback.decision import blame, stability, targets
 from autorollback.decision.model import (
     Alarm,
     Controller,
@@ -35,6 +35,8 @@ from autorollback.decision.model import (
     Trigger,
     TriggerKind,
 )
+from autorollback.decision.question import Question
+from autorollback.decision.serving import ServingPeriod, serving_periods
 from autorollback.naming import Names, ServiceKey
 from autorollback.policy import ServicePolicy
 from autorollback.requests import AlarmChanged
@@ -258,7 +260,7 @@ class Evidence:
             facts = self._as_facts(draft, look, trigger, now, ())
             periods = [
                 s
-                for s in stability.serving_periods(facts)
+                for s in serving_periods(facts)
                 if s.until is not None and s.until - s.since >= policy.policy.stable_after
             ]
             wanted = [*periods[:at_once], *(s for s in periods[at_once:] if _is_newest(facts, s))]
@@ -276,7 +278,7 @@ class Evidence:
         draft: _Draft,
         policy: ServicePolicy,
         facts: Facts,
-        periods: Sequence[stability.ServingPeriod],
+        periods: Sequence[ServingPeriod],
         now: datetime,
     ) -> dict[_Read, Callable[[], Any]]:
         """The reads without which these periods, and what came after them, cannot be judged."""
@@ -292,7 +294,8 @@ class Evidence:
         }
         if unknown := _unknown_revisions(draft):
             reads["revisions", unknown] = partial(draft.history.revisions, unknown)
-        unattested = [s for s in periods if stability.attested(s, facts, policy.policy, now) is None]
+        question = Question(facts, policy.policy, now)
+        unattested = [s for s in periods if stability.attested(s, question) is None]
         alarms = Alarms(self.clients, self.names)
         for alarm, since in _histories_asked(facts, policy, unattested, now):
             if not _history_read(alarm, since):
@@ -369,7 +372,7 @@ def _definition(definitions: Definitions, arn: str) -> Definition | None:
         return None
 
 
-def _revisions_since(facts: Facts, moment: datetime, periods: Sequence[stability.ServingPeriod]) -> list[str]:
+def _revisions_since(facts: Facts, moment: datetime, periods: Sequence[ServingPeriod]) -> list[str]:
     """The revisions whose content the question needs: of every deployment since a moment, and of the newest that looks like
     a change; of the periods; and those that ran the images of that change, for it may be a return to them. CodeDeploy
     records no images: there it may be a return to any."""
@@ -394,7 +397,7 @@ def _appearance(revision: Revision | None) -> tuple[str, tuple[tuple[str, str | 
     return (revision.task_definition_arn, tuple(sorted(revision.images.items()))) if revision else ("", ())
 
 
-def _is_newest(facts: Facts, period: stability.ServingPeriod) -> bool:
+def _is_newest(facts: Facts, period: ServingPeriod) -> bool:
     """Whether what the newest deployment brought ran in a serving period before: then it matters how it fared."""
     newest = facts.revision(facts.deployments[0].target) if facts.deployments else None
     earlier = facts.revision(period.revision)
@@ -402,7 +405,7 @@ def _is_newest(facts: Facts, period: stability.ServingPeriod) -> bool:
 
 
 def _histories_asked(
-    facts: Facts, policy: ServicePolicy, periods: Sequence[stability.ServingPeriod], now: datetime
+    facts: Facts, policy: ServicePolicy, periods: Sequence[ServingPeriod], now: datetime
 ) -> list[tuple[Alarm, datetime]]:
     """The alarms whose past is asked about, each with since when.
 
@@ -455,7 +458,8 @@ def _has_target(facts: Facts, policy: ServicePolicy, now: datetime) -> bool:
     if suspect is None:
         return False
     blamed = facts.deployments[suspect]
-    found = stability.candidates(facts, policy.policy, now, blamed, facts.revision(blamed.target))
+    question = Question(facts, policy.policy, now)
+    found = targets.candidates(question, blamed, facts.revision(blamed.target))
     return any(candidate.verdict == "stable" for candidate in found)
 
 
@@ -469,11 +473,12 @@ def _requests(
 ) -> dict[str, int | None]:
     """The requests in the calm part of each serving period that they were read for; the most of a revision's periods."""
     counted: dict[str, int | None] = {}
-    for period in stability.serving_periods(facts):
+    question = Question(facts, policy.policy, now)
+    for period in serving_periods(facts):
         requests = read.get((period.revision, period.since))
         if requests is None:
             continue
-        assessment = stability.assess(period, facts, policy.policy, now)
+        assessment = stability.assess(period, question)
         number = requests.between(assessment.calm_since, assessment.calm_until) if assessment.stable else 0
         counted[period.revision] = max(number, counted.get(period.revision) or 0)
     return counted

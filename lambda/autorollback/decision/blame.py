@@ -27,6 +27,7 @@ from autorollback.decision.model import (
     Status,
     TriggerKind,
 )
+from autorollback.decision.question import Question
 from autorollback.policy import Mode, Policy
 
 SHARED_CAUSE_SPAN = timedelta(minutes=10)
@@ -258,7 +259,7 @@ def is_rollback(facts: Facts, index: int, policy: Policy, now: datetime) -> bool
     good = {good.revision.identity for good in facts.memory.known_good if good.until <= deployment.start}
     return (
         target.identity in good
-        or stability.may_have_been_stable(facts, policy, now, target, deployment.start) is not None
+        or stability.may_have_been_stable(Question(facts, policy, now), target, deployment.start) is not None
     )
 
 
@@ -368,7 +369,7 @@ def _only_restarted(facts: Facts, index: int, policy: Policy, now: datetime) -> 
     """A restart of what had been stable, which the trouble followed. Any other restart is passed over."""
     restart = facts.deployments[index]
     target = facts.revision(restart.target)
-    if target is None or stability.may_have_been_stable(facts, policy, now, target, restart.start) is None:
+    if target is None or stability.may_have_been_stable(Question(facts, policy, now), target, restart.start) is None:
         return None
     detail = (
         f"the deployment of {clock(restart.start)} restarted what had been stable before: nothing that a rollback "

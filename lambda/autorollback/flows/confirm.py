@@ -11,7 +11,9 @@ from autorollback.decision import stability
 from autorollback.decision.formatting import clock, span
 from autorollback.decision.lineage import deployment_of
 from autorollback.decision.model import Facts, Reason, Status, Trigger, TriggerKind
+from autorollback.decision.question import Question
 from autorollback.decision.recovery import Progress, Recovery, assess
+from autorollback.decision.serving import serving_periods
 from autorollback.flows import respond, rollback
 from autorollback.flows.desk import Call, Desk
 from autorollback.naming import ServiceKey
@@ -112,7 +114,7 @@ def _follow(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts, inciden
     if _was_stopped(incident, facts, Status.STOPPED):
         desk.ledger.save(incident, due=call.now + CODE_DEPLOY_HAS)
         return results.done(f"{incident.incident_id} is still open: CodeDeploy has not begun the rollback yet")
-    recovery = assess(past_rollback(incident), facts, policy.policy, call.now)
+    recovery = assess(past_rollback(incident), Question(facts, policy.policy, call.now))
     if recovery.progress is Progress.OPEN:
         desk.ledger.save(incident, due=recovery.look_again)
         return results.done(f"{incident.incident_id} is still open: {recovery.detail}")
@@ -170,10 +172,10 @@ def _completed(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, e
 def _remember_replaced(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts) -> str:
     """What has just been replaced is remembered as known good, where its time in service proved it."""
     newest = facts.deployments[0] if facts.deployments else None
-    for period in stability.serving_periods(facts):
+    for period in serving_periods(facts):
         if newest is None or period.until != newest.start:
             continue
-        if good := stability.proven(period, facts, policy.policy, call.now):
+        if good := stability.proven(period, Question(facts, policy.policy, call.now)):
             desk.ledger.keep_good(policy.key, good)
             served = f"{span(good.until - good.since)} without alarm until {clock(good.until)}"
             return f"; {good.revision.task_definition} is remembered as known good: it served {served}"

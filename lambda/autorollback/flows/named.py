@@ -11,6 +11,8 @@ from autorollback.aws.evidence import FirstLook, described_as
 from autorollback.decision import stability
 from autorollback.decision.formatting import clock
 from autorollback.decision.model import Candidate, Check, Facts, Revision, Service
+from autorollback.decision.question import Question
+from autorollback.decision.serving import serving_periods
 from autorollback.flows.desk import Call, Desk
 from autorollback.policy import ServicePolicy
 from autorollback.requests import BadRequest
@@ -121,15 +123,15 @@ def _with_runs_of(policy: ServicePolicy, look: FirstLook, facts: Facts, definiti
 def _with_histories(desk: Desk, call: Call, facts: Facts, runs: Iterable[Revision]) -> Facts:
     """The facts with the alarms' histories as far back as these runs, or as CloudWatch keeps them."""
     arns = {run.arn for run in runs}
-    since = min((s.came for s in stability.serving_periods(facts) if s.revision in arns), default=call.now)
+    since = min((s.came for s in serving_periods(facts) if s.revision in arns), default=call.now)
     return desk.evidence.with_histories(facts, since, call.now)
 
 
 def _best_run(facts: Facts, policy: ServicePolicy, call: Call, runs: list[Revision]) -> Candidate:
     """A run that was stable before one that was not, then one that nobody rolled back from, then the newest."""
-    periods = {s.revision: s for s in reversed(stability.serving_periods(facts))}
+    periods = {s.revision: s for s in reversed(serving_periods(facts))}
     assessed = {
-        run.arn: stability.assess(periods[run.arn], facts, policy.policy, call.now)
+        run.arn: stability.assess(periods[run.arn], Question(facts, policy.policy, call.now))
         for run in runs
         if run.arn in periods
     }
