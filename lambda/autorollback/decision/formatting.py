@@ -8,7 +8,10 @@ _DAY = 24 * _HOUR
 
 
 def span(duration: timedelta) -> str:
-    """A duration in its one or two largest units: `6 d`, `3 h 20 min`, `4 min`, `40 s`."""
+    """A duration in its one or two largest units.
+
+    `6 d`, `3 h 20 min`, `4 min`, `40 s`.
+    """
     seconds = int(abs(duration).total_seconds())
     days, within_day = divmod(seconds, _DAY)
     hours, within_hour = divmod(within_day, _HOUR)

@@ -1,4 +1,4 @@
-"""Which deployment followed on which: what ran before one, and which rollback of the ledger one carried out."""
+"""Which deployment followed on which, and which one carried out a rollback of the ledger?"""
 
 from datetime import timedelta
 
@@ -9,10 +9,11 @@ CLOCK_SKEW = timedelta(seconds=5)
 
 
 def running_before(facts: Facts, index: int) -> Revision | None:
-    """What ran when a deployment started: its source revision, else what the one before it left.
+    """What ran when a deployment started.
 
-    Of several sources the one that was not itself still being deployed. None where it could not be described, or where
-    nothing ran: the first deployment of a service has neither.
+    That is its source revision, else what the one before it left. Of several sources it is the one
+    that was not itself still being deployed. None where it could not be described, or where nothing
+    ran: the first deployment of a service has neither.
     """
     sources = facts.deployments[index].sources
     if not sources:
@@ -56,7 +57,8 @@ def deployment_of(rollback: PastRollback, facts: Facts) -> Deployment | None:
 def carries_out(deployment: Deployment, deployed: str | None, rollback: PastRollback) -> bool:
     """Whether a deployment of a task definition is what a rollback started.
 
-    UpdateService does not name the deployment that it begins: until it is known, the definition and the time tell it.
+    UpdateService does not name the deployment that it begins: until that is known, the definition
+    and the time tell it.
     """
     if rollback.deployment is not None:
         return rollback.deployment == deployment.arn

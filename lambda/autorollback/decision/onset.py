@@ -9,18 +9,17 @@ from autorollback.decision.model import Datapoint
 def first_lasting_breach(datapoints: Sequence[Datapoint]) -> datetime | None:
     """Start of the first breaching datapoint that does not stand alone between calm ones.
 
-    One stray datapoint before a deployment must not acquit it; if all stand alone, the first counts. A missing neighbour
-    is not a calm one. None without any.
+    One stray datapoint before a deployment must not acquit it; if all stand alone, the first
+    counts. A missing neighbour is not a calm one. None where nothing breaches.
     """
     ordered = sorted(datapoints, key=lambda point: point.start)
-    first: datetime | None = None
+    stray: list[datetime] = []
     for index, point in enumerate(ordered):
-        if not point.breaching:
-            continue
-        if not _stands_alone(ordered, index):
+        if point.breaching and not _stands_alone(ordered, index):
             return point.start
-        first = first or point.start
-    return first
+        if point.breaching:
+            stray.append(point.start)
+    return min(stray, default=None)
 
 
 def last_breach(datapoints: Sequence[Datapoint]) -> datetime | None:
@@ -38,6 +37,7 @@ def fallback(changed_at: datetime, evaluation_range: timedelta) -> datetime:
 
 
 def _stands_alone(ordered: list[Datapoint], index: int) -> bool:
-    """Whether both neighbours of a datapoint are calm; beyond the first and the last all is taken to be."""
-    neighbours = ordered[max(index - 1, 0) : index] + ordered[index + 1 : index + 2]
-    return all(point.breaching is False for point in neighbours)
+    """Whether both neighbours of a datapoint are calm; beyond the ends all is."""
+    before = ordered[:index][-1:]
+    after = ordered[index + 1 :][:1]
+    return all(point.breaching is False for point in (*before, *after))

@@ -1,4 +1,4 @@
-"""Which builds were rolled back from, and are no target until they have proven themselves again?"""
+"""Which builds were rolled back from, and have not proven themselves since?"""
 
 from datetime import datetime
 
@@ -41,7 +41,7 @@ def _proven_by_persons(question: Question) -> dict[str | None, datetime]:
 
 
 def _has_proven_itself(period: ServingPeriod, question: Question) -> bool:
-    """Whether a serving period was stable, with requests where there is a load balancer to count them."""
+    """Whether a serving period was stable, with requests where a load balancer counts them."""
     if not stability.assess(period, question).stable:
         return False
     if not question.behind_load_balancer or question.facts.requests.get(period.revision):

@@ -1,4 +1,4 @@
-"""What is asked of the decision: the facts, the policy that they are judged by, and the moment."""
+"""What is asked of the decision: the facts, the policy and the moment."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +17,6 @@ class Question:
 
     @property
     def behind_load_balancer(self) -> bool:
-        """Whether requests are counted on their way to the service, so that a quiet time can be told."""
+        """Whether requests are counted on their way, so that a quiet time can be told."""
         service = self.facts.service
         return service is not None and service.behind_load_balancer

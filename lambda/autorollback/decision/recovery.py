@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
-from typing import assert_never
 
 from autorollback.decision.formatting import clock, span
+from autorollback.decision.identity import same_identity
 from autorollback.decision.lineage import CLOCK_SKEW, deployment_of
 from autorollback.decision.model import Alarm, Deployment, Facts, PastRollback, Status
 from autorollback.decision.question import Question
@@ -18,7 +18,7 @@ UNFINISHED_FOR = timedelta(hours=2)
 """A rollback's deployment that has not finished after this long is a person's."""
 
 BESIDE_THE_BAKE = timedelta(hours=1)
-"""What a deployment is given beside the bake that the service is configured with, where that takes longer."""
+"""What a deployment is given beside the bake of the service, where the two take longer."""
 
 
 class Progress(StrEnum):
@@ -73,17 +73,21 @@ class Recovery:
 
     @property
     def detail(self) -> str:
-        """The same in words; a person who is needed is told what runs now, and where to look."""
-        seen = _in_words(self)
-        if self.progress is not Progress.NOT_RECOVERED:
-            return seen
-        return f"{seen}{_since_when(self)}; {self.runs} runs now; {_where_to_look(self)}"
+        """The same in words.
+
+        A person who is needed is told what runs now, and where to look.
+        """
+        told = _SEEN[self.sight]
+        if self.progress is Progress.NOT_RECOVERED:
+            told = f"{told}{_FOR_A_PERSON[self.sight]}"
+        return told.format_map(_words(self))
 
 
 def assess(rollback: PastRollback, question: Question) -> Recovery:
     """Where does a rollback stand?
 
-    Recovered is: its deployment has finished, no alarm of the service is in ALARM, and a target is healthy.
+    Recovered is: its deployment has finished, no alarm of the service is in ALARM, and a target is
+    healthy.
     """
     facts = question.facts
     newest = facts.deployments[0] if facts.deployments else None
@@ -123,9 +127,9 @@ def _brings_the_same(newest: Deployment, begun: Deployment, facts: Facts) -> boo
     target = facts.revision(newest.target)
     if target is None or restored is None:
         return False
-    if target.task_definition_arn == restored.task_definition_arn:
-        return True
-    return target.identity is not None and target.identity == restored.identity
+
+    same_definition = target.task_definition_arn == restored.task_definition_arn
+    return same_definition or same_identity(facts, target.arn, restored.arn)
 
 
 def _was_undone(deployment: Deployment, rollback: PastRollback) -> bool:
@@ -145,7 +149,7 @@ def _was_stopped_by(rollback: PastRollback, deployment: Deployment) -> bool:
 
 
 def _unfinished(seen: Recovery, question: Question) -> Recovery:
-    """A deployment under way is waited for, as long as its bake may take and no longer."""
+    """A deployment under way is waited for as long as it may take."""
     service = question.facts.service
     bake = service.bake if service else timedelta()
     limit = seen.began + max(UNFINISHED_FOR, bake + BESIDE_THE_BAKE)
@@ -191,8 +195,9 @@ def _given_time(not_well: Recovery, limit: datetime) -> Recovery:
 def _speaks_of_now(alarm: Alarm, seen: Recovery, finished: datetime) -> bool:
     """Whether an alarm's OK rests on datapoints of what the rollback brought back.
 
-    One that was calm all through the incident need not: it never missed the trouble. CloudWatch evaluates a calm alarm
-    on, without saying so: once its whole range lies after the cut-over, its OK is fresh.
+    One that was calm all through the incident need not: it never missed the trouble. CloudWatch
+    evaluates a calm alarm on, without saying so: once its whole range lies after the cut-over, its
+    OK is fresh.
     """
     calm_all_along = alarm.since is None or alarm.since <= seen.began
     if calm_all_along or seen.seen_at >= _sure_at(alarm, finished):
@@ -201,21 +206,19 @@ def _speaks_of_now(alarm: Alarm, seen: Recovery, finished: datetime) -> bool:
 
 
 def _sure_at(alarm: Alarm, finished: datetime) -> datetime:
-    """From when on an alarm's OK speaks of what the rollback brought back, whenever it went OK."""
+    """From when on any OK speaks of what the rollback brought back."""
     return finished + alarm.evaluation_range + DATAPOINTS_COME_AFTER
 
 
 def _calm_since(alarms: Iterable[Alarm], began: datetime, finished: datetime) -> datetime:
     """When the deployment had finished and the last alarm of the incident was calm."""
-    calm_since = finished
-    for alarm in alarms:
-        if alarm.since is not None and alarm.since > began:
-            calm_since = max(calm_since, alarm.since)
-    return calm_since
+    changes = [alarm.since for alarm in alarms if alarm.since is not None]
+    since_it_began = [change for change in changes if change > began]
+    return max([finished, *since_it_began])
 
 
 def _running(facts: Facts) -> str:
-    """What runs now: what the newest deployment left, else what the service is set to run."""
+    """What the newest deployment left running, else what the service is set to run."""
     if facts.deployments:
         left = facts.revision(facts.deployments[0].leaves)
         if left is not None:
@@ -229,49 +232,52 @@ def _signals(alarms: Iterable[Alarm]) -> tuple[str, ...]:
     return tuple(sorted(alarm.signal for alarm in alarms))
 
 
-def _in_words(recovery: Recovery) -> str:
-    """What was seen, as a person is told."""
-    names = ", ".join(recovery.signals)
-    match recovery.sight:
-        case Sight.NOT_SHOWN_YET:
-            return "ECS has not shown the rollback's deployment yet"
-        case Sight.DEPLOYING:
-            return f"the rollback's deployment is {recovery.status}"
-        case Sight.UNDONE:
-            return f"the rollback's own deployment ended {recovery.status}"
-        case Sight.ANOTHER_CAME:
-            return f"another deployment has come since: {recovery.runs}"
-        case Sight.IN_ALARM:
-            return f"still in ALARM: {names}"
-        case Sight.NO_TARGET_HEALTHY:
-            return "no target is healthy"
-        case Sight.OK_TOO_EARLY:
-            return f"{names} went OK before the rollback's deployment had finished"
-        case Sight.ALL_WELL:
-            return _all_well(recovery)
-        case unknown:
-            assert_never(unknown)
+_SEEN = {
+    Sight.NOT_SHOWN_YET: "ECS has not shown the rollback's deployment yet",
+    Sight.DEPLOYING: "the rollback's deployment is {status}",
+    Sight.UNDONE: "the rollback's own deployment ended {status}",
+    Sight.ANOTHER_CAME: "another deployment has come since: {runs}",
+    Sight.IN_ALARM: "still in ALARM: {signals}",
+    Sight.NO_TARGET_HEALTHY: "no target is healthy",
+    Sight.OK_TOO_EARLY: "{signals} went OK before the rollback's deployment had finished",
+    Sight.ALL_WELL: "every alarm is OK{targets}, {took} after the rollback began",
+}
+"""What was seen, as a person is told."""
+
+_LOOK_AT_TASKS = "{runs} runs now; look at the events and stopped tasks of the service"
+_LOOK_AROUND = (
+    "{runs} runs now; look at what the service depends on: "
+    "its secrets, its database, the services it calls"
+)
+_TOO_LONG = ", {since_begun} after it began; "
+_TIME_IS_OVER = ", {since_finished} after the rollback's deployment finished at {finished}; "
+
+_FOR_A_PERSON = {
+    Sight.NOT_SHOWN_YET: f"{_TOO_LONG}{_LOOK_AT_TASKS}",
+    Sight.DEPLOYING: f"{_TOO_LONG}{_LOOK_AT_TASKS}",
+    Sight.UNDONE: f"; {_LOOK_AT_TASKS}",
+    Sight.IN_ALARM: f"{_TIME_IS_OVER}{_LOOK_AROUND}",
+    Sight.NO_TARGET_HEALTHY: f"{_TIME_IS_OVER}{_LOOK_AROUND}",
+}
+"""What is added where the rollback has not helped: since when, what runs now and where to look."""
 
 
-def _all_well(recovery: Recovery) -> str:
+def _words(recovery: Recovery) -> dict[str, str]:
+    """The words that the sentences name."""
     targets = ""
     if recovery.healthy is not None:
         targets = f", {recovery.healthy} targets are healthy"
-    took = (recovery.calm_since or recovery.seen_at) - recovery.began
-    return f"every alarm is OK{targets}, {span(took)} after the rollback began"
 
-
-def _since_when(recovery: Recovery) -> str:
-    """How long it has been so, where it was waited for."""
-    if recovery.sight is Sight.UNDONE:
-        return ""
-    if recovery.finished is None:
-        return f", {span(recovery.seen_at - recovery.began)} after it began"
-    waited = span(recovery.seen_at - recovery.finished)
-    return f", {waited} after the rollback's deployment finished at {clock(recovery.finished)}"
-
-
-def _where_to_look(recovery: Recovery) -> str:
-    if recovery.finished is None:
-        return "look at the events and stopped tasks of the service"
-    return "look at what the service depends on: its secrets, its database, the services it calls"
+    now = recovery.seen_at
+    finished = recovery.finished or now
+    calm_since = recovery.calm_since or now
+    return {
+        "status": str(recovery.status),
+        "runs": recovery.runs,
+        "signals": ", ".join(recovery.signals),
+        "targets": targets,
+        "took": span(calm_since - recovery.began),
+        "since_begun": span(now - recovery.began),
+        "since_finished": span(now - finished),
+        "finished": clock(finished),
+    }

@@ -1,4 +1,4 @@
-"""Which service revision served when? Told by the deployments that came and went, never by revision numbers."""
+"""Which service revision served when? Told by the deployments that came and went."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,20 +17,16 @@ class ServingPeriod:
 
     Attributes:
         until: None while it lasts.
+        came: from when on an alarm may be its doing. A deployment that succeeds starts its tasks
+            while what it replaces still serves.
         brought_by: ARN of the service deployment that succeeded in bringing it, where one did.
-        begun: when that deployment started, while what it replaces still served.
     """
 
     revision: str
     since: datetime
     until: datetime | None
+    came: datetime
     brought_by: str | None = None
-    begun: datetime | None = None
-
-    @property
-    def came(self) -> datetime:
-        """From when on an alarm may be its doing."""
-        return self.begun or self.since
 
     def end(self, now: datetime) -> datetime:
         """Its end; now, while it lasts."""
@@ -42,10 +38,10 @@ class ServingPeriod:
 
 
 def serving_periods(facts: Facts, before: Deployment | None = None) -> tuple[ServingPeriod, ...]:
-    """Every serving period that is evidence, newest first.
+    """The serving periods that are evidence, newest first.
 
-    A deployment that failed, was stopped or rolled back is no evidence for its target. A restart of the same identity
-    does not interrupt the period that it falls into.
+    A deployment that failed, was stopped or rolled back is no evidence for its target. A restart of
+    the same identity does not interrupt the period that it falls into.
 
     Args:
         before: leave out what had not ended when this deployment started.
@@ -55,9 +51,7 @@ def serving_periods(facts: Facts, before: Deployment | None = None) -> tuple[Ser
     previous: Deployment | None = None
     for deployment, following in zip_longest(oldest_first, oldest_first[1:]):
         found.extend(_of_sources(facts, deployment, previous))
-        left = _left_by(deployment, following)
-        if left is not None:
-            found.append(left)
+        found.extend(_left_by(deployment, following))
         previous = deployment
 
     found.sort(key=lambda period: (period.since, period.revision))
@@ -74,14 +68,15 @@ def _of_sources(
     for source in deployment.sources:
         since = _served_since(facts, source, previous)
         if since is not None:
-            yield ServingPeriod(source, min(since, deployment.start), deployment.start)
+            since = min(since, deployment.start)
+            yield ServingPeriod(source, since, until=deployment.start, came=since)
 
 
 def _served_since(facts: Facts, source: str, previous: Deployment | None) -> datetime | None:
     """Since when a source is known to have served; None where that is not known.
 
-    It ran on while the previous deployment failed, or it ran before the oldest one that AWS still has. What the previous
-    one brought itself has a period already, or is no evidence.
+    It ran on while the previous deployment failed, or before the oldest one that AWS still has.
+    What the previous one brought has a period already, or is no evidence.
     """
     if previous is None:
         revision = facts.revision(source)
@@ -91,21 +86,19 @@ def _served_since(facts: Facts, source: str, previous: Deployment | None) -> dat
     return previous.finished_at or previous.start
 
 
-def _left_by(deployment: Deployment, following: Deployment | None) -> ServingPeriod | None:
+def _left_by(deployment: Deployment, following: Deployment | None) -> Iterator[ServingPeriod]:
     """What ran once a deployment had finished, until the next one began."""
     revision = deployment.leaves
-    if revision is None or deployment.finished_at is None:
-        return None
+    finished = deployment.finished_at
+    if revision is None or finished is None:
+        return
 
-    since = deployment.finished_at
-    until = None
-    if following is not None:
-        until = following.start
-        since = min(since, until)
-
+    until = following.start if following else None
+    since = min(finished, until or finished)
+    period = ServingPeriod(revision, since, until, came=since)
     if deployment.status is Status.SUCCESSFUL:
-        return ServingPeriod(revision, since, until, deployment.arn, deployment.start)
-    return ServingPeriod(revision, since, until)
+        period = replace(period, came=deployment.start, brought_by=deployment.arn)
+    yield period
 
 
 def _across_restarts(facts: Facts, oldest_first: Sequence[ServingPeriod]) -> list[ServingPeriod]:
@@ -117,18 +110,17 @@ def _across_restarts(facts: Facts, oldest_first: Sequence[ServingPeriod]) -> lis
 
     joined: list[ServingPeriod] = []
     for period in oldest_first:
-        last = joined[-1] if joined else None
-        if last is not None and _goes_on(last, period, succeeded.get(last.until), facts):
-            joined[-1] = replace(last, revision=period.revision, until=period.until)
+        between = succeeded.get(joined[-1].until) if joined else None
+        if between and _was_restarted_by(between, joined[-1], period, facts):
+            joined[-1] = replace(joined[-1], revision=period.revision, until=period.until)
         else:
             joined.append(period)
     return joined
 
 
-def _goes_on(
-    last: ServingPeriod, period: ServingPeriod, between: Deployment | None, facts: Facts
+def _was_restarted_by(
+    between: Deployment, last: ServingPeriod, period: ServingPeriod, facts: Facts
 ) -> bool:
-    """Whether the deployment between two periods brought the second and only restarted the first."""
-    if between is None or between.target != period.revision:
-        return False
-    return same_identity(facts, last.revision, period.revision)
+    """Whether the deployment between two periods only restarted what served in the first."""
+    brought_the_second = between.target == period.revision
+    return brought_the_second and same_identity(facts, last.revision, period.revision)

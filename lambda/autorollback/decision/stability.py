@@ -12,13 +12,14 @@ from autorollback.decision.serving import ServingPeriod, serving_periods
 from autorollback.policy import Policy
 
 TAIL = timedelta(minutes=10)
-"""Trouble this shortly before a serving period's end belongs to what came next: a migration that runs ahead of it."""
+"""Trouble this shortly before a period's end belongs to what came next: a migration ran ahead."""
 
 UNWATCHED_COUNTS_FROM = timedelta(hours=24)
 """In service without any alarm looking on, a revision has proven itself only after this long."""
 
 HISTORY_KEPT = timedelta(days=30)
-"""How long CloudWatch keeps alarm history ("Alarm history is retained for 30 days", AlarmThatSendsEmail.html)."""
+"""How long CloudWatch keeps alarm history: "Alarm history is retained for 30 days"
+(AlarmThatSendsEmail.html)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,11 @@ class _Trouble:
 
 @dataclass(frozen=True, slots=True)
 class _CalmPart:
-    """The part of a serving period without trouble, at its end; `broken_by` is the last trouble before it."""
+    """The part of a serving period without trouble, up to its end or shortly before.
+
+    Attributes:
+        broken_by: the last trouble before it, where there was any.
+    """
 
     since: datetime
     until: datetime
@@ -64,8 +69,8 @@ class _CalmPart:
 def assess(period: ServingPeriod, question: Question) -> StabilityAssessment:
     """Did the revision serve long enough without an alarm, to the end of its period?
 
-    An alarm that was in ALARM already before it came says nothing against it; one that fired while it was being deployed
-    does.
+    An alarm that was in ALARM already before it came says nothing against it; one that fired while
+    it was being deployed does.
     """
     facts, policy, now = question.facts, question.policy, question.now
     calm = _calm_part(period, facts.alarms, now)
@@ -74,26 +79,23 @@ def assess(period: ServingPeriod, question: Question) -> StabilityAssessment:
 
     unread = _alarms_not_read(period, facts.alarms, now)
     if unread:
-        record = attested(period, question)
-        if record is not None:
-            return _proven_by(record)
-        detail = f"the history of {', '.join(unread)} was not read"
-        return replace(_unproven(calm, detail), unread=True)
+        return _by_the_record(period, question, calm, unread)
 
     watched = calm.until - max(calm.since, watched_from(facts, now))
-    detail = f"served {span(calm.length)} without alarm until {clock(calm.until)}"
-    if watched < policy.stable_after:
-        if calm.length < UNWATCHED_COUNTS_FROM:
-            short = f"served {span(calm.length)}, but no alarm watched: that counts from 24 h on"
-            return _unproven(calm, short)
-        detail = f"{detail} (no alarm watched then)"
-    return StabilityAssessment(True, detail, calm.since, calm.until)
+    if watched >= policy.stable_after:
+        return _proven(calm)
+    if calm.length >= UNWATCHED_COUNTS_FROM:
+        return _proven(calm, remark=" (no alarm watched then)")
+
+    served = f"served {span(calm.length)}"
+    return _unproven(calm, f"{served}, but no alarm watched: that counts from 24 h on")
 
 
 def attested(period: ServingPeriod, question: Question) -> KnownGood | None:
-    """What the ledger recorded of a serving period when it ended: CloudWatch need not be asked again.
+    """What the ledger recorded of a serving period when it ended.
 
-    The record was made by `assess`, when everything could be read.
+    The record was made by `assess`, when everything could be read: CloudWatch need not be asked
+    again.
     """
     for record in question.facts.memory.known_good:
         if _attests(record, period, question):
@@ -102,34 +104,43 @@ def attested(period: ServingPeriod, question: Question) -> KnownGood | None:
 
 
 def proven(period: ServingPeriod, question: Question) -> KnownGood | None:
-    """What a serving period has proven by now, to be remembered longer than AWS does."""
-    assessment = assess(period, question)
-    revision = question.facts.revision(period.revision)
-    if revision is None or revision.identity is None or not assessment.stable:
+    """What a serving period has proven by now, for the ledger to keep."""
+    facts = question.facts
+    revision = facts.revision(period.revision)
+    if revision is None or revision.identity is None:
         return None
 
-    requests = question.facts.requests.get(revision.arn)
+    requests = facts.requests.get(revision.arn)
     if question.behind_load_balancer and not requests:
         return None
-    return KnownGood(revision, assessment.calm_since, assessment.calm_until, requests)
+
+    assessment = assess(period, question)
+    if not assessment.stable:
+        return None
+    return KnownGood(
+        revision=revision,
+        since=assessment.calm_since,
+        until=assessment.calm_until,
+        requests=requests,
+    )
 
 
 def may_have_been_stable(
     question: Question, revision: Revision, before: datetime
 ) -> StabilityAssessment | None:
-    """The newest serving period of an identity that was stable by `before`, or may have been.
+    """How a build fared when it last was, or may have been, stable before a moment.
 
-    Whoever asks this holds on a yes, so what could not be read counts as one. Requests are not asked. None is a no.
+    Whoever asks this holds on a yes, so what could not be read counts as one. Requests are not
+    asked. None is a no.
     """
-    for period in serving_periods(question.facts):
-        if period.since >= before:
-            continue
-        if not may_have_identity_of(question.facts, period.revision, revision):
-            continue
-        until_then = replace(period, until=min(period.end(question.now), before))
-        assessment = assess(until_then, question)
-        if assessment.stable or assessment.unread:
-            return assessment
+    facts = question.facts
+    for period in serving_periods(facts):
+        served_before = period.since < before
+        if served_before and may_have_identity_of(facts, period.revision, revision):
+            end = min(period.end(question.now), before)
+            assessment = assess(replace(period, until=end), question)
+            if assessment.stable or assessment.unread:
+                return assessment
     return None
 
 
@@ -144,12 +155,11 @@ def watched_from(facts: Facts, now: datetime) -> datetime:
 
 
 def _calm_part(period: ServingPeriod, alarms: Sequence[Alarm], now: datetime) -> _CalmPart:
+    """From the last trouble to the end, or to trouble shortly before it."""
     troubles = _troubles(period, alarms, now)
     end = period.end(now)
-    calm_until = end
-    for trouble in troubles:
-        if trouble.since >= end - TAIL:
-            calm_until = min(calm_until, trouble.since)
+    in_the_tail = [trouble.since for trouble in troubles if trouble.since >= end - TAIL]
+    calm_until = min(in_the_tail, default=end)
 
     earlier = [trouble for trouble in troubles if trouble.since < calm_until]
     if not earlier:
@@ -166,9 +176,12 @@ def _troubles(period: ServingPeriod, alarms: Sequence[Alarm], now: datetime) -> 
     for alarm in alarms:
         for red in alarm.spells or ():
             if _falls_into(red, period, end):
-                since = max(red.since, period.since)
-                until = min(red.until or end, end)
-                found.append(_Trouble(since, until, alarm.signal))
+                trouble = _Trouble(
+                    since=max(red.since, period.since),
+                    until=min(red.until or end, end),
+                    signal=alarm.signal,
+                )
+                found.append(trouble)
     return found
 
 
@@ -189,7 +202,8 @@ def _alarms_not_read(
 def _attests(record: KnownGood, period: ServingPeriod, question: Question) -> bool:
     """Whether a record stands for a serving period of the very same service revision.
 
-    It does if it reaches to the end of it, by today's policy, and behind a load balancer if requests are recorded.
+    It does if it reaches to the end of it and is long enough by today's policy; behind a load
+    balancer, if requests are recorded.
     """
     if record.revision.arn != period.revision:
         return False
@@ -203,18 +217,41 @@ def _attests(record: KnownGood, period: ServingPeriod, question: Question) -> bo
     return begins_in_it and reaches_its_end and long_enough
 
 
-def _proven_by(record: KnownGood) -> StabilityAssessment:
-    served = f"served {span(record.until - record.since)} without alarm until {clock(record.until)}"
-    detail = f"{served} (the ledger's record)"
-    return StabilityAssessment(True, detail, record.since, record.until)
+def _by_the_record(
+    period: ServingPeriod, question: Question, calm: _CalmPart, unread: Sequence[str]
+) -> StabilityAssessment:
+    """The ledger's record tells what was not read, where it has one."""
+    record = attested(period, question)
+    if record is None:
+        names = ", ".join(unread)
+        unproven = _unproven(calm, f"the history of {names} was not read")
+        return replace(unproven, unread=True)
+
+    recorded = _CalmPart(record.since, record.until, broken_by=None)
+    return _proven(recorded, remark=" (the ledger's record)")
+
+
+def _proven(calm: _CalmPart, remark: str = "") -> StabilityAssessment:
+    served = f"served {span(calm.length)} without alarm until {clock(calm.until)}"
+    return StabilityAssessment(
+        stable=True,
+        detail=f"{served}{remark}",
+        calm_since=calm.since,
+        calm_until=calm.until,
+    )
 
 
 def _unproven(calm: _CalmPart, detail: str) -> StabilityAssessment:
-    return StabilityAssessment(False, detail, calm.since, calm.until)
+    return StabilityAssessment(
+        stable=False,
+        detail=detail,
+        calm_since=calm.since,
+        calm_until=calm.until,
+    )
 
 
 def _too_short(calm: _CalmPart, policy: Policy) -> str:
-    """Why a calm part is too short: an alarm broke it, or the period itself was."""
+    """Why a calm part is too short: an alarm broke it, or the period was."""
     last = calm.broken_by
     if last is None:
         asked = f"{policy.stable_after_minutes} min are asked"
@@ -224,10 +261,10 @@ def _too_short(calm: _CalmPart, policy: Policy) -> str:
 
 
 def _history_covers(alarm: Alarm, period: ServingPeriod, now: datetime) -> bool:
-    """Whether what is known of an alarm tells all its times in ALARM in a serving period.
+    """Whether all times in ALARM in a serving period are known of an alarm.
 
-    By its history, or by a calm that began before. Nothing is older than CloudWatch keeps history: such time counts as
-    unwatched, not as unread.
+    By its history, or by a calm that began before. Nothing is older than CloudWatch keeps history:
+    such time counts as unwatched, not as unread.
     """
     calm_since_then = not alarm.in_alarm and alarm.since is not None and alarm.since <= period.since
     oldest_kept = max(period.came, now - HISTORY_KEPT)

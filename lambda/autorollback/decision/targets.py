@@ -1,6 +1,7 @@
-"""Where to go back to? Every revision that ran before a deployment, with what speaks for or against it.
+"""Where to go back to? Every revision that ran before, and what speaks for or against it.
 
-Two sources tell of them: the serving periods that AWS still knows, and what the ledger recorded of older ones.
+Two sources tell: the serving periods that AWS still knows, and what the ledger recorded of older
+ones.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,7 +10,7 @@ from datetime import datetime
 
 from autorollback.decision import stability
 from autorollback.decision.formatting import clock
-from autorollback.decision.identity import has_identity_of
+from autorollback.decision.identity import has_identity_of, identity_of
 from autorollback.decision.lineage import something_ran_before
 from autorollback.decision.model import Candidate, Deployment, Facts, KnownGood, Revision
 from autorollback.decision.quarantine import quarantined
@@ -22,7 +23,12 @@ _PASSED_OVER = "passed_over"
 
 @dataclass(frozen=True, slots=True)
 class _Excluded:
-    """What can be no target however well it ran: what is quarantined, and what runs in the blamed deployment."""
+    """What can be no target however well it ran.
+
+    Attributes:
+        quarantined: identities that were rolled back from, and when.
+        avoid: the revision that runs in the blamed deployment.
+    """
 
     quarantined: Mapping[str, datetime]
     avoid: Revision | None
@@ -48,7 +54,7 @@ class _Dated:
 
     @property
     def rank(self) -> tuple[datetime, bool, str]:
-        """The newest evidence ranks highest; of two that are equally new, the one that is stable."""
+        """The newest evidence ranks highest; of two equally new ones, what is stable does."""
         return self.until, self.candidate.verdict == _STABLE, self.candidate.revision.arn
 
 
@@ -59,8 +65,7 @@ def candidates(
 
     Args:
         before: the deployment that is blamed, or that a person wants undone.
-        avoid: the revision that it brought; its identity is no target. A deployment in progress that changed only
-            settings of the service can be undone without another identity: then its own source is the one candidate.
+        avoid: the revision that it brought; its identity is no target.
     """
     excluded = _Excluded(quarantined(question), avoid)
     dated = [
@@ -74,7 +79,8 @@ def candidates(
 def source_candidates(question: Question, settings: Deployment) -> tuple[Candidate, ...]:
     """The source of a deployment in progress that changes only settings of the service.
 
-    To stop that deployment brings all of its source back.
+    To stop that deployment brings its source back with all its settings: no other identity is
+    needed.
     """
     found = candidates(question, settings, avoid=None)
     return tuple(candidate for candidate in found if candidate.revision.arn in settings.sources)
@@ -153,7 +159,7 @@ def _of_record(record: KnownGood, question: Question, excluded: _Excluded) -> Ca
 
 
 def _requests(period: ServingPeriod, question: Question) -> int | None:
-    """How many requests reached a serving period: as counted now, else as recorded when it ended."""
+    """How many requests reached a serving period, as counted now or recorded when it ended."""
     counted = question.facts.requests.get(period.revision)
     if counted is not None:
         return counted
@@ -162,7 +168,7 @@ def _requests(period: ServingPeriod, question: Question) -> int | None:
 
 
 def _without_digest(revision: Revision) -> str:
-    """What is to be said of images that AWS recorded no digest of, to add to a detail."""
+    """What is said of images that AWS recorded no digest of."""
     containers = [name for name, digest in revision.images.items() if digest is None]
     if not containers:
         return ""
@@ -171,7 +177,7 @@ def _without_digest(revision: Revision) -> str:
 
 
 def _each_once(newest_first: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """Nothing more is said of an identity once a serving period of it has proven it."""
+    """Each identity is told of until one of its serving periods has proven it."""
     proven: set[str | None] = set()
     found: list[Candidate] = []
     for candidate in newest_first:
@@ -184,10 +190,12 @@ def _each_once(newest_first: Iterable[Candidate]) -> tuple[Candidate, ...]:
 
 
 def _deployed_since(facts: Facts, moment: datetime) -> tuple[Revision | None, ...]:
-    """The revisions of all deployments since a moment, each once; None for what was not described."""
-    deployed = [deployment for deployment in facts.deployments if deployment.start >= moment]
-    arns = dict.fromkeys(deployment.target for deployment in deployed)
-    return tuple(facts.revision(arn) for arn in arns)
+    """The revisions that were deployed since a moment; None for what was not described."""
+    revisions: dict[str, Revision | None] = {}
+    for deployment in facts.deployments:
+        if deployment.start >= moment:
+            revisions[deployment.target] = facts.revision(deployment.target)
+    return tuple(revisions.values())
 
 
 def _reaches_back_to(facts: Facts, record: KnownGood) -> bool:
@@ -202,12 +210,9 @@ def _reaches_back_to(facts: Facts, record: KnownGood) -> bool:
 
 
 def _took_over_from(deployment: Deployment, record: KnownGood, facts: Facts) -> bool:
-    """Whether a deployment replaced nothing but what was recorded, so that none is missing between."""
-    for arn in deployment.sources:
-        source = facts.revision(arn)
-        if source is None or source.identity != record.revision.identity:
-            return False
-    return bool(deployment.sources)
+    """Whether a deployment replaced what was recorded: then none is missing between."""
+    replaced = {identity_of(facts, arn) for arn in deployment.sources}
+    return replaced == {record.revision.identity}
 
 
 def _overtaken(record: KnownGood, question: Question) -> bool:
@@ -224,7 +229,7 @@ def _overtaken(record: KnownGood, question: Question) -> bool:
 
 
 def _is_of_this_service(facts: Facts, before: Deployment) -> bool:
-    """Whether what the ledger remembers is of this service and not of an earlier one of the same name.
+    """Whether the ledger's records are of this service, not of an earlier namesake.
 
     Nothing ran before the first deployment of a service.
     """
