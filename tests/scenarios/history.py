@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from autorollback.decision.decide import decide
 from autorollback.decision.model import (
     Alarm,
+    AlarmPeriod,
     Controller,
     Deployment,
     Facts,
@@ -19,7 +20,6 @@ from autorollback.decision.model import (
     RollBack,
     Secret,
     Service,
-    Spell,
     Status,
     Trigger,
     TriggerKind,
@@ -165,7 +165,7 @@ class History:
 
     def was_red(self, signal: str, *, ago: timedelta, lasted: timedelta = timedelta(minutes=5)) -> "History":
         """An alarm was in ALARM for a while, from so long ago."""
-        alarm, spell = self.alarms[signal], Spell(NOW - ago, NOW - ago + lasted)
+        alarm, spell = self.alarms[signal], AlarmPeriod(NOW - ago, NOW - ago + lasted)
         spells = tuple(sorted((*(alarm.spells or ()), spell), key=lambda s: s.since))
         self.alarms[signal] = replace(alarm, spells=spells, since=NOW - ago + lasted)
         return self
@@ -188,7 +188,7 @@ class History:
             since=since,
             onset=NOW - onset,
             last_breach=NOW - last_breach,
-            spells=(*(alarm.spells or ()), Spell(since)),
+            spells=(*(alarm.spells or ()), AlarmPeriod(since)),
         )
         if trigger:
             self.trigger = Trigger(TriggerKind.ALARM, since, alarm.name)

@@ -546,7 +546,7 @@ class TestUnread:
         story.alarms["5xx-rate"] = replace(story.alarms["5xx-rate"], history_from=NOW - hours(24))
         told(story, "alarm_is_flapping")
 
-    def test_an_alarm_history_that_does_not_reach_the_stretch_of_a_candidate(self) -> None:
+    def test_an_alarm_history_that_does_not_reach_the_serving_period_of_a_candidate(self) -> None:
         story = bad_deployment()
         alarm = story.alarms["latency"]
         story.alarms["latency"] = replace(alarm, history_from=NOW - days(5), since=NOW - days(5))

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from autorollback.decision.decide import decide
 from autorollback.decision.model import Alarm, Facts, RollBack, Status
-from autorollback.decision.stability import quarantined, stretches
+from autorollback.decision.quarantine import quarantined
+from autorollback.decision.question import Question
+from autorollback.decision.serving import serving_periods
 from tests.scenarios.history import NOW, History, days, incident, minutes
 
 BUILDS = st.sampled_from(["v1", "v2", "v3", "v4"])
@@ -75,11 +77,11 @@ def test_the_target_ran_well_before_the_suspect_and_is_neither_it_nor_quarantine
         return
     suspect = facts.revisions[verdict.suspect.target]
     served = {
-        s.revision for s in stretches(facts, verdict.suspect) if s.end(NOW) - s.since >= story.policy.stable_after
+        s.revision for s in serving_periods(facts, verdict.suspect) if s.end(NOW) - s.since >= story.policy.stable_after
     }
     for candidate in verdict.candidates:
         assert candidate.revision.identity != suspect.identity
-        assert candidate.revision.identity not in quarantined(facts, story.policy, NOW)
+        assert candidate.revision.identity not in quarantined(Question(facts, story.policy, NOW))
         assert candidate.revision.arn in served
         assert facts.requests[candidate.revision.arn]
 

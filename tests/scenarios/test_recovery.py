@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from autorollback.decision.model import Status
+from autorollback.decision.question import Question
 from autorollback.decision.recovery import Recovery, assess
 from tests.scenarios.history import NOW, History, days, incident, minutes, seconds
 
@@ -17,7 +18,7 @@ def rolled_back(*, finished: timedelta | None = None, status: Status = Status.SU
 
 def followed(story: History, *, began: timedelta | None = None, deployment: str | None = None) -> Recovery:
     story.rolled_back("v1", ago=began or minutes(20), is_open=True, deployment=deployment)
-    return assess(story.memory.rollbacks[-1], story.facts(), story.policy, NOW)
+    return assess(story.memory.rollbacks[-1], Question(story.facts(), story.policy, NOW))
 
 
 def calm(story: History) -> History:

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from autorollback.decision.decide import choose_for_person
+from autorollback.decision.formatting import clock
 from autorollback.decision.model import KnownGood, RollBack, Status, TriggerKind
-from autorollback.decision.stability import attested, past_is_known, stretches
-from autorollback.decision.words import clock
+from autorollback.decision.question import Question
+from autorollback.decision.serving import serving_periods
+from autorollback.decision.stability import attested, past_is_known
 from tests.scenarios.history import NOW, History, bad_deployment, days, hours, incident, minutes, seconds
 
 
@@ -18,7 +20,7 @@ def passed_over(story: History, build: str) -> str:
     return next(c.detail for c in story.judged().candidates if c.revision.identity == build)
 
 
-class TestStretches:
+class TestServingPeriods:
     """v2's deployment started 11 minutes ago; v1 served until then."""
 
     @pytest.mark.parametrize(
@@ -78,7 +80,7 @@ class TestStretches:
         assert story.alarm("5xx-rate", onset=minutes(6)).target() == "v1"
         assert "served 49 min" in passed_over(story, "v1")
 
-    def test_a_restart_does_not_interrupt_a_stretch(self) -> None:
+    def test_a_restart_does_not_interrupt_a_serving_period(self) -> None:
         story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=minutes(50)).deployed("v1", ago=minutes(30))
         assert story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)).target() == "v1"
 
@@ -88,7 +90,7 @@ class TestStretches:
         story.deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
         assert story.target() == "v1"
 
-    def test_but_other_stretches_of_the_same_build_may_be(self) -> None:
+    def test_but_other_periods_of_the_same_build_may_be(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=hours(5), status=Status.ROLLBACK_SUCCESSFUL)
         story.deployed("v2", ago=hours(3)).deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
         assert story.target() == "v2"
@@ -252,7 +254,7 @@ def test_every_candidate_is_told_with_its_reason() -> None:
 
 
 def remembered(story: History, **changed: Any) -> History:
-    """The ledger's record of the first build's stretch, made when it ended; CloudWatch was asked for the last day only."""
+    """The ledger's record of the first build's period, made when it ended; CloudWatch was asked for the last day only."""
     arn = story.deployments[0].target
     until = story.deployments[1].start
     record = KnownGood(story.revisions[arn], until - days(5), until, 5000)
@@ -263,7 +265,7 @@ def remembered(story: History, **changed: Any) -> History:
     return story
 
 
-def test_what_the_ledger_recorded_of_a_stretch_when_it_ended_need_not_be_read_again() -> None:
+def test_what_the_ledger_recorded_of_a_serving_period_when_it_ended_need_not_be_read_again() -> None:
     story = remembered(bad_deployment())
     assert story.target() == "v1"
     (candidate,) = story.judged().candidates
@@ -277,21 +279,21 @@ def test_what_the_ledger_recorded_of_a_stretch_when_it_ended_need_not_be_read_ag
     [
         pytest.param({"requests": None}, id="no requests were recorded"),
         pytest.param({"requests": 0}, id="nobody asked anything of it"),
-        pytest.param({"until": NOW - minutes(30)}, id="it ends long before the stretch did"),
+        pytest.param({"until": NOW - minutes(30)}, id="it ends long before the serving period did"),
         pytest.param({"since": NOW - minutes(20)}, id="it is too short for today's policy"),
     ],
 )
-def test_a_record_that_does_not_cover_the_stretch_is_no_substitute_for_reading(changed: dict[str, Any]) -> None:
+def test_a_record_that_does_not_cover_the_serving_period_is_no_substitute_for_reading(changed: dict[str, Any]) -> None:
     story = remembered(bad_deployment(), **changed)
-    stretch = stretches(story.facts(), story.facts().deployments[0])[0]
-    assert attested(stretch, story.facts(), story.policy, story.now) is None
+    period = serving_periods(story.facts(), story.facts().deployments[0])[0]
+    assert attested(period, Question(story.facts(), story.policy, story.now)) is None
 
 
 @pytest.mark.parametrize(
     ("ended", "target"),
     [
         pytest.param(minutes(11) + minutes(10) + seconds(1), None, id="while the build still served"),
-        pytest.param(minutes(11) + minutes(10), "v1", id="at the end of its stretch"),
+        pytest.param(minutes(11) + minutes(10), "v1", id="at the end of its period"),
     ],
 )
 def test_a_record_made_while_a_build_served_does_not_hide_how_it_went_on(ended: timedelta, target: str | None) -> None:

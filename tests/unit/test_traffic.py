@@ -1,4 +1,4 @@
-"""How many requests reached a stretch of service: asked of CloudWatch in datapoints that its calm part can be counted in."""
+"""How many requests reached a serving period: asked of CloudWatch in datapoints that its calm part can be counted in."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any

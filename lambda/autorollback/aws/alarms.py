@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autorollback.decision import onset
 from autorollback.decision.blame import CLOCK_SKEW
-from autorollback.decision.model import Alarm, Datapoint, Spell
+from autorollback.decision.model import Alarm, AlarmPeriod, Datapoint
 from autorollback.naming import OWN_SIGNAL_PREFIX, SIGNALS, AlarmKey, Names
 from autorollback.policy import ServicePolicy
 from autorollback.requests import AlarmChanged, parse_time
@@ -229,26 +229,26 @@ def _children(reason_data: Mapping[str, Any]) -> list[tuple[str, str, datetime]]
         return []
 
 
-def _spells(items: Sequence["AlarmHistoryItemTypeDef"], alarm: Alarm) -> tuple[Spell, ...]:
+def _spells(items: Sequence["AlarmHistoryItemTypeDef"], alarm: Alarm) -> tuple[AlarmPeriod, ...]:
     changes: list[tuple[datetime, str, str]] = []
     for item in sorted(items, key=lambda i: i["Timestamp"]):
         data = _object(item.get("HistoryData"))
         old, new = (str((data.get(key) or {}).get("stateValue")) for key in ("oldState", "newState"))
         changes.append((item["Timestamp"], old, new))
-    spells: list[Spell] = []
+    spells: list[AlarmPeriod] = []
     since: datetime | None = None
     for index, (at, old, new) in enumerate(changes):
         if index == 0 and old == "ALARM" and new != "ALARM":
-            spells.append(Spell(datetime.min.replace(tzinfo=at.tzinfo), at))
+            spells.append(AlarmPeriod(datetime.min.replace(tzinfo=at.tzinfo), at))
         if new == "ALARM" and since is None:
             since = at
         elif new != "ALARM" and since is not None:
-            spells.append(Spell(since, at))
+            spells.append(AlarmPeriod(since, at))
             since = None
     if since is not None:
-        spells.append(Spell(since))
+        spells.append(AlarmPeriod(since))
     elif alarm.in_alarm and alarm.since and not changes:
-        spells.append(Spell(alarm.since))
+        spells.append(AlarmPeriod(alarm.since))
     return tuple(spells)
 
 

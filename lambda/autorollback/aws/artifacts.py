@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 
 from autorollback.aws.clients import together
 from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition
+from autorollback.decision.formatting import clock
 from autorollback.decision.model import Candidate, Check, Controller, Revision, Secret, Service
-from autorollback.decision.words import clock
 
 if TYPE_CHECKING:
     from autorollback.aws.clients import Clients

@@ -2,7 +2,7 @@
 
 First look: policy, ledger, service and the newest deployments. Then those in full, their revisions and the alarms.
 Then only as much of the past as the question needs: task definitions, alarm histories and requests of the newest
-stretches of service, going back until a stable revision is found or nothing is left to read.
+serving periods, going back until a stable revision is found or nothing is left to read.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ from autorollback.aws.ledger import Ledger
 from autorollback.aws.neighbours import LONGEST_DEPLOYMENT, Neighbours
 from autorollback.aws.policies import Policies
 from autorollback.aws.traffic import Requests, Traffic
-from autorollback.decision import blame, stability
+from autorollback.decision import blame, stability, targets
 from autorollback.decision.model import (
     Alarm,
     Controller,
@@ -35,6 +35,8 @@ from autorollback.decision.model import (
     Trigger,
     TriggerKind,
 )
+from autorollback.decision.question import Question
+from autorollback.decision.serving import ServingPeriod, serving_periods
 from autorollback.naming import Names, ServiceKey
 from autorollback.policy import ServicePolicy
 from autorollback.requests import AlarmChanged
@@ -42,7 +44,7 @@ from autorollback.requests import AlarmChanged
 PAGES = 5
 """Pages of 20 service deployments that are read before the search for a stable revision is given up."""
 
-STRETCHES_AT_ONCE = 2
+PERIODS_AT_ONCE = 2
 _Read = tuple[str, Any]
 """What is read of the past: its kind, and of what."""
 
@@ -249,41 +251,41 @@ class Evidence:
     def _look_back(
         self, draft: _Draft, policy: ServicePolicy, trigger: Trigger, look: FirstLook, now: datetime
     ) -> bool:
-        """Read on, stretch by stretch, until one is stable; True where all that is on record has been read without one.
+        """Read on, period by period, until one is stable; True where all that is on record has been read without one.
 
-        What is read can join two stretches into one, so that each round asks anew what is missing.
+        What is read can join two periods into one, so that each round asks anew what is missing.
         """
-        at_once = STRETCHES_AT_ONCE
+        at_once = PERIODS_AT_ONCE
         while True:
             facts = self._as_facts(draft, look, trigger, now, ())
-            stretches = [
+            periods = [
                 s
-                for s in stability.stretches(facts)
+                for s in serving_periods(facts)
                 if s.until is not None and s.until - s.since >= policy.policy.stable_after
             ]
-            wanted = [*stretches[:at_once], *(s for s in stretches[at_once:] if _is_newest(facts, s))]
+            wanted = [*periods[:at_once], *(s for s in periods[at_once:] if _is_newest(facts, s))]
             if missing := self._missing(draft, policy, facts, wanted, now):
                 _take_in(draft, together(missing))
             elif _has_target(facts, policy, now):
                 return False
-            elif len(stretches) <= at_once:
+            elif len(periods) <= at_once:
                 return True
             else:
-                at_once += STRETCHES_AT_ONCE
+                at_once += PERIODS_AT_ONCE
 
     def _missing(
         self,
         draft: _Draft,
         policy: ServicePolicy,
         facts: Facts,
-        stretches: Sequence[stability.Stretch],
+        periods: Sequence[ServingPeriod],
         now: datetime,
     ) -> dict[_Read, Callable[[], Any]]:
-        """The reads without which these stretches, and what came after them, cannot be judged."""
-        moment = min((s.until or now for s in stretches), default=now)
+        """The reads without which these periods, and what came after them, cannot be judged."""
+        moment = min((s.until or now for s in periods), default=now)
         definitions = {
             draft.revisions[arn].task_definition_arn
-            for arn in _revisions_since(facts, moment, stretches)
+            for arn in _revisions_since(facts, moment, periods)
             if arn in draft.revisions
         }
         reads: dict[_Read, Callable[[], Any]] = {
@@ -292,16 +294,17 @@ class Evidence:
         }
         if unknown := _unknown_revisions(draft):
             reads["revisions", unknown] = partial(draft.history.revisions, unknown)
-        unattested = [s for s in stretches if stability.attested(s, facts, policy.policy, now) is None]
+        question = Question(facts, policy.policy, now)
+        unattested = [s for s in periods if stability.attested(s, question) is None]
         alarms = Alarms(self.clients, self.names)
         for alarm, since in _histories_asked(facts, policy, unattested, now):
             if not stability.past_is_known(alarm, since, now):
                 reads["history", alarm.name] = partial(alarms.with_history, alarm, since)
         if policy.load_balancer:
             traffic = Traffic(self.clients)
-            for stretch in unattested:
-                if (spot := (stretch.revision, stretch.since)) not in draft.requests:
-                    reads["requests", spot] = partial(traffic.requests, policy, stretch.since, stretch.end(now), now)
+            for period in unattested:
+                if (spot := (period.revision, period.since)) not in draft.requests:
+                    reads["requests", spot] = partial(traffic.requests, policy, period.since, period.end(now), now)
         return reads
 
     def _as_facts(
@@ -369,9 +372,9 @@ def _definition(definitions: Definitions, arn: str) -> Definition | None:
         return None
 
 
-def _revisions_since(facts: Facts, moment: datetime, stretches: Sequence[stability.Stretch]) -> list[str]:
+def _revisions_since(facts: Facts, moment: datetime, periods: Sequence[ServingPeriod]) -> list[str]:
     """The revisions whose content the question needs: of every deployment since a moment, and of the newest that looks like
-    a change; of the stretches; and those that ran the images of that change, for it may be a return to them. CodeDeploy
+    a change; of the periods; and those that ran the images of that change, for it may be a return to them. CodeDeploy
     records no images: there it may be a return to any."""
     arns: dict[str, None] = {}
     changed: Revision | None = None
@@ -384,7 +387,7 @@ def _revisions_since(facts: Facts, moment: datetime, stretches: Sequence[stabili
         target, source = facts.revision(deployment.target), blame.running_before(facts, index)
         if changed is None and _appearance(target) != _appearance(source):
             changed = target
-    arns |= dict.fromkeys(s.revision for s in stretches)
+    arns |= dict.fromkeys(s.revision for s in periods)
     if changed and changed.images:
         arns |= {r.arn: None for r in facts.revisions.values() if not r.images or r.images == changed.images}
     return list(arns)
@@ -394,25 +397,25 @@ def _appearance(revision: Revision | None) -> tuple[str, tuple[tuple[str, str | 
     return (revision.task_definition_arn, tuple(sorted(revision.images.items()))) if revision else ("", ())
 
 
-def _is_newest(facts: Facts, stretch: stability.Stretch) -> bool:
-    """Whether what the newest deployment brought ran in a stretch before: then it matters how it fared."""
+def _is_newest(facts: Facts, period: ServingPeriod) -> bool:
+    """Whether what the newest deployment brought ran in a serving period before: then it matters how it fared."""
     newest = facts.revision(facts.deployments[0].target) if facts.deployments else None
-    earlier = facts.revision(stretch.revision)
+    earlier = facts.revision(period.revision)
     return bool(newest and earlier and newest.identity and newest.identity == earlier.identity)
 
 
 def _histories_asked(
-    facts: Facts, policy: ServicePolicy, stretches: Sequence[stability.Stretch], now: datetime
+    facts: Facts, policy: ServicePolicy, periods: Sequence[ServingPeriod], now: datetime
 ) -> list[tuple[Alarm, datetime]]:
     """The alarms whose past is asked about, each with since when.
 
-    For stretches of service: of all alarms, far enough to tell how the stretches went, and whether an alarm flapped before
+    For serving periods: of all alarms, far enough to tell how the periods went, and whether an alarm flapped before
     whatever came after them. Without any: of the alarm that convicts the suspect, whether it flapped before it.
     """
     kept, newest = now - stability.HISTORY_KEPT, facts.deployments[0].start if facts.deployments else now
-    if stretches:
-        ends = [s.until - blame.FLAPPING_SPAN for s in stretches if s.until is not None]
-        since = min([now, newest - blame.FLAPPING_SPAN, *ends, *(s.came for s in stretches)])
+    if periods:
+        ends = [s.until - blame.FLAPPING_SPAN for s in periods if s.until is not None]
+        since = min([now, newest - blame.FLAPPING_SPAN, *ends, *(s.came for s in periods)])
         return [(alarm, max(since, kept)) for alarm in facts.alarms]
     if facts.trigger.kind is not TriggerKind.ALARM:
         return []
@@ -448,7 +451,8 @@ def _has_target(facts: Facts, policy: ServicePolicy, now: datetime) -> bool:
     if suspect is None:
         return False
     blamed = facts.deployments[suspect]
-    found = stability.candidates(facts, policy.policy, now, blamed, facts.revision(blamed.target))
+    question = Question(facts, policy.policy, now)
+    found = targets.candidates(question, blamed, facts.revision(blamed.target))
     return any(candidate.verdict == "stable" for candidate in found)
 
 
@@ -460,13 +464,14 @@ def _changed(facts: Facts, index: int, deployment: Deployment) -> bool:
 def _requests(
     facts: Facts, read: Mapping[tuple[str, datetime], Requests], policy: ServicePolicy, now: datetime
 ) -> dict[str, int | None]:
-    """The requests in the calm part of each stretch that they were read for; the most of a revision's stretches."""
+    """The requests in the calm part of each serving period that they were read for; the most of a revision's periods."""
     counted: dict[str, int | None] = {}
-    for stretch in stability.stretches(facts):
-        requests = read.get((stretch.revision, stretch.since))
+    question = Question(facts, policy.policy, now)
+    for period in serving_periods(facts):
+        requests = read.get((period.revision, period.since))
         if requests is None:
             continue
-        appraisal = stability.appraise(stretch, facts, policy.policy, now)
-        number = requests.between(appraisal.calm_since, appraisal.calm_until) if appraisal.stable else 0
-        counted[stretch.revision] = max(number, counted.get(stretch.revision) or 0)
+        assessment = stability.assess(period, question)
+        number = requests.between(assessment.calm_since, assessment.calm_until) if assessment.stable else 0
+        counted[period.revision] = max(number, counted.get(period.revision) or 0)
     return counted

@@ -41,7 +41,7 @@ class Traffic:
         """RequestCount over all target groups of the service (AWS/ApplicationELB; dimensions TargetGroup, LoadBalancer).
 
         CloudWatch keeps one-minute datapoints 15 days, five-minute ones 63 days and hourly ones 455 days
-        (GetMetricStatistics, "CloudWatch metric data retention"). The calm part of a stretch may be its last half hour, of
+        (GetMetricStatistics, "CloudWatch metric data retention"). The calm part of a serving period may be its last half hour, of
         which an hourly datapoint tells nothing: the finest that are kept are read, 18,000 at most of each target group.
         """
         return Requests(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autorollback.decision import stability
+from autorollback.decision.formatting import clock, span
 from autorollback.decision.lineage import CLOCK_SKEW as CLOCK_SKEW  # re-exported: part of this module's interface
 from autorollback.decision.lineage import carries_out as carries_out
 from autorollback.decision.lineage import rollback_behind as rollback_behind
@@ -15,6 +16,7 @@ from autorollback.decision.lineage import running_before as running_before
 from autorollback.decision.lineage import something_ran_before
 from autorollback.decision.model import (
     Alarm,
+    AlarmPeriod,
     Controller,
     Deployment,
     Facts,
@@ -22,11 +24,10 @@ from autorollback.decision.model import (
     Ignore,
     Reason,
     Revision,
-    Spell,
     Status,
     TriggerKind,
 )
-from autorollback.decision.words import clock, span
+from autorollback.decision.question import Question
 from autorollback.policy import Mode, Policy
 
 SHARED_CAUSE_SPAN = timedelta(minutes=10)
@@ -257,7 +258,7 @@ def is_rollback(facts: Facts, index: int, policy: Policy, now: datetime) -> bool
     good = {good.revision.identity for good in facts.memory.known_good if good.until <= deployment.start}
     return (
         target.identity in good
-        or stability.may_have_been_stable(facts, policy, now, target, deployment.start) is not None
+        or stability.may_have_been_stable(Question(facts, policy, now), target, deployment.start) is not None
     )
 
 
@@ -367,7 +368,7 @@ def _only_restarted(facts: Facts, index: int, policy: Policy, now: datetime) -> 
     """A restart of what had been stable, which the trouble followed. Any other restart is passed over."""
     restart = facts.deployments[index]
     target = facts.revision(restart.target)
-    if target is None or stability.may_have_been_stable(facts, policy, now, target, restart.start) is None:
+    if target is None or stability.may_have_been_stable(Question(facts, policy, now), target, restart.start) is None:
         return None
     detail = (
         f"the deployment of {clock(restart.start)} restarted what had been stable before: nothing that a rollback "
@@ -415,7 +416,7 @@ def _predates(alarm: Alarm, deployment: Deployment) -> bool:
 
 def _was_red(alarm: Alarm, moment: datetime) -> bool:
     """Whether an alarm was in ALARM at a moment, be it that it has been calm since and came again."""
-    spells = (*(alarm.spells or ()), *([Spell(alarm.since)] if alarm.in_alarm and alarm.since else []))
+    spells = (*(alarm.spells or ()), *([AlarmPeriod(alarm.since)] if alarm.in_alarm and alarm.since else []))
     return any(spell.since <= moment and (spell.until is None or moment < spell.until) for spell in spells)
 
 

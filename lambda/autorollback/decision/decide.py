@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from autorollback.decision import blame, stability
+from autorollback.decision import blame, targets
 from autorollback.decision.blame import Passed, Suspicion
 from autorollback.decision.model import (
     Candidate,
@@ -19,6 +19,7 @@ from autorollback.decision.model import (
     RollBack,
     TriggerKind,
 )
+from autorollback.decision.question import Question
 from autorollback.policy import Policy
 
 
@@ -40,6 +41,11 @@ class Case:
     suspicion: Suspicion | None = None
     considered: tuple[Candidate, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+
+    @property
+    def question(self) -> Question:
+        """What is judged, without what has been found."""
+        return Question(self.facts, self.policy, self.now)
 
     @property
     def blamed(self) -> Suspicion:
@@ -121,9 +127,9 @@ def _targets(case: Case) -> Considered:
     """What ran before the suspect, and how well."""
     facts, suspect = case.facts, case.blamed.suspect
     if blame.only_settings_in_progress(facts, suspect):
-        return _considered(case, stability.source_candidates(facts, case.policy, case.now, suspect))
+        return _considered(case, targets.source_candidates(case.question, suspect))
     brought = facts.revision(suspect.target)
-    return _considered(case, stability.candidates(facts, case.policy, case.now, suspect, brought))
+    return _considered(case, targets.candidates(case.question, suspect, brought))
 
 
 def _undone(case: Case) -> Suspicion | Hold:
@@ -136,7 +142,7 @@ def _undone(case: Case) -> Suspicion | Hold:
 def _targets_of_person(case: Case) -> Considered:
     undone = undone_by_person(case.facts)
     running = undone[1] if undone else None
-    return _considered(case, stability.candidates(case.facts, case.policy, case.now, case.blamed.suspect, running))
+    return _considered(case, targets.candidates(case.question, case.blamed.suspect, running))
 
 
 def _considered(case: Case, candidates: tuple[Candidate, ...]) -> Considered:

@@ -1,4 +1,4 @@
-"""Which deployment followed on which: what ran before one, and which rollback of the ledger one carried out."""
+"""Which deployment followed on which, and which one carried out a rollback of the ledger?"""
 
 from datetime import timedelta
 
@@ -9,43 +9,74 @@ CLOCK_SKEW = timedelta(seconds=5)
 
 
 def running_before(facts: Facts, index: int) -> Revision | None:
-    """What ran when a deployment started: its source revision, else what the deployment before it left.
+    """What ran when a deployment started.
 
-    Of several sources the one that was not itself still being deployed. None where it could not be described, or where
-    nothing ran: the first deployment of a service has neither.
+    That is its source revision, else what the one before it left. Of several sources it is the one
+    that was not itself still being deployed. None where it could not be described, or where nothing
+    ran: the first deployment of a service has neither.
     """
-    deployment, older = facts.deployments[index], facts.deployments[index + 1 :]
-    unfinished = {d.target for d in older[:1] if d.status is not Status.SUCCESSFUL}
-    if deployment.sources:
-        return facts.revision(min(deployment.sources, key=lambda arn: (arn in unfinished, arn)))
-    left = next((d.leaves for d in older if d.leaves), None)
-    return facts.revision(left)
+    sources = facts.deployments[index].sources
+    if not sources:
+        return facts.revision(_left_before(facts, index))
+
+    unfinished = _unfinished_target(facts, index)
+    settled = [arn for arn in sources if arn != unfinished]
+    return facts.revision(min(settled or sources))
 
 
 def something_ran_before(facts: Facts, index: int) -> bool:
     """Whether a deployment replaced anything, described or not."""
-    return bool(facts.deployments[index].sources) or any(d.leaves for d in facts.deployments[index + 1 :])
+    if facts.deployments[index].sources:
+        return True
+    return _left_before(facts, index) is not None
 
 
 def rollback_behind(deployment: Deployment, facts: Facts) -> PastRollback | None:
     """The rollback in the ledger that a service deployment carried out."""
     newest_first = sorted(facts.memory.rollbacks, key=lambda r: (r.at, r.incident_id), reverse=True)
-    return next((r for r in newest_first if deployment_of(r, facts) == deployment), None)
+    for rollback in newest_first:
+        if deployment_of(rollback, facts) == deployment:
+            return rollback
+    return None
 
 
 def deployment_of(rollback: PastRollback, facts: Facts) -> Deployment | None:
-    """The service deployment that carried a rollback out: the first that fits, a later one of the same revision is another's."""
+    """The service deployment that carried a rollback out: the first that fits.
+
+    A later one of the same revision is another's.
+    """
     oldest_first = reversed(facts.deployments)
-    return next((d for d in oldest_first if carries_out(d, _deployed(d, facts), rollback)), None)
+    for deployment in oldest_first:
+        target = facts.revision(deployment.target)
+        deployed = target.task_definition_arn if target else None
+        if carries_out(deployment, deployed, rollback):
+            return deployment
+    return None
 
 
 def carries_out(deployment: Deployment, deployed: str | None, rollback: PastRollback) -> bool:
-    """Whether a deployment of a task definition is what a rollback started: UpdateService does not name the deployment."""
+    """Whether a deployment of a task definition is what a rollback started.
+
+    UpdateService does not name the deployment that it begins: until that is known, the definition
+    and the time tell it.
+    """
     if rollback.deployment is not None:
         return rollback.deployment == deployment.arn
-    return rollback.deployed == deployed and deployment.created_at >= rollback.at - CLOCK_SKEW
+    begun_since = deployment.created_at >= rollback.at - CLOCK_SKEW
+    return rollback.deployed == deployed and begun_since
 
 
-def _deployed(deployment: Deployment, facts: Facts) -> str | None:
-    target = facts.revision(deployment.target)
-    return target.task_definition_arn if target else None
+def _left_before(facts: Facts, index: int) -> str | None:
+    """The service revision that the deployments before one left running."""
+    for older in facts.deployments[index + 1 :]:
+        if older.leaves:
+            return older.leaves
+    return None
+
+
+def _unfinished_target(facts: Facts, index: int) -> str | None:
+    """What the deployment before one was bringing, where it did not succeed."""
+    for older in facts.deployments[index + 1 : index + 2]:
+        if older.status is not Status.SUCCESSFUL:
+            return older.target
+    return None

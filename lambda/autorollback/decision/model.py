@@ -168,7 +168,7 @@ class Datapoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Spell:
+class AlarmPeriod:
     """A time that an alarm spent in ALARM; `until` is None while it lasts."""
 
     since: datetime
@@ -198,7 +198,7 @@ class Alarm:
     period: timedelta = timedelta(minutes=1)
     evaluation_range: timedelta = timedelta(minutes=5)
     last_breach: datetime | None = None
-    spells: tuple[Spell, ...] | None = None
+    spells: tuple[AlarmPeriod, ...] | None = None
     history_from: datetime | None = None
     first_trace: datetime | None = None
     onset_is_datapoint: bool = True
@@ -304,7 +304,7 @@ class Facts:
     Attributes:
         deployments: newest first, in whatever order they are given.
         revisions: by ARN; one that could not be described is not there.
-        requests: requests that reached the service in the calm stretch of a revision, by the revision's ARN; None where
+        requests: requests that reached the service in the calm part of a serving period, by the revision's ARN; None where
             nothing could be read.
         protected_services: how many services this controller protects, this one included.
         unread: what could not be read, in words.

@@ -7,26 +7,37 @@ from autorollback.decision.model import Datapoint
 
 
 def first_lasting_breach(datapoints: Sequence[Datapoint]) -> datetime | None:
-    """Start of the first breaching datapoint that does not stand alone between calm ones; if all do, of the first.
+    """Start of the first breaching datapoint that does not stand alone between calm ones.
 
-    One stray datapoint before a deployment must not acquit it. A missing neighbour is not a calm one. None without any.
+    One stray datapoint before a deployment must not acquit it; if all stand alone, the first
+    counts. A missing neighbour is not a calm one. None where nothing breaches.
     """
     ordered = sorted(datapoints, key=lambda point: point.start)
-    breaching = [i for i, point in enumerate(ordered) if point.breaching]
-    lasting = (i for i in breaching if not (_calm(ordered, i - 1) and _calm(ordered, i + 1)))
-    first = next(lasting, breaching[0] if breaching else None)
-    return None if first is None else ordered[first].start
+    stray: list[datetime] = []
+    for index, point in enumerate(ordered):
+        if point.breaching and not _stands_alone(ordered, index):
+            return point.start
+        if point.breaching:
+            stray.append(point.start)
+    return min(stray, default=None)
 
 
 def last_breach(datapoints: Sequence[Datapoint]) -> datetime | None:
     """Start of the newest breaching datapoint."""
-    return max((point.start for point in datapoints if point.breaching), default=None)
+    breaching = [point.start for point in datapoints if point.breaching]
+    return max(breaching, default=None)
 
 
 def fallback(changed_at: datetime, evaluation_range: timedelta) -> datetime:
-    """The earliest that the trouble can have begun where no datapoint is given: the state change minus the evaluation range."""
+    """The earliest that the trouble can have begun where no datapoint is given.
+
+    It is the state change minus the evaluation range.
+    """
     return changed_at - evaluation_range
 
 
-def _calm(points: Sequence[Datapoint], index: int) -> bool:
-    return not 0 <= index < len(points) or points[index].breaching is False
+def _stands_alone(ordered: list[Datapoint], index: int) -> bool:
+    """Whether both neighbours of a datapoint are calm; beyond the ends all is."""
+    before = ordered[:index][-1:]
+    after = ordered[index + 1 :][:1]
+    return all(point.breaching is False for point in (*before, *after))

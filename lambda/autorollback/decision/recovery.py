@@ -1,19 +1,24 @@
 """Did the rollback help? Pure, like the judgement."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import StrEnum, auto
 
-from autorollback.decision import lineage
+from autorollback.decision.formatting import clock, span
+from autorollback.decision.identity import same_identity
+from autorollback.decision.lineage import CLOCK_SKEW, deployment_of
 from autorollback.decision.model import Alarm, Deployment, Facts, PastRollback, Status
-from autorollback.decision.words import clock, span
-from autorollback.policy import Policy
+from autorollback.decision.question import Question
 
 DATAPOINTS_COME_AFTER = timedelta(minutes=2)
 """How long after its end a minute's datapoint has been evaluated, at the latest that is usual."""
 
 UNFINISHED_FOR = timedelta(hours=2)
-"""A rollback's deployment that has not finished after this long is a person's; a longer bake of its own adds to it."""
+"""A rollback's deployment that has not finished after this long is a person's."""
+
+BESIDE_THE_BAKE = timedelta(hours=1)
+"""What a deployment is given beside the bake of the service, where the two take longer."""
 
 
 class Progress(StrEnum):
@@ -25,122 +30,254 @@ class Progress(StrEnum):
     SUPERSEDED = "superseded"
 
 
+class Sight(StrEnum):
+    """What tells where a rollback stands."""
+
+    NOT_SHOWN_YET = auto()
+    DEPLOYING = auto()
+    UNDONE = auto()
+    ANOTHER_CAME = auto()
+    IN_ALARM = auto()
+    NO_TARGET_HEALTHY = auto()
+    OK_TOO_EARLY = auto()
+    ALL_WELL = auto()
+
+
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """Where a rollback stands, in words.
+    """Where a rollback stands, and what tells so.
 
     Attributes:
+        runs: what runs now, in words.
+        began: when the rollback did.
+        seen_at: when it was looked at.
+        status: of the rollback's deployment, where one is shown.
+        finished: when that deployment did.
+        signals: of the alarms that speak against recovery.
+        healthy: how many targets are, where that was read.
         look_again: when to ask again, while it is open.
         calm_since: since when all is well, where it is.
     """
 
     progress: Progress
-    detail: str
+    sight: Sight
+    runs: str
+    began: datetime
+    seen_at: datetime
+    status: Status | None = None
+    finished: datetime | None = None
+    signals: tuple[str, ...] = ()
+    healthy: int | None = None
     look_again: datetime | None = None
     calm_since: datetime | None = None
 
+    @property
+    def detail(self) -> str:
+        """The same in words.
 
-def assess(rollback: PastRollback, facts: Facts, policy: Policy, now: datetime) -> Recovery:
-    """Recovered is: the rollback's deployment has finished, no alarm of the service is in ALARM, and a target is healthy."""
-    newest = facts.deployments[0] if facts.deployments else None
-    begun = lineage.deployment_of(rollback, facts)
-    if begun is None:
-        if newest and newest.created_at > rollback.at + lineage.CLOCK_SKEW:
-            return _superseded(facts)
-        return _still_open(rollback, facts, now, "ECS has not shown the rollback's deployment yet", policy)
-    if newest and newest != begun:
-        if not _brings_the_same(newest, begun, facts):
-            return _superseded(facts)
-        begun = newest
-    if begun.status in (Status.STOPPED, Status.ROLLBACK_FAILED) or (
-        begun.status.is_rollback and not _was_stopped_by(rollback, begun)
-    ):
-        return Recovery(
-            Progress.NOT_RECOVERED,
-            f"the rollback's own deployment ended {begun.status}; {_running(facts)} runs now; look at the events and stopped tasks of the service",
-        )
-    if begun.status.in_progress:
-        return _still_open(rollback, facts, now, f"the rollback's deployment is {begun.status}", policy)
-    return _after_deployment(begun, rollback, facts, policy, now)
+        A person who is needed is told what runs now, and where to look.
+        """
+        told = _SEEN[self.sight]
+        if self.progress is Progress.NOT_RECOVERED:
+            told = f"{told}{_FOR_A_PERSON[self.sight]}"
+        return told.format_map(_words(self))
 
 
-def _after_deployment(
-    begun: Deployment, rollback: PastRollback, facts: Facts, policy: Policy, now: datetime
-) -> Recovery:
-    finished = begun.finished_at or begun.start
-    red = sorted(alarm.signal for alarm in facts.alarms if alarm.in_alarm)
-    healthy = facts.service.healthy if facts.service else None
-    if not red and healthy != 0:
-        stale = [alarm for alarm in facts.alarms if not _speaks_of_now(alarm, rollback, finished, now)]
-        if stale:
-            names = ", ".join(sorted(alarm.signal for alarm in stale))
-            sure_at = max(_sure_at(alarm, finished) for alarm in stale)
-            return Recovery(Progress.OPEN, f"{names} went OK before the rollback's deployment had finished", sure_at)
-        targets = "" if healthy is None else f", {healthy} targets are healthy"
-        calmed = [alarm.since for alarm in facts.alarms if alarm.since and alarm.since > rollback.at]
-        calm_since = max([finished, *calmed])
-        return Recovery(
-            Progress.RECOVERED,
-            f"every alarm is OK{targets}, {span(calm_since - rollback.at)} after the rollback began",
-            calm_since=calm_since,
-        )
-    seen = f"still in ALARM: {', '.join(red)}" if red else "no target is healthy"
-    if now < finished + policy.confirm_within:
-        return Recovery(Progress.OPEN, seen, finished + policy.confirm_within)
-    return Recovery(
-        Progress.NOT_RECOVERED,
-        f"{seen}, {span(now - finished)} after the rollback's deployment finished at {clock(finished)}; {_running(facts)} runs now; "
-        "look at what the service depends on: its secrets, its database, the services it calls",
-    )
+def assess(rollback: PastRollback, question: Question) -> Recovery:
+    """Where does a rollback stand?
 
-
-def _speaks_of_now(alarm: Alarm, rollback: PastRollback, finished: datetime, now: datetime) -> bool:
-    """Whether an alarm's OK rests on datapoints of what the rollback brought back.
-
-    One that was calm all through the incident need not: it never missed the trouble. CloudWatch evaluates a calm alarm
-    on, without saying so: once its whole range lies after the cut-over, its OK is fresh.
+    Recovered is: its deployment has finished, no alarm of the service is in ALARM, and a target is
+    healthy.
     """
-    calm_all_along = alarm.since is None or alarm.since <= rollback.at
-    went_ok_after = alarm.since is not None and alarm.since >= finished + alarm.period
-    return calm_all_along or went_ok_after or now >= _sure_at(alarm, finished)
+    facts = question.facts
+    newest = facts.deployments[0] if facts.deployments else None
+    begun = deployment_of(rollback, facts)
+    runs = _running(facts)
+    seen = Recovery(Progress.OPEN, Sight.NOT_SHOWN_YET, runs, rollback.at, question.now)
+
+    if _another_came(newest, begun, rollback, facts):
+        return replace(seen, progress=Progress.SUPERSEDED, sight=Sight.ANOTHER_CAME)
+    if newest is None or begun is None:
+        return _unfinished(seen, question)
+
+    # the newest is the rollback's own deployment now, or a restart of what that brought back
+    seen = replace(seen, status=newest.status)
+    if _was_undone(newest, rollback):
+        return replace(seen, progress=Progress.NOT_RECOVERED, sight=Sight.UNDONE)
+    if newest.status.in_progress:
+        return _unfinished(replace(seen, sight=Sight.DEPLOYING), question)
+    return _after_deployment(seen, newest.finished_at or newest.start, question)
 
 
-def _sure_at(alarm: Alarm, finished: datetime) -> datetime:
-    return finished + alarm.evaluation_range + DATAPOINTS_COME_AFTER
-
-
-def _was_stopped_by(rollback: PastRollback, deployment: Deployment) -> bool:
-    """Whether the rollback stopped a deployment that was there before it, so that ECS rolls that one back."""
-    return rollback.deployment == deployment.arn and deployment.created_at < rollback.at - lineage.CLOCK_SKEW
+def _another_came(
+    newest: Deployment | None, begun: Deployment | None, rollback: PastRollback, facts: Facts
+) -> bool:
+    """Whether somebody has deployed something else since the rollback began."""
+    if newest is None:
+        return False
+    if begun is None:
+        return newest.created_at > rollback.at + CLOCK_SKEW
+    return newest != begun and not _brings_the_same(newest, begun, facts)
 
 
 def _brings_the_same(newest: Deployment, begun: Deployment, facts: Facts) -> bool:
     """Whether a later deployment only restarts what the rollback brought back."""
+    went_back = begun.status.is_rollback
+    restored = facts.revision(begun.rollback_revision if went_back else begun.target)
     target = facts.revision(newest.target)
-    restored = facts.revision(begun.rollback_revision if begun.status.is_rollback else begun.target)
     if target is None or restored is None:
         return False
+
     same_definition = target.task_definition_arn == restored.task_definition_arn
-    return same_definition or (target.identity is not None and target.identity == restored.identity)
+    return same_definition or same_identity(facts, target.arn, restored.arn)
 
 
-def _still_open(rollback: PastRollback, facts: Facts, now: datetime, detail: str, policy: Policy) -> Recovery:
-    bake = facts.service.bake if facts.service else timedelta()
-    limit = rollback.at + max(UNFINISHED_FOR, bake + timedelta(hours=1))
-    if now >= limit:
-        took = f"{detail}, {span(now - rollback.at)} after it began"
-        look = f"{_running(facts)} runs now; look at the events and stopped tasks of the service"
-        return Recovery(Progress.NOT_RECOVERED, f"{took}; {look}")
-    return Recovery(Progress.OPEN, detail, min(limit, now + policy.confirm_within))
+def _was_undone(deployment: Deployment, rollback: PastRollback) -> bool:
+    """Whether the rollback's own deployment was given up or rolled back itself."""
+    if deployment.status in (Status.STOPPED, Status.ROLLBACK_FAILED):
+        return True
+    return deployment.status.is_rollback and not _was_stopped_by(rollback, deployment)
 
 
-def _superseded(facts: Facts) -> Recovery:
-    return Recovery(Progress.SUPERSEDED, f"another deployment has come since: {_running(facts)}")
+def _was_stopped_by(rollback: PastRollback, deployment: Deployment) -> bool:
+    """Whether the rollback stopped a deployment that was there before it.
+
+    ECS rolls that one back then, and its end is the rollback's.
+    """
+    was_there_before = deployment.created_at < rollback.at - CLOCK_SKEW
+    return rollback.deployment == deployment.arn and was_there_before
+
+
+def _unfinished(seen: Recovery, question: Question) -> Recovery:
+    """A deployment under way is waited for as long as it may take."""
+    service = question.facts.service
+    bake = service.bake if service else timedelta()
+    limit = seen.began + max(UNFINISHED_FOR, bake + BESIDE_THE_BAKE)
+    if question.now >= limit:
+        return replace(seen, progress=Progress.NOT_RECOVERED)
+
+    look_again = min(limit, question.now + question.policy.confirm_within)
+    return replace(seen, look_again=look_again)
+
+
+def _after_deployment(seen: Recovery, finished: datetime, question: Question) -> Recovery:
+    """Once the deployment has finished, the alarms and the targets tell."""
+    alarms = question.facts.alarms
+    service = question.facts.service
+    healthy = service.healthy if service else None
+    seen = replace(seen, finished=finished, healthy=healthy)
+
+    red = _signals(alarm for alarm in alarms if alarm.in_alarm)
+    if red:
+        not_well = replace(seen, sight=Sight.IN_ALARM, signals=red)
+        return _given_time(not_well, finished + question.policy.confirm_within)
+    if healthy == 0:
+        not_well = replace(seen, sight=Sight.NO_TARGET_HEALTHY)
+        return _given_time(not_well, finished + question.policy.confirm_within)
+
+    stale = [alarm for alarm in alarms if not _speaks_of_now(alarm, seen, finished)]
+    if stale:
+        sure_at = max(_sure_at(alarm, finished) for alarm in stale)
+        early = _signals(stale)
+        return replace(seen, sight=Sight.OK_TOO_EARLY, signals=early, look_again=sure_at)
+
+    calm_since = _calm_since(alarms, seen.began, finished)
+    return replace(seen, progress=Progress.RECOVERED, sight=Sight.ALL_WELL, calm_since=calm_since)
+
+
+def _given_time(not_well: Recovery, limit: datetime) -> Recovery:
+    """What is not well has its time to recover."""
+    if not_well.seen_at < limit:
+        return replace(not_well, look_again=limit)
+    return replace(not_well, progress=Progress.NOT_RECOVERED)
+
+
+def _speaks_of_now(alarm: Alarm, seen: Recovery, finished: datetime) -> bool:
+    """Whether an alarm's OK rests on datapoints of what the rollback brought back.
+
+    One that was calm all through the incident need not: it never missed the trouble. CloudWatch
+    evaluates a calm alarm on, without saying so: once its whole range lies after the cut-over, its
+    OK is fresh.
+    """
+    calm_all_along = alarm.since is None or alarm.since <= seen.began
+    if calm_all_along or seen.seen_at >= _sure_at(alarm, finished):
+        return True
+    return alarm.since is not None and alarm.since >= finished + alarm.period
+
+
+def _sure_at(alarm: Alarm, finished: datetime) -> datetime:
+    """From when on any OK speaks of what the rollback brought back."""
+    return finished + alarm.evaluation_range + DATAPOINTS_COME_AFTER
+
+
+def _calm_since(alarms: Iterable[Alarm], began: datetime, finished: datetime) -> datetime:
+    """When the deployment had finished and the last alarm of the incident was calm."""
+    changes = [alarm.since for alarm in alarms if alarm.since is not None]
+    since_it_began = [change for change in changes if change > began]
+    return max([finished, *since_it_began])
 
 
 def _running(facts: Facts) -> str:
-    """What runs now: what the newest deployment left; while one is under way, what the service is set to run."""
-    newest = facts.deployments[0] if facts.deployments else None
-    if revision := facts.revision(newest.leaves if newest else None):
-        return revision.task_definition
-    return facts.service.task_definition.rpartition("/")[2] if facts.service else "nothing: the service is gone"
+    """What the newest deployment left running, else what the service is set to run."""
+    if facts.deployments:
+        left = facts.revision(facts.deployments[0].leaves)
+        if left is not None:
+            return left.task_definition
+    if facts.service is None:
+        return "nothing: the service is gone"
+    return facts.service.task_definition.rpartition("/")[2]
+
+
+def _signals(alarms: Iterable[Alarm]) -> tuple[str, ...]:
+    return tuple(sorted(alarm.signal for alarm in alarms))
+
+
+_SEEN = {
+    Sight.NOT_SHOWN_YET: "ECS has not shown the rollback's deployment yet",
+    Sight.DEPLOYING: "the rollback's deployment is {status}",
+    Sight.UNDONE: "the rollback's own deployment ended {status}",
+    Sight.ANOTHER_CAME: "another deployment has come since: {runs}",
+    Sight.IN_ALARM: "still in ALARM: {signals}",
+    Sight.NO_TARGET_HEALTHY: "no target is healthy",
+    Sight.OK_TOO_EARLY: "{signals} went OK before the rollback's deployment had finished",
+    Sight.ALL_WELL: "every alarm is OK{targets}, {took} after the rollback began",
+}
+"""What was seen, as a person is told."""
+
+_LOOK_AT_TASKS = "{runs} runs now; look at the events and stopped tasks of the service"
+_LOOK_AROUND = (
+    "{runs} runs now; look at what the service depends on: "
+    "its secrets, its database, the services it calls"
+)
+_TOO_LONG = ", {since_begun} after it began; "
+_TIME_IS_OVER = ", {since_finished} after the rollback's deployment finished at {finished}; "
+
+_FOR_A_PERSON = {
+    Sight.NOT_SHOWN_YET: f"{_TOO_LONG}{_LOOK_AT_TASKS}",
+    Sight.DEPLOYING: f"{_TOO_LONG}{_LOOK_AT_TASKS}",
+    Sight.UNDONE: f"; {_LOOK_AT_TASKS}",
+    Sight.IN_ALARM: f"{_TIME_IS_OVER}{_LOOK_AROUND}",
+    Sight.NO_TARGET_HEALTHY: f"{_TIME_IS_OVER}{_LOOK_AROUND}",
+}
+"""What is added where the rollback has not helped: since when, what runs now and where to look."""
+
+
+def _words(recovery: Recovery) -> dict[str, str]:
+    """The words that the sentences name."""
+    targets = ""
+    if recovery.healthy is not None:
+        targets = f", {recovery.healthy} targets are healthy"
+
+    now = recovery.seen_at
+    finished = recovery.finished or now
+    calm_since = recovery.calm_since or now
+    return {
+        "status": str(recovery.status),
+        "runs": recovery.runs,
+        "signals": ", ".join(recovery.signals),
+        "targets": targets,
+        "took": span(calm_since - recovery.began),
+        "since_begun": span(now - recovery.began),
+        "since_finished": span(now - finished),
+        "finished": clock(finished),
+    }

@@ -9,8 +9,10 @@ from autorollback.aws.clients import together
 from autorollback.aws.definitions import Definition, UnknownDefinition
 from autorollback.aws.evidence import FirstLook, described_as
 from autorollback.decision import stability
+from autorollback.decision.formatting import clock
 from autorollback.decision.model import Candidate, Check, Facts, Revision, Service
-from autorollback.decision.words import clock
+from autorollback.decision.question import Question
+from autorollback.decision.serving import serving_periods
 from autorollback.flows.desk import Call, Desk
 from autorollback.policy import ServicePolicy
 from autorollback.requests import BadRequest
@@ -121,27 +123,27 @@ def _with_runs_of(policy: ServicePolicy, look: FirstLook, facts: Facts, definiti
 def _with_histories(desk: Desk, call: Call, facts: Facts, runs: Iterable[Revision]) -> Facts:
     """The facts with the alarms' histories as far back as these runs, or as CloudWatch keeps them."""
     arns = {run.arn for run in runs}
-    since = min((s.came for s in stability.stretches(facts) if s.revision in arns), default=call.now)
+    since = min((s.came for s in serving_periods(facts) if s.revision in arns), default=call.now)
     return desk.evidence.with_histories(facts, since, call.now)
 
 
 def _best_run(facts: Facts, policy: ServicePolicy, call: Call, runs: list[Revision]) -> Candidate:
     """A run that was stable before one that was not, then one that nobody rolled back from, then the newest."""
-    stretches = {s.revision: s for s in reversed(stability.stretches(facts))}
-    appraised = {
-        run.arn: stability.appraise(stretches[run.arn], facts, policy.policy, call.now)
+    periods = {s.revision: s for s in reversed(serving_periods(facts))}
+    assessed = {
+        run.arn: stability.assess(periods[run.arn], Question(facts, policy.policy, call.now))
         for run in runs
-        if run.arn in stretches
+        if run.arn in periods
     }
 
     def worth(run: Revision) -> tuple[bool, bool, float]:
-        stable = run.arn in appraised and appraised[run.arn].stable
+        stable = run.arn in assessed and assessed[run.arn].stable
         return stable, run.identity not in facts.memory.quarantined, run.created_at.timestamp()
 
     best = max(runs, key=worth)
-    fared = appraised[best.arn].detail if best.arn in appraised else "it never completed a deployment"
+    fared = assessed[best.arn].detail if best.arn in assessed else "it never completed a deployment"
     detail = f"was named by a person; it came to this service at {clock(best.created_at)}: {fared}"
-    until = stretches[best.arn].until if best.arn in stretches else None
+    until = periods[best.arn].until if best.arn in periods else None
     return Candidate(best, "stable", detail, (_ran(detail),), ran_until=until)
 
 

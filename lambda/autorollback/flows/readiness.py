@@ -21,7 +21,7 @@ from autorollback.aws.definitions import Definition, UnknownDefinition
 from autorollback.aws.evidence import FirstLook, described_as
 from autorollback.aws.lifecycle import expires_soon
 from autorollback.aws.traffic import Traffic
-from autorollback.decision import blame, stability
+from autorollback.decision import blame, stability, targets
 from autorollback.decision.model import (
     Candidate,
     Controller,
@@ -37,6 +37,8 @@ from autorollback.decision.model import (
     Trigger,
     TriggerKind,
 )
+from autorollback.decision.question import Question
+from autorollback.decision.serving import ServingPeriod, serving_periods
 from autorollback.flows import rollback
 from autorollback.flows.desk import Call, Desk
 from autorollback.flows.rollback import Asked
@@ -163,12 +165,12 @@ def _looked_at(desk: Desk, call: Call, key: ServiceKey) -> Readiness:
 
 def _runs_well(facts: Facts, policy: ServicePolicy, call: Call) -> KnownGood | None:
     serving = _serving(facts, call)
-    return stability.proven(serving, facts, policy.policy, call.now) if serving else None
+    return stability.proven(serving, Question(facts, policy.policy, call.now)) if serving else None
 
 
-def _serving(facts: Facts, call: Call) -> stability.Stretch | None:
-    """The stretch that lasts until now, when the next deployment is thought to begin."""
-    return next((s for s in stability.stretches(facts) if s.until == call.now), None)
+def _serving(facts: Facts, call: Call) -> ServingPeriod | None:
+    """The serving period that lasts until now, when the next deployment is thought to begin."""
+    return next((s for s in serving_periods(facts) if s.until == call.now), None)
 
 
 def _audit(desk: Desk) -> Audit:
@@ -189,8 +191,8 @@ def _with_the_present(desk: Desk, call: Call, policy: ServicePolicy, facts: Fact
     if not policy.load_balancer:
         return facts
     requests = Traffic(desk.clients).requests(policy, serving.since, call.now, call.now)
-    appraisal = stability.appraise(serving, facts, policy.policy, call.now)
-    counted = requests.between(appraisal.calm_since, appraisal.calm_until)
+    assessment = stability.assess(serving, Question(facts, policy.policy, call.now))
+    counted = requests.between(assessment.calm_since, assessment.calm_until)
     return replace(facts, requests={**facts.requests, running.arn: counted})
 
 
@@ -226,7 +228,7 @@ def _of_service(facts: Facts, policy: ServicePolicy, look: FirstLook, call: Call
 def _of_target(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts) -> tuple[Candidate | None, list[Finding]]:
     """Is there a stable revision, and would one pass the preflight now?"""
     coming = facts.deployments[0]
-    candidates = stability.candidates(facts, policy.policy, call.now, coming, None)
+    candidates = targets.candidates(Question(facts, policy.policy, call.now), coming, None)
     stable = tuple(c for c in candidates if c.verdict == "stable")
     if not stable:
         why = "; ".join(f"{c.revision.task_definition}: {c.detail}" for c in candidates[:3])
