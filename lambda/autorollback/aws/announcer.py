@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from autorollback.aws.clients import together
+from autorollback.aws.clients import in_parallel
 from autorollback.naming import BASE
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Announcer:
 
         Message attributes let a subscription filter: `severity` is `critical` where people must look now.
         """
-        together(
+        in_parallel(
             {"people": lambda: self._tell_people(result), "machines": lambda: self._tell_machines(result, resource)}
         )
 

@@ -163,7 +163,7 @@ class Clients:
         return client
 
 
-def together(reads: Mapping[Name, Callable[[], Any]]) -> dict[Name, Any]:
+def in_parallel(reads: Mapping[Name, Callable[[], Any]]) -> dict[Name, Any]:
     """Run independent reads at once and wait for all; the first error among them is raised."""
     if not reads:
         return {}

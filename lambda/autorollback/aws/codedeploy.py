@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from autorollback.aws.appspec import AppSpec, UnreadableAppSpec
-from autorollback.aws.clients import together
+from autorollback.aws.clients import in_parallel
 from autorollback.aws.definitions import CannotBeRestored, short_name
 from autorollback.aws.deployer import StillDeploying, Superseded
 from autorollback.aws.ecs import DeploymentPage, Ecs, History
@@ -359,7 +359,7 @@ class DeploymentGroup:
 
     def _read_specs(self, locations: Iterable[Mapping[str, Any]]) -> None:
         unread = {_address(location): location for location in locations if _address(location) not in self._specs}
-        self._specs |= together({name: partial(self._spec, location) for name, location in unread.items()})
+        self._specs |= in_parallel({name: partial(self._spec, location) for name, location in unread.items()})
 
     def _spec(self, location: Mapping[str, Any]) -> AppSpec | None:
         """The AppSpec, by its hash: GetDeployment never has its content (botocore codedeploy/2014-10-06, GetDeployment)."""

@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from autorollback.aws.alarms import Alarms, RedAlarm
-from autorollback.aws.clients import Clients, together
+from autorollback.aws.clients import Clients, in_parallel
 from autorollback.aws.codedeploy import DeploymentGroup, UnknownGroup
 from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition, short_name
 from autorollback.aws.ecs import DeploymentPage, Ecs, History
@@ -92,7 +92,7 @@ class Evidence:
     def first_look(self, key: ServiceKey, now: datetime) -> FirstLook:
         """Policy, ledger, service and newest deployments, in one round trip."""
         ecs = Ecs(self.clients)
-        seen = together(
+        seen = in_parallel(
             {
                 "policy": lambda: self.policies.of(key),
                 "recollection": lambda: self.ledger.recall(key, now),
@@ -166,7 +166,7 @@ class Evidence:
         """The facts with the history of every alarm since a moment, or as far back as CloudWatch keeps it."""
         since, alarms = max(since, now - stability.HISTORY_KEPT), Alarms(self.clients, self.names)
         unread = [a for a in facts.alarms if a.spells is None or a.history_from is None or a.history_from > since]
-        read = together({alarm.name: partial(alarms.with_history, alarm, since) for alarm in unread})
+        read = in_parallel({alarm.name: partial(alarms.with_history, alarm, since) for alarm in unread})
         return replace(facts, alarms=tuple(read.get(alarm.name, alarm) for alarm in facts.alarms))
 
     def _second_look(
@@ -228,7 +228,7 @@ class Evidence:
         }
         if look.service and look.service.behind_load_balancer and with_health:
             reads["healthy"] = partial(Traffic(self.clients).healthy_targets, look.service.target_groups)
-        seen = together(reads)
+        seen = in_parallel(reads)
         service = replace(look.service, healthy=seen.get("healthy")) if look.service else None
         revisions = dict(seen["revisions"])
         return _Draft(service, seen["deployments"], revisions, seen["alarms"], look.page.next, history), seen
@@ -236,7 +236,7 @@ class Evidence:
     def _read_page(self, draft: _Draft, key: ServiceKey) -> None:
         history = draft.history
         page = history.deployments_page(key, draft.next_page)
-        seen = together(
+        seen = in_parallel(
             {
                 "deployments": lambda: history.deployments(page.arns),
                 "revisions": lambda: history.revisions([arn for arn in page.targets if arn not in draft.revisions]),
@@ -263,7 +263,7 @@ class Evidence:
             ]
             wanted = [*stretches[:at_once], *(s for s in stretches[at_once:] if _is_newest(facts, s))]
             if missing := self._missing(draft, policy, facts, wanted, now):
-                _take_in(draft, together(missing))
+                _take_in(draft, in_parallel(missing))
             elif _has_target(facts, policy, now):
                 return False
             elif len(stretches) <= at_once:

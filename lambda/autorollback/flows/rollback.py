@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from autorollback import results
 from autorollback.aws.artifacts import Preflight
-from autorollback.aws.clients import is_throttle, together
+from autorollback.aws.clients import in_parallel, is_throttle
 from autorollback.aws.codedeploy import UnknownGroup
 from autorollback.aws.definitions import CannotBeRestored
 from autorollback.aws.deployer import Hands, StillDeploying, Superseded, Way
@@ -137,7 +137,7 @@ def carry_out(
     incident = incident.says(incident_id=incident.incident_id, incident_state=State.OPEN.value)
     held = next((i for i in incidents if i.state is State.CLAIMED), None) if asked.forced else None
     hands = desk.hands(code_deploy)
-    seen = together({"claimed": lambda: desk.ledger.claim(incident, held), "newest": lambda: hands.newest(key)})
+    seen = in_parallel({"claimed": lambda: desk.ledger.claim(incident, held), "newest": lambda: hands.newest(key)})
     if not seen["claimed"]:
         return results.ignored(Reason.ALREADY_HANDLED, "this deployment has been claimed by another rollback", key)
     if seen["newest"] != newest.arn and not asked.forced:
@@ -250,7 +250,7 @@ def _restored(desk: Desk, hands: Hands, incident: Incident) -> tuple[Incident, s
     )
     restored = incident.says(to={**incident.intent["result"]["to"], "restored_as": copy.name})
     restored = replace(restored, intent={**restored.intent, "deploy": copy.arn})
-    seen = together(
+    seen = in_parallel(
         {
             "saved": lambda: desk.ledger.save(restored, due=incident.claimed_at),
             "newest": lambda: hands.newest(incident.key),
