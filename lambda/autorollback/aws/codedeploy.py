@@ -57,7 +57,7 @@ _PREVIOUS = ":previous"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class CodeDeployDeployment:
     """A deployment as CodeDeploy tells it.
 
     Attributes:
@@ -81,7 +81,9 @@ class Told:
     waits: timedelta = timedelta()
 
 
-def as_deployments(told: Mapping[str, Told], original: TaskSet | None = None, *, more: bool) -> tuple[Deployment, ...]:
+def as_deployments(
+    told: Mapping[str, CodeDeployDeployment], original: TaskSet | None = None, *, more: bool
+) -> tuple[Deployment, ...]:
     """CodeDeploy's deployments of a group as the judgement knows deployments, newest first.
 
     What ran before one is what the last one before it left. Before the oldest, that is `original`, the task set that came with
@@ -133,7 +135,7 @@ class DeploymentGroup:
     service_arn: str = ""
     original: TaskSet | None = None
     _ids: list[str] = field(default_factory=list)
-    _told: dict[str, Told] = field(default_factory=dict)
+    _told: dict[str, CodeDeployDeployment] = field(default_factory=dict)
     _unlisted: bool = False
     _specs: dict[str, AppSpec | None] = field(default_factory=dict)
 
@@ -285,7 +287,7 @@ class DeploymentGroup:
             self.stop(newest.deployment_id)
         raise StillDeploying(f"the deployment {newest.deployment_id} has to be rolled back first") from error
 
-    def _last_successful(self) -> tuple[Told, AppSpec]:
+    def _last_successful(self) -> tuple[CodeDeployDeployment, AppSpec]:
         if not self._ids:
             self._list()
         for read in range(BATCH, len(self._ids) + BATCH, BATCH):
@@ -416,13 +418,13 @@ def _address(location: Mapping[str, Any]) -> str:
     return str(location.get("appSpecContent", {}).get("sha256") or location)
 
 
-def _told(described: Mapping[str, Any]) -> Told:
+def _told(described: Mapping[str, Any]) -> CodeDeployDeployment:
     rollback = described.get("rollbackInfo") or {}
     blue_green = described.get("blueGreenDeploymentConfiguration") or {}
     ends = blue_green.get("terminateBlueInstancesOnDeploymentSuccess") or {}
     finished = _utc(described.get("completeTime"))
     started = _utc(described.get("startTime"))
-    return Told(
+    return CodeDeployDeployment(
         deployment_id=str(described["deploymentId"]),
         status=_STATUS[described["status"]],
         created_at=described["createTime"].astimezone(UTC),
