@@ -38,7 +38,7 @@ class Superseded(RuntimeError):  # noqa: N818 - says what happened
     """Somebody else's deployment is in the way: it is not this controller's to end."""
 
 
-class Hands(Protocol):
+class DeploymentBackend(Protocol):
     """What acts on a service: ECS, or the CodeDeploy deployment group that deploys it."""
 
     def newest(self, key: ServiceKey) -> str | None:

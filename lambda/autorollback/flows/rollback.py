@@ -13,7 +13,7 @@ from autorollback.aws.artifacts import Preflight
 from autorollback.aws.clients import in_parallel, is_throttle
 from autorollback.aws.codedeploy import UnknownGroup
 from autorollback.aws.definitions import CannotBeRestored
-from autorollback.aws.deployer import Hands, StillDeploying, Superseded, Way
+from autorollback.aws.deployer import DeploymentBackend, StillDeploying, Superseded, Way
 from autorollback.aws.ecs import Ecs, History
 from autorollback.aws.items import Incident, State, judged_of, new_incident, packed, past_rollback
 from autorollback.decision import blame, record
@@ -136,8 +136,8 @@ def carry_out(
     )
     incident = incident.says(incident_id=incident.incident_id, incident_state=State.OPEN.value)
     held = next((i for i in incidents if i.state is State.CLAIMED), None) if asked.forced else None
-    hands = desk.hands(code_deploy)
-    seen = in_parallel({"claimed": lambda: desk.ledger.claim(incident, held), "newest": lambda: hands.newest(key)})
+    backend = desk.backend(code_deploy)
+    seen = in_parallel({"claimed": lambda: desk.ledger.claim(incident, held), "newest": lambda: backend.newest(key)})
     if not seen["claimed"]:
         return results.ignored(Reason.ALREADY_HANDLED, "this deployment has been claimed by another rollback", key)
     if seen["newest"] != newest.arn and not asked.forced:
@@ -183,22 +183,22 @@ def act_again(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident)
 
 
 def _act(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
-    hands = desk.hands(code_deploy_of(incident))
+    backend = desk.backend(code_deploy_of(incident))
     try:
         stops = Way(incident.intent["way"]).stops
-        if stops and (hands.stop(incident.deployment) or _is_rolled_back(desk, incident)):
+        if stops and (backend.stop(incident.deployment) or _is_rolled_back(desk, incident)):
             begun: str | None = incident.deployment
         else:
             if stops:
-                _only_over(incident, hands.newest(incident.key))
+                _only_over(incident, backend.newest(incident.key))
                 way = Way.CREATE_DEPLOYMENT if Way(incident.intent["way"]).through_code_deploy else Way.UPDATE_SERVICE
                 instead = {**incident.intent, "way": way, "stop_refused": True}
                 incident = desk.ledger.save(replace(incident, intent=instead), due=incident.claimed_at)
-            incident, newest = _restored(desk, hands, incident)
+            incident, newest = _restored(desk, backend, incident)
             if not incident.intent.get("forced"):
                 _only_over(incident, newest)
             over = None if incident.intent.get("forced") else incident.deployment
-            begun = hands.update(incident.key, str(incident.intent["deploy"]), incident.incident_id, over)
+            begun = backend.update(incident.key, str(incident.intent["deploy"]), incident.incident_id, over)
     except Superseded:
         return _came_to_nothing(desk, call, incident)
     except StillDeploying as why:
@@ -235,7 +235,7 @@ def _follows(incident: Incident, why: str) -> Result:
     )
 
 
-def _restored(desk: Desk, hands: Hands, incident: Incident) -> tuple[Incident, str | None]:
+def _restored(desk: Desk, backend: DeploymentBackend, incident: Incident) -> tuple[Incident, str | None]:
     """The incident, its intent naming the pinned copy to deploy, where the target itself would not bring back what ran.
 
     The copy is written down before it is deployed, so that a retry knows the deployment of it for its own. Registering it
@@ -253,7 +253,7 @@ def _restored(desk: Desk, hands: Hands, incident: Incident) -> tuple[Incident, s
     seen = in_parallel(
         {
             "saved": lambda: desk.ledger.save(restored, due=incident.claimed_at),
-            "newest": lambda: hands.newest(incident.key),
+            "newest": lambda: backend.newest(incident.key),
         }
     )
     return seen["saved"], seen["newest"]
