@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from autorollback.aws.clients import Clients
 
 
-class Way(StrEnum):
+class RollbackMethod(StrEnum):
     """How a rollback is done."""
 
     UPDATE_SERVICE = "UpdateService"
@@ -22,12 +22,12 @@ class Way(StrEnum):
     @property
     def stops(self) -> bool:
         """Whether the newest deployment is stopped, and what ran before it comes back by itself."""
-        return self in (Way.STOP_DEPLOYMENT, Way.STOP_CODE_DEPLOY)
+        return self in (RollbackMethod.STOP_DEPLOYMENT, RollbackMethod.STOP_CODE_DEPLOY)
 
     @property
     def through_code_deploy(self) -> bool:
         """Whether CodeDeploy does it."""
-        return self in (Way.CREATE_DEPLOYMENT, Way.STOP_CODE_DEPLOY)
+        return self in (RollbackMethod.CREATE_DEPLOYMENT, RollbackMethod.STOP_CODE_DEPLOY)
 
 
 class StillDeploying(RuntimeError):  # noqa: N818 - says what is to be waited for

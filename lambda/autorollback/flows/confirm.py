@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from autorollback import results
-from autorollback.aws.deployer import Way
+from autorollback.aws.deployer import RollbackMethod
 from autorollback.aws.evidence import FirstLook
 from autorollback.aws.items import Incident, State, Watched, past_rollback
 from autorollback.decision import stability
@@ -131,7 +131,7 @@ def _stop_failed(incident: Incident, facts: Facts, call: Call) -> bool:
 def _was_stopped(incident: Incident, facts: Facts, status: Status) -> bool:
     """Whether the newest deployment is the one that this incident had stopped, and stands so."""
     newest = facts.deployments[0] if facts.deployments else None
-    asked = Way(incident.intent["way"]).stops and incident.rollback_deployment == incident.deployment
+    asked = RollbackMethod(incident.intent["way"]).stops and incident.rollback_deployment == incident.deployment
     if status is not Status.ROLLBACK_FAILED:
         # ECS says ROLLBACK_REQUESTED at once; CodeDeploy that the stop is pending (botocore codedeploy/2014-10-06, StopStatus)
         asked = asked and rollback.code_deploy_of(incident) is not None

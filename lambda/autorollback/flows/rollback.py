@@ -13,7 +13,7 @@ from autorollback.aws.artifacts import Preflight
 from autorollback.aws.clients import in_parallel, is_throttle
 from autorollback.aws.codedeploy import UnknownGroup
 from autorollback.aws.definitions import CannotBeRestored
-from autorollback.aws.deployer import DeploymentBackend, StillDeploying, Superseded, Way
+from autorollback.aws.deployer import DeploymentBackend, RollbackMethod, StillDeploying, Superseded
 from autorollback.aws.ecs import Ecs, History
 from autorollback.aws.items import Incident, State, judged_of, new_incident, packed, past_rollback
 from autorollback.decision import blame, record
@@ -71,7 +71,7 @@ def choose(desk: Desk, facts: Facts, asked: Asked) -> tuple[Candidate | None, tu
     looked_at: dict[str, Candidate] = {}
     chosen = None
     for candidate in asked.verdict.candidates:
-        whole = _way(facts, asked.verdict, candidate) == Way.STOP_DEPLOYMENT
+        whole = _method(facts, asked.verdict, candidate) == RollbackMethod.STOP_DEPLOYMENT
         found = _skipped(preflight, candidate) if asked.forced else preflight.check(candidate, whole=whole)
         checks = (*candidate.checks, *found)
         failed = [check for check in checks if check.passed is False]
@@ -105,15 +105,15 @@ def carry_out(
     """Claim the newest deployment, act once, record it, tell people. `incidents` are the service's, newest first."""
     key, newest, suspect = policy.key, asked.verdict.newest, asked.verdict.suspect
     same = [i for i in incidents if i.deployment == newest.arn]
-    way = _way(facts, asked.verdict, chosen)
-    code_deploy = policy.code_deploy if way.through_code_deploy else None
+    method = _method(facts, asked.verdict, chosen)
+    code_deploy = policy.code_deploy if method.through_code_deploy else None
     incident = new_incident(
         key,
         newest,
         call.now,
         automatic=asked.automatic,
         intent={
-            "way": way,
+            "way": method,
             "code_deploy": code_deploy,
             "target": chosen.revision.task_definition_arn,
             "digests": dict(chosen.revision.images),
@@ -176,8 +176,8 @@ def act_again(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident)
     again = replace(
         incident.says(summary=summary), state=State.CLAIMED, announced=False, result=None, rollback_deployment=None
     )
-    way = Way.CREATE_DEPLOYMENT if code_deploy_of(incident) else Way.UPDATE_SERVICE
-    intent = {**again.intent, "way": way, "again_at": call.now.isoformat()}
+    method = RollbackMethod.CREATE_DEPLOYMENT if code_deploy_of(incident) else RollbackMethod.UPDATE_SERVICE
+    intent = {**again.intent, "way": method, "again_at": call.now.isoformat()}
     saved = desk.ledger.save(replace(again, intent=intent), due=call.now)
     return resume(desk, call, policy, saved)
 
@@ -185,14 +185,18 @@ def act_again(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident)
 def _act(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
     backend = desk.backend(code_deploy_of(incident))
     try:
-        stops = Way(incident.intent["way"]).stops
+        stops = RollbackMethod(incident.intent["way"]).stops
         if stops and (backend.stop(incident.deployment) or _is_rolled_back(desk, incident)):
             begun: str | None = incident.deployment
         else:
             if stops:
                 _only_over(incident, backend.newest(incident.key))
-                way = Way.CREATE_DEPLOYMENT if Way(incident.intent["way"]).through_code_deploy else Way.UPDATE_SERVICE
-                instead = {**incident.intent, "way": way, "stop_refused": True}
+                method = (
+                    RollbackMethod.CREATE_DEPLOYMENT
+                    if RollbackMethod(incident.intent["way"]).through_code_deploy
+                    else RollbackMethod.UPDATE_SERVICE
+                )
+                instead = {**incident.intent, "way": method, "stop_refused": True}
                 incident = desk.ledger.save(replace(incident, intent=instead), due=incident.claimed_at)
             incident, newest = _restored(desk, backend, incident)
             if not incident.intent.get("forced"):
@@ -362,7 +366,7 @@ def _result(
     source = f" from {left.task_definition}" if left else ""
     why = asked.words or asked.verdict.detail
     bake = facts.service.bake if facts.service else timedelta()
-    slowly = bool(bake) and not _way(facts, asked.verdict, chosen).stops
+    slowly = bool(bake) and not _method(facts, asked.verdict, chosen).stops
     baking = f" The service's own deployment strategy bakes it for {span(bake)}." if slowly else ""
     return results.judged(
         outcome,
@@ -390,7 +394,7 @@ def _left(facts: Facts, suspect: Deployment, chosen: Candidate) -> list[Revision
     return [revision for revision in brought if revision and revision.identity != chosen.revision.identity]
 
 
-def _way(facts: Facts, verdict: RollBack, chosen: Candidate) -> Way:
+def _method(facts: Facts, verdict: RollBack, chosen: Candidate) -> RollbackMethod:
     """A deployment in progress is stopped where the chosen target then comes back; everything else is a new deployment."""
     newest = verdict.newest
     in_flight = newest.status in (Status.PENDING, Status.IN_PROGRESS) and newest == blame.newest_deployment(facts)
@@ -398,8 +402,8 @@ def _way(facts: Facts, verdict: RollBack, chosen: Candidate) -> Way:
     returns = source is not None and source.identity == chosen.revision.identity and len(newest.sources) == 1
     stops = in_flight and returns
     if facts.service and facts.service.controller is Controller.CODE_DEPLOY:
-        return Way.STOP_CODE_DEPLOY if stops else Way.CREATE_DEPLOYMENT
-    return Way.STOP_DEPLOYMENT if stops else Way.UPDATE_SERVICE
+        return RollbackMethod.STOP_CODE_DEPLOY if stops else RollbackMethod.CREATE_DEPLOYMENT
+    return RollbackMethod.STOP_DEPLOYMENT if stops else RollbackMethod.UPDATE_SERVICE
 
 
 def code_deploy_of(incident: Incident) -> str | None:
@@ -429,7 +433,7 @@ def _ours(desk: Desk, history: History, since: Sequence[str], incident: Incident
 def _was_to_be_stopped(incident: Incident) -> bool:
     """Whether the deployment was to be rolled back by itself. CodeDeploy may yet begin that when it seems that it will not."""
     late = code_deploy_of(incident) is not None and bool({"stop_refused", "again_at"} & incident.intent.keys())
-    return Way(incident.intent["way"]).stops or late
+    return RollbackMethod(incident.intent["way"]).stops or late
 
 
 def _is_rolled_back(desk: Desk, incident: Incident) -> bool:
