@@ -19,9 +19,9 @@ from autorollback.aws.audit import Audit, Remembered, Repository
 from autorollback.aws.clients import in_parallel
 from autorollback.aws.definitions import Definition, UnknownDefinition
 from autorollback.aws.evidence import FirstLook, described_as
-from autorollback.aws.lifecycle import expires_soon
 from autorollback.aws.traffic import Traffic
 from autorollback.decision import blame, stability
+from autorollback.decision.image_lifecycle import expires_soon
 from autorollback.decision.model import (
     Candidate,
     Controller,
