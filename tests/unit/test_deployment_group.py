@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from autorollback.aws.codedeploy import CodeDeployDeployment, as_deployments
+from autorollback.aws.codedeploy import CodeDeployDeployment
+from autorollback.aws.deployment_group import as_deployments
 from autorollback.decision.model import Deployment, Status, TaskSet
 
 NINE = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)

@@ -27,7 +27,7 @@ Content = Mapping[str, Any]
 """A part of a task definition as boto3 gives and takes it."""
 
 
-class UnknownDefinition(LookupError):  # noqa: N818 - a finding, which the caller turns into a refusal or a hold
+class UnknownDefinition(LookupError):  # noqa: N818 - a finding, turned into a refusal or hold
     """ECS cannot describe this task definition: there is none, or it has been deleted."""
 
 

@@ -1,6 +1,6 @@
 """The act: what changes a production service.
 
-Nothing else in the project does, but for CodeDeploy's part in `codedeploy`.
+Nothing else in the project does, but for CodeDeploy's part in `deployment_group`.
 """
 
 from dataclasses import dataclass

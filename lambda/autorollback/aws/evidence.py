@@ -15,8 +15,9 @@ from botocore.exceptions import ClientError
 
 from autorollback.aws.alarms import Alarms, RedAlarm
 from autorollback.aws.clients import Clients, in_parallel
-from autorollback.aws.codedeploy import DeploymentGroup, UnknownGroup
+from autorollback.aws.codedeploy import UnknownGroup
 from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition, short_name
+from autorollback.aws.deployment_group import DeploymentGroup
 from autorollback.aws.ecs import DeploymentPage, Ecs, History
 from autorollback.aws.items import Recollection
 from autorollback.aws.ledger import Ledger

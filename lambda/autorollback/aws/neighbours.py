@@ -12,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from autorollback.aws.alarms import Alarms, RedAlarm
 from autorollback.aws.clients import in_parallel, is_throttle
-from autorollback.aws.codedeploy import newest_of
+from autorollback.aws.deployment_group import newest_of
 from autorollback.aws.ecs import Ecs
 from autorollback.aws.policies import Policies
 from autorollback.decision import blame

@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from autorollback.aws.announcer import Announcer
 from autorollback.aws.clients import Clients
-from autorollback.aws.codedeploy import DeploymentGroup
 from autorollback.aws.definitions import Definitions
 from autorollback.aws.deployer import Deployer, DeploymentBackend
+from autorollback.aws.deployment_group import DeploymentGroup
 from autorollback.aws.ecs import Ecs, History
 from autorollback.aws.evidence import Evidence
 from autorollback.aws.ledger import Ledger

@@ -6,7 +6,7 @@ from time import monotonic
 
 from autorollback import metrics, results
 from autorollback.aws.alarms import Alarms, RedAlarm
-from autorollback.aws.codedeploy import newest_of
+from autorollback.aws.deployment_group import newest_of
 from autorollback.aws.evidence import FirstLook
 from autorollback.aws.items import Recollection, State, judged_of
 from autorollback.decision.model import Trigger, TriggerKind
