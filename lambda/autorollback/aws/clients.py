@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -166,6 +166,12 @@ class Clients:
     def ssm(self) -> "SSMClient":
         """Policies, and whether parameters exist."""
         return self._once("ssm", lambda session: session.client("ssm", config=CONFIG))
+
+
+def in_batches(names: Sequence[str], size: int) -> Iterator[list[str]]:
+    """Split names into batches of as many as one call takes."""
+    for start in range(0, len(names), size):
+        yield list(names[start : start + size])
 
 
 def in_parallel(reads: Mapping[Name, Callable[[], Any]]) -> dict[Name, Any]:

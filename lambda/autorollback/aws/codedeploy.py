@@ -1,6 +1,6 @@
 """CodeDeploy's deployments of one group and their AppSpecs, as CodeDeploy describes them."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from autorollback.aws.appspec import AppSpec, UnreadableAppSpec
-from autorollback.aws.clients import in_parallel
+from autorollback.aws.clients import in_batches, in_parallel
 from autorollback.decision.model import Status
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class CodeDeploy:
         missing = [one for one in dict.fromkeys(ids) if one not in self.known]
         while missing:
             asked.update(missing)
-            for batch in _batches(missing):
+            for batch in in_batches(missing, BATCH):
                 answer = self.clients.codedeploy.batch_get_deployments(deploymentIds=batch)
                 for described in answer.get("deploymentsInfo", []):
                     deployment = _deployment(described)
@@ -211,17 +211,13 @@ class CodeDeploy:
         }
         try:
             answer = codedeploy.get_application_revision(
-                applicationName=self.application, revision=asked
+                applicationName=self.application,
+                revision=asked,
             )
             content = answer["revision"]["appSpecContent"].get("content", "")
             return AppSpec.read(content)
         except (codedeploy.exceptions.RevisionDoesNotExistException, UnreadableAppSpec):
             return None
-
-
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), BATCH):
-        yield ids[start : start + BATCH]
 
 
 def _address(location: "RevisionLocationTypeDef") -> str:

@@ -51,7 +51,12 @@ class DeploymentBackend(Protocol):
         """Have a deployment rolled back to what it came from; False where it has ended."""
 
     def update(
-        self, key: ServiceKey, task_definition_arn: str, incident_id: str, over: str | None, /
+        self,
+        key: ServiceKey,
+        task_definition_arn: str,
+        incident_id: str,
+        over: str | None,
+        /,
     ) -> str | None:
         """Deploy a task definition, and change nothing else.
 
@@ -76,8 +81,8 @@ class Deployer:
 
         False where the deployment has just ended.
 
-        StopServiceDeployment takes deployments that have not ended, and refuses others with ConflictException
-        (API StopServiceDeployment, errors).
+        StopServiceDeployment takes deployments that have not ended, and refuses others with
+        ConflictException (API StopServiceDeployment, errors).
         """
         ecs = self.clients.ecs
         try:
@@ -90,7 +95,11 @@ class Deployer:
         return True
 
     def update(
-        self, key: ServiceKey, task_definition_arn: str, _incident_id: str, _over: str | None
+        self,
+        key: ServiceKey,
+        task_definition_arn: str,
+        _incident_id: str,
+        _over: str | None,
     ) -> None:
         """Deploy a task definition, and change nothing else.
 
@@ -100,5 +109,7 @@ class Deployer:
         raised as they are.
         """
         self.clients.ecs.update_service(
-            cluster=key.cluster, service=key.service, taskDefinition=task_definition_arn
+            cluster=key.cluster,
+            service=key.service,
+            taskDefinition=task_definition_arn,
         )

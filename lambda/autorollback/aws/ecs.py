@@ -1,6 +1,6 @@
 """ECS services, their deployments and revisions, as facts."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
 
+from autorollback.aws.clients import in_batches
 from autorollback.aws.definitions import is_irreversible, short_name, tags_of
 from autorollback.decision.model import Controller, Deployment, Revision, Service, Status, TaskSet
 from autorollback.naming import ServiceKey
@@ -104,14 +105,18 @@ class Ecs:
         ecs = self.clients.ecs
         try:
             answer = ecs.describe_services(
-                cluster=key.cluster, services=[key.service], include=["TAGS"]
+                cluster=key.cluster,
+                services=[key.service],
+                include=["TAGS"],
             )
         except ecs.exceptions.ClusterNotFoundException:
             return None
         return _service(answer["services"][0]) if answer["services"] else None
 
     def deployed_at(
-        self, cluster: str, keys: Sequence[ServiceKey]
+        self,
+        cluster: str,
+        keys: Sequence[ServiceKey],
     ) -> dict[ServiceKey, tuple[datetime, ...]]:
         """When the deployments of up to 10 services were created, newest first.
 
@@ -180,7 +185,7 @@ class Ecs:
         The briefs of ListServiceDeployments lack sources and rollback.
         """
         found: list[Deployment] = []
-        for batch in _batches(arns):
+        for batch in in_batches(arns, BATCH):
             answer = self.clients.ecs.describe_service_deployments(serviceDeploymentArns=batch)
             found += [_deployment(described) for described in answer["serviceDeployments"]]
 
@@ -190,17 +195,12 @@ class Ecs:
     def revisions(self, arns: Sequence[str]) -> dict[str, Revision]:
         """Service revisions by ARN, without identity; one that AWS no longer has is not there."""
         found: dict[str, Revision] = {}
-        for batch in _batches(arns):
+        for batch in in_batches(arns, BATCH):
             answer = self.clients.ecs.describe_service_revisions(serviceRevisionArns=batch)
             for described in answer["serviceRevisions"]:
                 revision = _revision(described)
                 found[revision.arn] = revision
         return found
-
-
-def _batches(arns: Sequence[str]) -> Iterator[list[str]]:
-    for start in range(0, len(arns), BATCH):
-        yield list(arns[start : start + BATCH])
 
 
 def _service(described: "ServiceTypeDef") -> Service:
@@ -217,7 +217,7 @@ def _service(described: "ServiceTypeDef") -> Service:
         running=described.get("runningCount", 0),
         controller=Controller(controller.get("type", "ECS")),
         task_definition=serving or described.get("taskDefinition", ""),
-        newest_deployment=described.get("currentServiceDeployment") or None,
+        newest_deployment=described.get("currentServiceDeployment"),
         ports=_ports(described),
         target_groups=_target_groups(described),
         rolls_back_by_itself=_rolls_back_by_itself(configuration),
@@ -263,7 +263,11 @@ def _target_groups(described: "ServiceTypeDef") -> tuple[str, ...]:
     groups: dict[str, None] = {}
     for balancer in balancers:
         advanced = balancer.get("advancedConfiguration", {})
-        for group in (balancer.get("targetGroupArn"), advanced.get("alternateTargetGroupArn")):
+        named = (
+            balancer.get("targetGroupArn"),
+            advanced.get("alternateTargetGroupArn"),
+        )
+        for group in named:
             if group:
                 groups[group] = None
     return tuple(groups)
@@ -271,12 +275,11 @@ def _target_groups(described: "ServiceTypeDef") -> tuple[str, ...]:
 
 def _rolls_back_by_itself(configuration: "DeploymentConfigurationOutputTypeDef") -> bool:
     """Whether the circuit breaker or the deployment alarms are set to roll back."""
-    breaker = configuration.get("deploymentCircuitBreaker")
-    if breaker and breaker.get("enable") and breaker.get("rollback"):
-        return True
-
-    alarms = configuration.get("alarms")
-    return bool(alarms and alarms.get("enable") and alarms.get("rollback"))
+    reactions: tuple[Mapping[str, object], ...] = (
+        configuration.get("deploymentCircuitBreaker", {}),
+        configuration.get("alarms", {}),
+    )
+    return any(one.get("enable") and one.get("rollback") for one in reactions)
 
 
 def bake_of(configuration: "DeploymentConfigurationOutputTypeDef") -> timedelta:
@@ -299,19 +302,32 @@ def bake_of(configuration: "DeploymentConfigurationOutputTypeDef") -> timedelta:
     return timedelta(minutes=minutes)
 
 
-def _page(briefs: "Sequence[ServiceDeploymentBriefTypeDef]", token: str | None) -> DeploymentPage:
-    newest_first = sorted(briefs, key=lambda brief: brief.get("createdAt", _LONG_AGO), reverse=True)
+def _page(
+    briefs: "Sequence[ServiceDeploymentBriefTypeDef]",
+    token: str | None,
+) -> DeploymentPage:
+    newest_first = sorted(
+        briefs,
+        key=lambda brief: brief.get("createdAt", _LONG_AGO),
+        reverse=True,
+    )
+    arns: list[str] = []
     targets: dict[str, None] = {}
     for brief in newest_first:
+        arns.append(brief["serviceDeploymentArn"])
         target = brief.get("targetServiceRevisionArn")
         if target:
             targets[target] = None
 
+    newest_at: datetime | None = None
+    if newest_first:
+        newest_at = _utc_or_none(newest_first[0].get("createdAt"))
+
     return DeploymentPage(
-        arns=tuple(brief["serviceDeploymentArn"] for brief in newest_first),
+        arns=tuple(arns),
         targets=tuple(targets),
         next=token,
-        newest_at=_utc_or_none(newest_first[0].get("createdAt")) if newest_first else None,
+        newest_at=newest_at,
     )
 
 

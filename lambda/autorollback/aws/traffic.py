@@ -49,7 +49,11 @@ class Traffic:
     clients: "Clients"
 
     def requests(
-        self, policy: ServicePolicy, since: datetime, until: datetime, now: datetime
+        self,
+        policy: ServicePolicy,
+        since: datetime,
+        until: datetime,
+        now: datetime,
     ) -> Requests:
         """RequestCount over all target groups of the service (AWS/ApplicationELB).
 
@@ -64,7 +68,11 @@ class Traffic:
         return Requests(tuple(counts))
 
     def _counts(
-        self, policy: ServicePolicy, since: datetime, until: datetime, period: timedelta
+        self,
+        policy: ServicePolicy,
+        since: datetime,
+        until: datetime,
+        period: timedelta,
     ) -> list[Count]:
         paginator = self.clients.cloudwatch.get_paginator("get_metric_data")
         pages = paginator.paginate(
@@ -114,7 +122,9 @@ def _queries(policy: ServicePolicy, period: timedelta) -> "list[MetricDataQueryT
 
 
 def _parts(
-    since: datetime, until: datetime, now: datetime
+    since: datetime,
+    until: datetime,
+    now: datetime,
 ) -> list[tuple[datetime, datetime, timedelta]]:
     """The times to ask about, each with the period of its datapoints; most often one."""
     minutes_are_kept = now - since < ONE_MINUTE_KEPT

@@ -58,7 +58,12 @@ class Pushed:
     pulled_at: datetime | None = None
 
 
-def expires_soon(policy: str, digest: str, images: Sequence[Pushed], now: datetime) -> str | None:
+def expires_soon(
+    policy: str,
+    digest: str,
+    images: Sequence[Pushed],
+    now: datetime,
+) -> str | None:
     """Say how an image will be gone within a week; None where no rule says so.
 
     Only the first rule, by priority, whose selection takes the image can expire it. A rule by count
@@ -88,7 +93,12 @@ def _first_that_takes(image: Pushed, policy: str) -> Rule | None:
     return None
 
 
-def _foretold(rule: Rule, image: Pushed, images: Sequence[Pushed], now: datetime) -> str | None:
+def _foretold(
+    rule: Rule,
+    image: Pushed,
+    images: Sequence[Pushed],
+    now: datetime,
+) -> str | None:
     selection = rule["selection"]
     kept = int(selection["countNumber"])
 
@@ -112,7 +122,10 @@ def _foretold(rule: Rule, image: Pushed, images: Sequence[Pushed], now: datetime
 
 
 def _crowded_out(
-    image: Pushed, selection: Selection, images: Sequence[Pushed], now: datetime
+    image: Pushed,
+    selection: Selection,
+    images: Sequence[Pushed],
+    now: datetime,
 ) -> str | None:
     """Say how newer images will leave no place for this one; None while there is one."""
     kept = int(selection["countNumber"])
