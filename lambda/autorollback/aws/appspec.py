@@ -113,15 +113,12 @@ class AppSpec:
 
 def _properties(document: object) -> dict[str, object]:
     """The properties of the one ECS service that a document names; empty where it gives none."""
-    resources = _member(document, "resources")
-    if not isinstance(resources, list) or len(resources) != 1:
-        raise UnreadableAppSpec("it does not name one resource")
+    match _member(document, "resources"):
+        case [dict(resource)] if len(resource) == 1:
+            (service,) = resource.values()
+        case _:
+            raise UnreadableAppSpec("it does not name one resource")
 
-    (resource,) = resources
-    if not isinstance(resource, dict) or len(resource) != 1:
-        raise UnreadableAppSpec("it does not name one resource")
-
-    (service,) = resource.values()
     if _member(service, "type") != "AWS::ECS::Service":
         raise UnreadableAppSpec("its resource is no ECS service")
 

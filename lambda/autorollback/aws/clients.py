@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -166,6 +166,11 @@ class Clients:
     def ssm(self) -> "SSMClient":
         """Policies, and whether parameters exist."""
         return self._once("ssm", lambda session: session.client("ssm", config=CONFIG))
+
+
+def each_once(names: Iterable[str | None]) -> tuple[str, ...]:
+    """The names that are given, each once, in their order; None is no name."""
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def in_batches(names: Sequence[str], size: int) -> Iterator[list[str]]:

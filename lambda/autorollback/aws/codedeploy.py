@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from autorollback.aws.appspec import AppSpec, UnreadableAppSpec
-from autorollback.aws.clients import in_batches, in_parallel
+from autorollback.aws.clients import each_once, in_batches, in_parallel
 from autorollback.decision.model import Status
 
 if TYPE_CHECKING:
@@ -161,10 +161,10 @@ class CodeDeploy:
             missing = sorted(self._related() - self.known.keys() - asked)
 
     def _related(self) -> set[str]:
-        related: set[str | None] = set()
+        related: list[str | None] = []
         for deployment in self.known.values():
-            related |= {deployment.rolled_back_by, deployment.rolls_back}
-        return {one for one in related if one is not None}
+            related += (deployment.rolled_back_by, deployment.rolls_back)
+        return set(each_once(related))
 
     def group_of(self, deployment_id: str) -> str | None:
         """`<application>/<deployment group>` of any deployment.
@@ -248,8 +248,8 @@ def _deployment(described: "DeploymentInfoTypeDef") -> CodeDeployDeployment:
         finished_at=finished,
         revision=described.get("revision"),
         previous=described.get("previousRevision"),
-        rolled_back_by=rollback.get("rollbackDeploymentId") or None,
-        rolls_back=rolls_back or None,
+        rolled_back_by=rollback.get("rollbackDeploymentId"),
+        rolls_back=rolls_back,
         configuration=described.get("deploymentConfigName"),
         description=described.get("description", ""),
         waits=waits,

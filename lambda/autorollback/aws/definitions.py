@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from autorollback.aws.clients import each_once
+
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import TagTypeDef, TaskDefinitionTypeDef
 
@@ -79,7 +81,7 @@ class Definition:
     @property
     def roles(self) -> tuple[str, ...]:
         """ARNs of the task and the execution role, each once."""
-        return _each_once(
+        return each_once(
             (
                 self.content.get("taskRoleArn"),
                 self.content.get("executionRoleArn"),
@@ -102,11 +104,11 @@ class Definition:
 
         Each is an ARN or the name of a secret.
         """
-        named: list[object] = []
+        named: list[str | None] = []
         for container in self.containers:
             credentials = container.get("repositoryCredentials", {})
             named.append(credentials.get("credentialsParameter"))
-        return _each_once(named)
+        return each_once(named)
 
     @property
     def ports(self) -> frozenset[tuple[str, int]]:
@@ -290,11 +292,6 @@ def pinned(definition: Definition, digests: Mapping[str, str | None]) -> dict[st
         else:
             containers.append(container)
     return {**definition.content, "containerDefinitions": containers}
-
-
-def _each_once(named: Iterable[object]) -> tuple[str, ...]:
-    """The names that are given, each once, in their order."""
-    return tuple(dict.fromkeys(str(name) for name in named if name))
 
 
 def _canonical(content: object) -> str:

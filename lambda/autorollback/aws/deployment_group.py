@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from autorollback.aws.appspec import AppSpec
+from autorollback.aws.clients import each_once
 from autorollback.aws.codedeploy import BATCH, CodeDeploy, CodeDeployDeployment, UnknownGroup
 from autorollback.aws.definitions import CannotBeRestored, short_name
 from autorollback.aws.deployer import StillDeploying, Superseded
@@ -77,8 +78,7 @@ class DeploymentGroup:
         asked whose they are. Read a page first.
         """
         configured = self.codedeploy.name
-        made_by = dict.fromkeys(one.deployment for one in task_sets if one.deployment)
-        for deployment_id in made_by:
+        for deployment_id in each_once(one.deployment for one in task_sets):
             if deployment_id in self.codedeploy.ids:
                 continue
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
 
-from autorollback.aws.clients import in_batches
+from autorollback.aws.clients import each_once, in_batches
 from autorollback.aws.definitions import is_irreversible, short_name, tags_of
 from autorollback.decision.model import Controller, Deployment, Revision, Service, Status, TaskSet
 from autorollback.naming import ServiceKey
@@ -133,8 +133,8 @@ class Ecs:
 
         found: dict[ServiceKey, tuple[datetime, ...]] = {}
         for service in answer["services"]:
-            created = [_utc(one["createdAt"]) for one in service.get("deployments", [])]
-            created += [_utc(one["createdAt"]) for one in service.get("taskSets", [])]
+            running = (*service.get("deployments", []), *service.get("taskSets", []))
+            created = [_utc(one["createdAt"]) for one in running]
             if created:
                 key = ServiceKey(cluster, service["serviceName"])
                 found[key] = tuple(sorted(created, reverse=True))
@@ -260,17 +260,12 @@ def _target_groups(described: "ServiceTypeDef") -> tuple[str, ...]:
     for task_set in described.get("taskSets", []):
         balancers += task_set.get("loadBalancers", [])
 
-    groups: dict[str, None] = {}
+    groups: list[str | None] = []
     for balancer in balancers:
+        groups.append(balancer.get("targetGroupArn"))
         advanced = balancer.get("advancedConfiguration", {})
-        named = (
-            balancer.get("targetGroupArn"),
-            advanced.get("alternateTargetGroupArn"),
-        )
-        for group in named:
-            if group:
-                groups[group] = None
-    return tuple(groups)
+        groups.append(advanced.get("alternateTargetGroupArn"))
+    return each_once(groups)
 
 
 def _rolls_back_by_itself(configuration: "DeploymentConfigurationOutputTypeDef") -> bool:
@@ -312,12 +307,10 @@ def _page(
         reverse=True,
     )
     arns: list[str] = []
-    targets: dict[str, None] = {}
+    targets: list[str | None] = []
     for brief in newest_first:
         arns.append(brief["serviceDeploymentArn"])
-        target = brief.get("targetServiceRevisionArn")
-        if target:
-            targets[target] = None
+        targets.append(brief.get("targetServiceRevisionArn"))
 
     newest_at: datetime | None = None
     if newest_first:
@@ -325,7 +318,7 @@ def _page(
 
     return DeploymentPage(
         arns=tuple(arns),
-        targets=tuple(targets),
+        targets=each_once(targets),
         next=token,
         newest_at=newest_at,
     )
