@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from autorollback.aws.codedeploy import Told, as_deployments
+from autorollback.aws.codedeploy import CodeDeployDeployment
+from autorollback.aws.deployment_group import as_deployments
 from autorollback.decision.model import Deployment, Status, TaskSet
 
 NINE = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -16,19 +17,21 @@ def at(minute: int) -> datetime:
     return NINE + timedelta(minutes=minute)
 
 
-def told(number: int, status: Status, **more: Any) -> Told:
+def deployed(number: int, status: Status, **more: Any) -> CodeDeployDeployment:
     """The deployment `d-<number>`, begun ten minutes after the one before it; it took five."""
     finished = None if status.in_progress else at(10 * number + 5)
-    return Told(f"d-{number}", status, at(10 * number), finished_at=finished, **more)
+    return CodeDeployDeployment(f"d-{number}", status, at(10 * number), finished_at=finished, **more)
 
 
-def seen(*deployments: Told, original: TaskSet | None = None, more: bool = False) -> dict[str, Deployment]:
+def seen(
+    *deployments: CodeDeployDeployment, original: TaskSet | None = None, more: bool = False
+) -> dict[str, Deployment]:
     found = as_deployments({d.deployment_id: d for d in deployments}, original, more=more)
     assert list(found) == sorted(found, key=lambda d: d.created_at, reverse=True)
     return {d.arn: d for d in found}
 
 
-GOOD = told(1, Status.SUCCESSFUL)
+GOOD = deployed(1, Status.SUCCESSFUL)
 
 
 @pytest.mark.parametrize(
@@ -47,8 +50,8 @@ GOOD = told(1, Status.SUCCESSFUL)
 def test_a_rollback_by_codedeploy_is_the_end_of_the_deployment_that_it_rolls_back(
     bad: Status, back: Status | None, status: Status, finished: datetime | None
 ) -> None:
-    rollback = [told(3, back, rolls_back="d-2")] if back else []
-    found = seen(GOOD, told(2, bad, rolled_back_by="d-3" if back else None), *rollback)
+    rollback = [deployed(3, back, rolls_back="d-2")] if back else []
+    found = seen(GOOD, deployed(2, bad, rolled_back_by="d-3" if back else None), *rollback)
     assert list(found) == ["d-2", "d-1"]
     blamed = found["d-2"]
     assert (blamed.status, blamed.finished_at, blamed.target, blamed.sources) == (status, finished, "d-2", ("d-1",))
@@ -58,11 +61,11 @@ def test_a_rollback_by_codedeploy_is_the_end_of_the_deployment_that_it_rolls_bac
 def test_what_ran_before_is_what_the_last_success_left() -> None:
     found = seen(
         GOOD,
-        told(2, Status.STOPPED, rolled_back_by="d-3"),
-        told(3, Status.SUCCESSFUL, rolls_back="d-2"),
-        told(4, Status.STOPPED),
-        told(5, Status.SUCCESSFUL),
-        told(6, Status.IN_PROGRESS),
+        deployed(2, Status.STOPPED, rolled_back_by="d-3"),
+        deployed(3, Status.SUCCESSFUL, rolls_back="d-2"),
+        deployed(4, Status.STOPPED),
+        deployed(5, Status.SUCCESSFUL),
+        deployed(6, Status.IN_PROGRESS),
     )
     assert {arn: d.sources for arn, d in found.items()} == {
         "d-6": ("d-5",), "d-5": ("d-1",), "d-4": ("d-1",), "d-2": ("d-1",), "d-1": (),
@@ -71,7 +74,7 @@ def test_what_ran_before_is_what_the_last_success_left() -> None:
 
 def test_before_the_oldest_is_what_came_with_the_service_or_what_codedeploy_calls_its_previous_revision() -> None:
     previous = {"revisionType": "AppSpecContent", "appSpecContent": {"sha256": "1f"}}
-    oldest = told(1, Status.SUCCESSFUL, previous=previous)
+    oldest = deployed(1, Status.SUCCESSFUL, previous=previous)
     assert seen(GOOD, original=FIRST)["d-1"].sources == ("ecs-svc/1",)
     assert seen(oldest, original=FIRST, more=True)["d-1"].sources == ("d-1:previous",)
     assert seen(GOOD)["d-1"].sources == ()

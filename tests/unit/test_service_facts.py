@@ -1,11 +1,14 @@
 """How what ECS describes becomes facts."""
 
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from autorollback.aws.ecs import bake_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import DeploymentConfigurationOutputTypeDef
 
 
 @pytest.mark.parametrize(
@@ -35,5 +38,7 @@ from autorollback.aws.ecs import bake_of
         pytest.param({"strategy": "LINEAR"}, 54, id="linear, as it is by default"),
     ],
 )  # fmt: skip
-def test_a_deployment_waits_as_long_as_all_its_steps_together(configuration: dict[str, Any], minutes: int) -> None:
+def test_a_deployment_waits_as_long_as_all_its_steps_together(
+    configuration: "DeploymentConfigurationOutputTypeDef", minutes: int
+) -> None:
     assert bake_of(configuration) == timedelta(minutes=minutes)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from autorollback.aws.clients import together
+from autorollback.aws.clients import in_parallel
 from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition
 from autorollback.decision.formatting import clock
 from autorollback.decision.model import Candidate, Check, Controller, Revision, Secret, Service
@@ -169,7 +169,7 @@ class Preflight:
             for s in definition.registry_credentials
         }
         asked |= {f"role {role}": partial(self._role, role) for role in definition.roles}
-        self._answers |= together({name: ask for name, ask in asked.items() if name not in self._answers})
+        self._answers |= in_parallel({name: ask for name, ask in asked.items() if name not in self._answers})
         answers = {name: self._answers[name] for name in asked}
         stored = {name.split()[1]: answer for name, answer in answers.items() if name.startswith("repository ")}
         usable = self._usable(definition, images, revision, stored)
@@ -193,7 +193,7 @@ class Preflight:
             return ()
         asked: dict[str, Callable[[], Needed]] = {name: partial(self._secret, name) for name in running.secrets}
         asked |= {name: partial(self._secret, name, of_registry=True) for name in running.registry_credentials}
-        answers = together(asked)
+        answers = in_parallel(asked)
         return tuple(Secret(n, answers[n].changed_at, answers[n].wrong or answers[n].unknown) for n in sorted(answers))
 
     def _may_have_moved(self, name: str, image: Image, revision: Revision) -> bool:
@@ -226,7 +226,7 @@ class Preflight:
             repository: partial(self._registry.stored, repository, ids)
             for repository, ids in _image_ids(images, revision).items()
         }
-        found = self._usable(definition, images, revision, together(asked))
+        found = self._usable(definition, images, revision, in_parallel(asked))
         return found if found.passed else replace(found, passed=None)
 
     def _usable(

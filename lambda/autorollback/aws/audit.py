@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from autorollback.aws.items import plain, to_item
-from autorollback.aws.lifecycle import Pushed
+from autorollback.decision.image_lifecycle import Pushed
 from autorollback.naming import OWN_SIGNAL_PREFIX, SIGNALS, Names, ServiceKey
 from autorollback.policy import ServicePolicy
 

@@ -1,8 +1,8 @@
-"""boto3 clients, made when first asked for, and reads that go out together."""
+"""boto3 clients, made when first asked for, and reads in parallel."""
 
 import json
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
     from mypy_boto3_sns import SNSClient
     from mypy_boto3_ssm import SSMClient
 
+Client = TypeVar("Client")
 Name = TypeVar("Name", bound=Hashable)
 
 AT_ONCE = 10
+"""Reads that one invocation sends out at the same time, and connections that it keeps for them."""
 
-# Bounded, with jitter, and far below the function's timeout: a call that hangs is retried, not waited for.
-# `standard` retries throttling with exponential backoff and jitter, at most 20 s apart (boto3 guide "Retries"): twenty
-# attempts wait out a storm of alarms, and still end before the function does.
+# Bounded, with jitter, and far below the function's timeout: a call that hangs is retried, not
+# waited for. `standard` retries throttling with exponential backoff and jitter, at most 20 s apart
+# (boto3 guide "Retries"): twenty attempts wait out a storm of alarms, and still end before the
+# function does.
 CONFIG = Config(
     connect_timeout=3,
     read_timeout=10,
@@ -37,7 +40,6 @@ CONFIG = Config(
     max_pool_connections=AT_ONCE,
     user_agent_extra="auto-rollback",
 )
-
 
 UNRETRIED = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
@@ -54,16 +56,22 @@ THROTTLES = frozenset(
         "TransactionInProgressException",
     }
 )
-"""Codes that the SDK retries as throttling (botocore.retries.standard, ThrottledRetryableChecker) and our services may send."""
+"""Codes of throttling that our services may send.
+
+The SDK retries them (botocore.retries.standard, ThrottledRetryableChecker).
+"""
 
 
 def is_throttle(error: ClientError) -> bool:
-    """Whether AWS said that it was asked too often: later it may answer."""
+    """Whether AWS said that it was asked too often; later it may answer."""
     return error.response["Error"].get("Code") in THROTTLES
 
 
 class Clients:
-    """The clients of one invocation environment. Safe to share between threads: making a client is not, using one is."""
+    """The clients of one invocation environment, shared by its threads.
+
+    Using a client is safe there, making one is not: that is done under a lock.
+    """
 
     def __init__(self, session: boto3.Session | None = None) -> None:
         self._session = session
@@ -71,102 +79,111 @@ class Clients:
         self._lock = threading.Lock()
         self._raw = threading.local()
 
-    def _client(self, service: str, config: Config = CONFIG) -> Any:
-        name = service if config is CONFIG else f"{service}, unretried"
+    def _once(self, name: str, make: Callable[[boto3.Session], Client]) -> Client:
         with self._lock:
             if name not in self._made:
                 self._session = self._session or boto3.Session()
-                client = self._session.client(service, config=config)  # type: ignore[call-overload]  # the name is a variable
-                if service == "ecs":
-                    client.meta.events.register("before-parse.ecs.DescribeTaskDefinition", self._keep_raw)
-                self._made[name] = client
-            return self._made[name]
+                self._made[name] = make(self._session)
+            made: Client = self._made[name]
+            return made
 
-    def raw_definition(self) -> Mapping[str, Any]:
-        """The last answer of DescribeTaskDefinition in this thread, before the SDK's model dropped what it does not know."""
-        body: Mapping[str, Any] = json.loads(self._raw.body)
+    def raw_definition(self) -> Mapping[str, object]:
+        """The last answer of DescribeTaskDefinition in this thread, as it came.
+
+        The SDK's model drops what it does not know; here it is still there.
+        """
+        body: Mapping[str, object] = json.loads(self._raw.body)
         return body
 
-    def _keep_raw(self, response_dict: Mapping[str, Any], **_: Any) -> None:
+    def _keep_raw(self, response_dict: Mapping[str, object], **_: object) -> None:
         self._raw.body = response_dict["body"]
+
+    def _make_ecs(self, session: boto3.Session) -> "ECSClient":
+        client = session.client("ecs", config=CONFIG)
+        client.meta.events.register("before-parse.ecs.DescribeTaskDefinition", self._keep_raw)
+        return client
 
     @property
     def cloudwatch(self) -> "CloudWatchClient":
         """Alarms and metrics."""
-        client: CloudWatchClient = self._client("cloudwatch")
-        return client
+        return self._once("cloudwatch", lambda session: session.client("cloudwatch", config=CONFIG))
 
     @property
     def cloudwatch_unretried(self) -> "CloudWatchClient":
         """The same, where a throttle is an answer to act on."""
-        client: CloudWatchClient = self._client("cloudwatch", UNRETRIED)
-        return client
+        return self._once(
+            "cloudwatch_unretried", lambda session: session.client("cloudwatch", config=UNRETRIED)
+        )
 
     @property
     def codedeploy(self) -> "CodeDeployClient":
         """Deployments of the services that CodeDeploy deploys."""
-        client: CodeDeployClient = self._client("codedeploy")
-        return client
+        return self._once("codedeploy", lambda session: session.client("codedeploy", config=CONFIG))
 
     @property
     def dynamodb(self) -> "DynamoDBClient":
         """The ledger."""
-        client: DynamoDBClient = self._client("dynamodb")
-        return client
+        return self._once("dynamodb", lambda session: session.client("dynamodb", config=CONFIG))
 
     @property
     def ecr(self) -> "ECRClient":
         """Images."""
-        client: ECRClient = self._client("ecr")
-        return client
+        return self._once("ecr", lambda session: session.client("ecr", config=CONFIG))
 
     @property
     def ecs(self) -> "ECSClient":
         """Services, their deployments and task definitions."""
-        client: ECSClient = self._client("ecs")
-        return client
+        return self._once("ecs", self._make_ecs)
 
     @property
     def elbv2(self) -> "ElasticLoadBalancingv2Client":
         """Target health."""
-        client: ElasticLoadBalancingv2Client = self._client("elbv2")
-        return client
+        return self._once("elbv2", lambda session: session.client("elbv2", config=CONFIG))
 
     @property
     def events(self) -> "EventBridgeClient":
         """The controller's own events."""
-        client: EventBridgeClient = self._client("events")
-        return client
+        return self._once("events", lambda session: session.client("events", config=CONFIG))
 
     @property
     def iam(self) -> "IAMClient":
         """Roles of task definitions."""
-        client: IAMClient = self._client("iam")
-        return client
+        return self._once("iam", lambda session: session.client("iam", config=CONFIG))
 
     @property
     def secretsmanager(self) -> "SecretsManagerClient":
         """Whether secrets exist; their values are never read."""
-        client: SecretsManagerClient = self._client("secretsmanager")
-        return client
+        return self._once(
+            "secretsmanager", lambda session: session.client("secretsmanager", config=CONFIG)
+        )
 
     @property
     def sns(self) -> "SNSClient":
         """Messages to people."""
-        client: SNSClient = self._client("sns")
-        return client
+        return self._once("sns", lambda session: session.client("sns", config=CONFIG))
 
     @property
     def ssm(self) -> "SSMClient":
         """Policies, and whether parameters exist."""
-        client: SSMClient = self._client("ssm")
-        return client
+        return self._once("ssm", lambda session: session.client("ssm", config=CONFIG))
 
 
-def together(reads: Mapping[Name, Callable[[], Any]]) -> dict[Name, Any]:
+def each_once(names: Iterable[str | None]) -> tuple[str, ...]:
+    """The names that are given, each once, in their order; None is no name."""
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def in_batches(names: Sequence[str], size: int) -> Iterator[list[str]]:
+    """Split names into batches of as many as one call takes."""
+    for start in range(0, len(names), size):
+        yield list(names[start : start + size])
+
+
+def in_parallel(reads: Mapping[Name, Callable[[], Any]]) -> dict[Name, Any]:
     """Run independent reads at once and wait for all; the first error among them is raised."""
     if not reads:
         return {}
+
     with ThreadPoolExecutor(max_workers=min(len(reads), AT_ONCE)) as pool:
         running = {name: pool.submit(read) for name, read in reads.items()}
         return {name: future.result() for name, future in running.items()}

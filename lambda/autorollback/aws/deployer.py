@@ -1,4 +1,7 @@
-"""The act: what changes a production service. Nothing else in the project does, but for CodeDeploy's part in `codedeploy`."""
+"""The act: what changes a production service.
+
+Nothing else in the project does, but for CodeDeploy's part in `deployment_group`.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +14,7 @@ if TYPE_CHECKING:
     from autorollback.aws.clients import Clients
 
 
-class Way(StrEnum):
+class RollbackMethod(StrEnum):
     """How a rollback is done."""
 
     UPDATE_SERVICE = "UpdateService"
@@ -21,36 +24,44 @@ class Way(StrEnum):
 
     @property
     def stops(self) -> bool:
-        """Whether the newest deployment is stopped, and what ran before it comes back by itself."""
-        return self in (Way.STOP_DEPLOYMENT, Way.STOP_CODE_DEPLOY)
+        """Whether the newest deployment is stopped, and what ran before comes back by itself."""
+        return self in (RollbackMethod.STOP_DEPLOYMENT, RollbackMethod.STOP_CODE_DEPLOY)
 
     @property
     def through_code_deploy(self) -> bool:
         """Whether CodeDeploy does it."""
-        return self in (Way.CREATE_DEPLOYMENT, Way.STOP_CODE_DEPLOY)
+        return self in (RollbackMethod.CREATE_DEPLOYMENT, RollbackMethod.STOP_CODE_DEPLOY)
 
 
 class StillDeploying(RuntimeError):  # noqa: N818 - says what is to be waited for
-    """Another deployment has to end before the target can be deployed; it has been asked to."""
+    """Another deployment, which has been asked to end, must end before the target follows."""
 
 
 class Superseded(RuntimeError):  # noqa: N818 - says what happened
     """Somebody else's deployment is in the way: it is not this controller's to end."""
 
 
-class Hands(Protocol):
+class DeploymentBackend(Protocol):
     """What acts on a service: ECS, or the CodeDeploy deployment group that deploys it."""
 
     def newest(self, key: ServiceKey) -> str | None:
         """The service's newest deployment at this moment."""
 
     def stop(self, deployment_arn: str, /) -> bool:
-        """Have a deployment rolled back to what it came from; False where it has just ended."""
+        """Have a deployment rolled back to what it came from; False where it has ended."""
 
-    def update(self, key: ServiceKey, task_definition_arn: str, incident_id: str, over: str | None, /) -> str | None:
-        """Deploy a task definition, and change nothing else; the deployment that does, where that is told.
+    def update(
+        self,
+        key: ServiceKey,
+        task_definition_arn: str,
+        incident_id: str,
+        over: str | None,
+        /,
+    ) -> str | None:
+        """Deploy a task definition, and change nothing else.
 
         `over` is the deployment that it may take the place of; None for whichever is there.
+        The answer is the deployment that was begun, where it is named at once.
         """
 
 
@@ -62,26 +73,43 @@ class Deployer:
 
     def newest(self, key: ServiceKey) -> str | None:
         """ARN of the service's newest deployment at this moment; None without one."""
-        return next(iter(Ecs(self.clients).deployments_page(key).arns), None)
+        page = Ecs(self.clients).deployments_page(key)
+        return page.arns[0] if page.arns else None
 
     def stop(self, deployment_arn: str) -> bool:
-        """Have ECS roll a deployment back to the whole service revision that it came from; False where it has just ended.
+        """Have ECS roll a deployment back to the whole service revision before it.
 
-        StopServiceDeployment takes deployments that have not ended, and refuses others with ConflictException
-        (API StopServiceDeployment, errors).
+        False where the deployment has just ended.
+
+        StopServiceDeployment takes deployments that have not ended, and refuses others with
+        ConflictException (API StopServiceDeployment, errors).
         """
         ecs = self.clients.ecs
         try:
             ecs.stop_service_deployment(serviceDeploymentArn=deployment_arn, stopType="ROLLBACK")
-        except (ecs.exceptions.ConflictException, ecs.exceptions.ServiceDeploymentNotFoundException):
+        except (
+            ecs.exceptions.ConflictException,
+            ecs.exceptions.ServiceDeploymentNotFoundException,
+        ):
             return False
         return True
 
-    def update(self, key: ServiceKey, task_definition_arn: str, _incident_id: str, _over: str | None) -> None:
+    def update(
+        self,
+        key: ServiceKey,
+        task_definition_arn: str,
+        _incident_id: str,
+        _over: str | None,
+    ) -> None:
         """Deploy a task definition, and change nothing else.
 
-        `UpdateService` has neither an idempotency token nor a compare-and-set (botocore ecs/2014-11-13): the caller reads the
-        newest deployment right before and holds the claim. Omitted settings are kept. A deployment in progress is stopped by
-        ECS. Errors of ECS are raised as they are.
+        `UpdateService` has neither an idempotency token nor a compare-and-set (botocore
+        ecs/2014-11-13): the caller reads the newest deployment right before and holds the claim.
+        Omitted settings are kept. A deployment in progress is stopped by ECS. Errors of ECS are
+        raised as they are.
         """
-        self.clients.ecs.update_service(cluster=key.cluster, service=key.service, taskDefinition=task_definition_arn)
+        self.clients.ecs.update_service(
+            cluster=key.cluster,
+            service=key.service,
+            taskDefinition=task_definition_arn,
+        )

@@ -1,23 +1,38 @@
 """ECS services, their deployments and revisions, as facts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from math import ceil
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
 
+from autorollback.aws.clients import each_once, in_batches
 from autorollback.aws.definitions import is_irreversible, short_name, tags_of
 from autorollback.decision.model import Controller, Deployment, Revision, Service, Status, TaskSet
 from autorollback.naming import ServiceKey
 
 if TYPE_CHECKING:
+    from mypy_boto3_ecs.type_defs import (
+        DeploymentConfigurationOutputTypeDef,
+        ListServiceDeploymentsRequestTypeDef,
+        LoadBalancerTypeDef,
+        ServiceDeploymentBriefTypeDef,
+        ServiceDeploymentTypeDef,
+        ServiceRevisionTypeDef,
+        ServiceTypeDef,
+        TaskSetTypeDef,
+    )
+
     from autorollback.aws.clients import Clients
 
 BATCH = 20
-"""ARNs that DescribeServiceDeployments and DescribeServiceRevisions take at once (botocore ecs/2014-11-13)."""
+"""ARNs that DescribeServiceDeployments and DescribeServiceRevisions take at once.
+
+By botocore ecs/2014-11-13.
+"""
 
 _SETTINGS = (
     "networkConfiguration",
@@ -30,16 +45,24 @@ _SETTINGS = (
     "launchType",
     "capacityProviderStrategy",
 )
-"""What a service revision holds beside its task definition and can be changed by UpdateService (botocore ecs/2014-11-13)."""
+"""What a service revision holds beside its task definition and UpdateService can change.
+
+By botocore ecs/2014-11-13.
+"""
+
 _MAY_HOLD_SECRETS = ("serviceConnectConfiguration",)
 """Its log options may hold a token in plain: compared by a digest, and never kept."""
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class DeploymentPage:
-    """ARNs of service deployments, newest first, with those of the service revisions they bring; and how to go on.
+    """Service deployments by their ARNs, newest first, and how to go on.
 
-    `newest_at` is when the first of them was created.
+    Attributes:
+        targets: ARNs of the service revisions that they bring.
+        newest_at: when the first of them was created.
     """
 
     arns: tuple[str, ...]
@@ -49,7 +72,10 @@ class DeploymentPage:
 
 
 class History(Protocol):
-    """Where a service's deployments are on record: in ECS, or in the CodeDeploy deployment group that deploys it."""
+    """Where a service's deployments are on record.
+
+    In ECS, or in the CodeDeploy deployment group that deploys it.
+    """
 
     def deployments_page(self, key: ServiceKey, after: str | None = None) -> DeploymentPage:
         """The newest deployments, or those that follow a page."""
@@ -63,55 +89,85 @@ class History(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Ecs:
-    """Reads ECS. Throttling is retried by the client; what still fails is raised, never taken for "nothing there"."""
+    """Reads ECS.
+
+    Throttling is retried by the client; what still fails is raised, never taken for "nothing
+    there".
+    """
 
     clients: "Clients"
 
     def service(self, key: ServiceKey) -> Service | None:
-        """The service as it is now; None where ECS knows none of that name in that cluster, or no such cluster."""
+        """The service as it is now.
+
+        None where ECS knows none of that name in that cluster, or no such cluster.
+        """
         ecs = self.clients.ecs
         try:
-            answer = ecs.describe_services(cluster=key.cluster, services=[key.service], include=["TAGS"])
+            answer = ecs.describe_services(
+                cluster=key.cluster,
+                services=[key.service],
+                include=["TAGS"],
+            )
         except ecs.exceptions.ClusterNotFoundException:
             return None
         return _service(answer["services"][0]) if answer["services"] else None
 
-    def deployed_at(self, cluster: str, keys: Sequence[ServiceKey]) -> dict[ServiceKey, tuple[datetime, ...]]:
-        """When the deployments that run in each of up to 10 services of a cluster were created, newest first.
+    def deployed_at(
+        self,
+        cluster: str,
+        keys: Sequence[ServiceKey],
+    ) -> dict[ServiceKey, tuple[datetime, ...]]:
+        """When the deployments of up to 10 services were created, newest first.
 
-        Without services that have none. A deployment that was replaced is listed until its tasks are gone (Deployment,
-        status ACTIVE, botocore ecs/2014-11-13).
+        Of each service those that run; without services that have none. A deployment that was
+        replaced is listed until its tasks are gone (Deployment, status ACTIVE, botocore
+        ecs/2014-11-13).
         """
         ecs = self.clients.ecs
+        names = [key.service for key in keys]
         try:
-            answer = ecs.describe_services(cluster=cluster, services=[key.service for key in keys])
+            answer = ecs.describe_services(cluster=cluster, services=names)
         except ecs.exceptions.ClusterNotFoundException:
             return {}
-        return {
-            ServiceKey(cluster, service["serviceName"]): tuple(sorted(map(_utc, made), reverse=True))
-            for service in answer["services"]
-            if (made := [d["createdAt"] for d in (*service.get("deployments", []), *service.get("taskSets", []))])
-        }
+
+        found: dict[ServiceKey, tuple[datetime, ...]] = {}
+        for service in answer["services"]:
+            running = (*service.get("deployments", []), *service.get("taskSets", []))
+            created = [_utc(one["createdAt"]) for one in running]
+            if created:
+                key = ServiceKey(cluster, service["serviceName"])
+                found[key] = tuple(sorted(created, reverse=True))
+        return found
 
     def deployments_page(self, key: ServiceKey, after: str | None = None) -> DeploymentPage:
-        """Up to 20 service deployments, newest first. AWS keeps 90 days, and none from before 2024-10-25."""
+        """Up to 20 service deployments, newest first.
+
+        AWS keeps 90 days, and none from before 2024-10-25.
+        """
         ecs = self.clients.ecs
-        more: dict[str, Any] = {"nextToken": after} if after else {}
+        asked: ListServiceDeploymentsRequestTypeDef = {
+            "cluster": key.cluster,
+            "service": key.service,
+            "maxResults": BATCH,
+        }
+        if after:
+            asked["nextToken"] = after
+
         try:
-            answer = ecs.list_service_deployments(cluster=key.cluster, service=key.service, maxResults=BATCH, **more)
-        except (ecs.exceptions.ServiceNotFoundException, ecs.exceptions.ClusterNotFoundException):
+            answer = ecs.list_service_deployments(**asked)
+        except (
+            ecs.exceptions.ServiceNotFoundException,
+            ecs.exceptions.ClusterNotFoundException,
+        ):
             return DeploymentPage((), (), None)
-        briefs = sorted(answer["serviceDeployments"], key=lambda b: b.get("createdAt") or _LONG_AGO, reverse=True)
-        targets = dict.fromkeys(b["targetServiceRevisionArn"] for b in briefs if b.get("targetServiceRevisionArn"))
-        arns = tuple(b["serviceDeploymentArn"] for b in briefs)
-        newest_at = _utc(briefs[0]["createdAt"]) if briefs and briefs[0].get("createdAt") else None
-        return DeploymentPage(arns, tuple(targets), answer.get("nextToken"), newest_at)
+        return _page(answer["serviceDeployments"], answer.get("nextToken"))
 
     def newest_page(self, key: ServiceKey) -> DeploymentPage | ClientError:
         """The newest service deployments, or why ECS tells none.
 
-        What it says of a service of another controller, which has none, is documented nowhere: a refusal is then as good as
-        an empty list. Of a service of ECS's own it is an error.
+        What it says of a service of another controller, which has none, is documented nowhere: a
+        refusal is then as good as an empty list. Of a service of ECS's own it is an error.
         """
         refusals = self.clients.ecs.exceptions
         try:
@@ -124,145 +180,204 @@ class Ecs:
             return error
 
     def deployments(self, arns: Sequence[str]) -> tuple[Deployment, ...]:
-        """Service deployments in full, newest first. The briefs of ListServiceDeployments lack sources and rollback."""
-        found = [
-            _deployment(described)
-            for batch in _batches(arns)
-            for described in self.clients.ecs.describe_service_deployments(serviceDeploymentArns=batch)[
-                "serviceDeployments"
-            ]
-        ]
-        return tuple(sorted(found, key=lambda d: (d.created_at, d.arn), reverse=True))
+        """Service deployments in full, newest first.
+
+        The briefs of ListServiceDeployments lack sources and rollback.
+        """
+        found: list[Deployment] = []
+        for batch in in_batches(arns, BATCH):
+            answer = self.clients.ecs.describe_service_deployments(serviceDeploymentArns=batch)
+            found += [_deployment(described) for described in answer["serviceDeployments"]]
+
+        found.sort(key=lambda deployment: (deployment.created_at, deployment.arn), reverse=True)
+        return tuple(found)
 
     def revisions(self, arns: Sequence[str]) -> dict[str, Revision]:
-        """Service revisions by ARN, without identity. One that AWS no longer has is not there."""
-        return {
-            revision.arn: revision
-            for batch in _batches(arns)
-            for described in self.clients.ecs.describe_service_revisions(serviceRevisionArns=batch)["serviceRevisions"]
-            for revision in [_revision(described)]
-        }
+        """Service revisions by ARN, without identity; one that AWS no longer has is not there."""
+        found: dict[str, Revision] = {}
+        for batch in in_batches(arns, BATCH):
+            answer = self.clients.ecs.describe_service_revisions(serviceRevisionArns=batch)
+            for described in answer["serviceRevisions"]:
+                revision = _revision(described)
+                found[revision.arn] = revision
+        return found
 
 
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+def _service(described: "ServiceTypeDef") -> Service:
+    configuration = described.get("deploymentConfiguration", {})
+    controller = described.get("deploymentController", {})
+    task_sets = tuple(_task_set(task_set) for task_set in described.get("taskSets", []))
+    serving = next((one.task_definition for one in task_sets if one.primary), None)
 
-
-def _batches(arns: Sequence[str]) -> Iterable[list[str]]:
-    return (list(arns[start : start + BATCH]) for start in range(0, len(arns), BATCH))
-
-
-def _service(described: Mapping[str, Any]) -> Service:
-    configuration = described.get("deploymentConfiguration") or {}
-    breaker, alarms = configuration.get("deploymentCircuitBreaker") or {}, configuration.get("alarms") or {}
-    current = described.get("currentServiceDeployment")
-    task_sets = [_task_set(task_set) for task_set in described.get("taskSets") or []]
-    serving = next((s.task_definition for s in task_sets if s.primary), None)
     return Service(
         arn=described["serviceArn"],
         active=described.get("status") == "ACTIVE",
         status=str(described.get("status")),
-        desired=int(described.get("desiredCount", 0)),
-        running=int(described.get("runningCount", 0)),
-        controller=Controller((described.get("deploymentController") or {}).get("type", "ECS")),
-        task_definition=serving or str(described.get("taskDefinition", "")),
-        newest_deployment=str(current) if current else None,
-        ports=tuple(
-            (b["containerName"], int(b["containerPort"]))
-            for b in (*(described.get("loadBalancers") or []), *(described.get("serviceRegistries") or []))
-            if b.get("containerName") and b.get("containerPort")
-        ),
-        target_groups=_target_groups(
-            [b for owner in (described, *(described.get("taskSets") or [])) for b in owner.get("loadBalancers") or []]
-        ),
-        rolls_back_by_itself=bool(
-            (breaker.get("enable") and breaker.get("rollback")) or (alarms.get("enable") and alarms.get("rollback"))
-        ),
-        irreversible=is_irreversible(tags_of(described.get("tags"))),
+        desired=described.get("desiredCount", 0),
+        running=described.get("runningCount", 0),
+        controller=Controller(controller.get("type", "ECS")),
+        task_definition=serving or described.get("taskDefinition", ""),
+        newest_deployment=described.get("currentServiceDeployment"),
+        ports=_ports(described),
+        target_groups=_target_groups(described),
+        rolls_back_by_itself=_rolls_back_by_itself(configuration),
+        irreversible=is_irreversible(tags_of(described.get("tags", []))),
         bake=bake_of(configuration),
-        task_sets=tuple(task_sets),
+        task_sets=task_sets,
     )
 
 
-def _task_set(described: Mapping[str, Any]) -> TaskSet:
-    """CodeDeploy's task sets have its deployment's id as their external id; the one made with the service has none."""
+def _task_set(described: "TaskSetTypeDef") -> TaskSet:
+    """A task set; one of CodeDeploy's has the deployment's id as its external id.
+
+    The one made with the service has none.
+    """
+    by_code_deploy = described.get("startedBy") == "CODE_DEPLOY"
     return TaskSet(
-        id=str(described["id"]),
-        task_definition=str(described["taskDefinition"]),
+        id=described["id"],
+        task_definition=described["taskDefinition"],
         created_at=_utc(described["createdAt"]),
         primary=described.get("status") == "PRIMARY",
-        deployment=described.get("externalId") if described.get("startedBy") == "CODE_DEPLOY" else None,
+        deployment=described.get("externalId") if by_code_deploy else None,
     )
 
 
-def bake_of(configuration: Mapping[str, Any]) -> timedelta:
-    """How long a deployment's traffic waits by its configuration: between its shifts, and before it counts as finished.
+def _ports(described: "ServiceTypeDef") -> tuple[tuple[str, int], ...]:
+    """Container and port that the load balancers and the service registries send to."""
+    receivers = (*described.get("loadBalancers", []), *described.get("serviceRegistries", []))
+    ports: list[tuple[str, int]] = []
+    for receiver in receivers:
+        container = receiver.get("containerName")
+        port = receiver.get("containerPort")
+        if container and port:
+            ports.append((container, int(port)))
+    return tuple(ports)
 
-    A linear one waits after every step but the last ("BakeTimeInMinutes + (StepBakeTimeInMinutes x Number of deployment
-    steps)", AWS::ECS::Service LinearConfiguration); the defaults are those of botocore ecs/2014-11-13.
+
+def _target_groups(described: "ServiceTypeDef") -> tuple[str, ...]:
+    """Those of the service and of its task sets, each once, the alternate ones included."""
+    balancers: list[LoadBalancerTypeDef] = [*described.get("loadBalancers", [])]
+    for task_set in described.get("taskSets", []):
+        balancers += task_set.get("loadBalancers", [])
+
+    groups: list[str | None] = []
+    for balancer in balancers:
+        groups.append(balancer.get("targetGroupArn"))
+        advanced = balancer.get("advancedConfiguration", {})
+        groups.append(advanced.get("alternateTargetGroupArn"))
+    return each_once(groups)
+
+
+def _rolls_back_by_itself(configuration: "DeploymentConfigurationOutputTypeDef") -> bool:
+    """Whether the circuit breaker or the deployment alarms are set to roll back."""
+    reactions: tuple[Mapping[str, object], ...] = (
+        configuration.get("deploymentCircuitBreaker", {}),
+        configuration.get("alarms", {}),
+    )
+    return any(one.get("enable") and one.get("rollback") for one in reactions)
+
+
+def bake_of(configuration: "DeploymentConfigurationOutputTypeDef") -> timedelta:
+    """How long a deployment's traffic waits by its configuration.
+
+    Between its shifts, and before it counts as finished. A linear one waits after every step but
+    the last ("BakeTimeInMinutes + (StepBakeTimeInMinutes x Number of deployment steps)",
+    AWS::ECS::Service LinearConfiguration); the defaults are those of botocore ecs/2014-11-13.
     """
     minutes = float(configuration.get("bakeTimeInMinutes") or 0)
     match configuration.get("strategy"):
         case "LINEAR":
-            linear = configuration.get("linearConfiguration") or {}
+            linear = configuration.get("linearConfiguration", {})
             percent = float(linear.get("stepPercent") or 10)
-            minutes += (ceil(round(100 / percent, 6)) - 1) * float(linear.get("stepBakeTimeInMinutes", 6))
+            steps = ceil(round(100 / percent, 6))
+            minutes += (steps - 1) * float(linear.get("stepBakeTimeInMinutes", 6))
         case "CANARY":
-            minutes += float((configuration.get("canaryConfiguration") or {}).get("canaryBakeTimeInMinutes", 10))
+            canary = configuration.get("canaryConfiguration", {})
+            minutes += float(canary.get("canaryBakeTimeInMinutes", 10))
     return timedelta(minutes=minutes)
 
 
-def _target_groups(load_balancers: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    groups = [
-        group
-        for balancer in load_balancers
-        for group in (
-            balancer.get("targetGroupArn"),
-            (balancer.get("advancedConfiguration") or {}).get("alternateTargetGroupArn"),
-        )
-        if group
-    ]
-    return tuple(dict.fromkeys(groups))
+def _page(
+    briefs: "Sequence[ServiceDeploymentBriefTypeDef]",
+    token: str | None,
+) -> DeploymentPage:
+    newest_first = sorted(
+        briefs,
+        key=lambda brief: brief.get("createdAt", _LONG_AGO),
+        reverse=True,
+    )
+    arns: list[str] = []
+    targets: list[str | None] = []
+    for brief in newest_first:
+        arns.append(brief["serviceDeploymentArn"])
+        targets.append(brief.get("targetServiceRevisionArn"))
+
+    newest_at: datetime | None = None
+    if newest_first:
+        newest_at = _utc_or_none(newest_first[0].get("createdAt"))
+
+    return DeploymentPage(
+        arns=tuple(arns),
+        targets=each_once(targets),
+        next=token,
+        newest_at=newest_at,
+    )
 
 
-def _deployment(described: Mapping[str, Any]) -> Deployment:
-    rollback = described.get("rollback") or {}
+def _deployment(described: "ServiceDeploymentTypeDef") -> Deployment:
     return Deployment(
         arn=described["serviceDeploymentArn"],
         status=Status(described["status"]),
         created_at=_utc(described["createdAt"]),
-        started_at=_utc(described["startedAt"]) if described.get("startedAt") else None,
+        started_at=_utc_or_none(described.get("startedAt")),
         finished_at=_finished(described),
-        target=str((described.get("targetServiceRevision") or {}).get("arn", "")),
-        sources=tuple(source["arn"] for source in described.get("sourceServiceRevisions") or []),
-        rollback_revision=rollback.get("serviceRevisionArn"),
+        target=described.get("targetServiceRevision", {}).get("arn", ""),
+        sources=tuple(source["arn"] for source in described.get("sourceServiceRevisions", [])),
+        rollback_revision=described.get("rollback", {}).get("serviceRevisionArn"),
     )
 
 
-def _finished(described: Mapping[str, Any]) -> datetime | None:
+def _finished(described: "ServiceDeploymentTypeDef") -> datetime | None:
     if Status(described["status"]).in_progress:
         return None
-    moment = described.get("finishedAt") or described.get("stoppedAt") or described.get("updatedAt")
-    return _utc(moment) if moment else None
+    ended = described.get("finishedAt") or described.get("stoppedAt")
+    return _utc_or_none(ended or described.get("updatedAt"))
 
 
-def _revision(described: Mapping[str, Any]) -> Revision:
+def _revision(described: "ServiceRevisionTypeDef") -> Revision:
+    images: dict[str, str | None] = {}
+    for container in described.get("containerImages", []):
+        name = container.get("containerName")
+        if name:
+            images[name] = container.get("imageDigest")
+
     return Revision(
         arn=described["serviceRevisionArn"],
         task_definition=short_name(described["taskDefinition"]),
         task_definition_arn=described["taskDefinition"],
         created_at=_utc(described["createdAt"]),
-        images={
-            c["containerName"]: c.get("imageDigest")
-            for c in described.get("containerImages") or []
-            if c.get("containerName")
-        },
-        settings={name: _to_compare(name, described[name]) for name in _SETTINGS if described.get(name)},
+        images=images,
+        settings=_settings(described),
     )
 
 
-def _to_compare(name: str, setting: object) -> str:
-    return sha256(str(setting).encode()).hexdigest() if name in _MAY_HOLD_SECRETS else str(setting)
+def _settings(described: Mapping[str, object]) -> dict[str, str]:
+    """The service's settings as text, to be compared."""
+    settings: dict[str, str] = {}
+    for name in _SETTINGS:
+        setting = described.get(name)
+        if not setting:
+            continue
+        text = str(setting)
+        if name in _MAY_HOLD_SECRETS:
+            text = sha256(text.encode()).hexdigest()
+        settings[name] = text
+    return settings
 
 
 def _utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
+
+
+def _utc_or_none(moment: datetime | None) -> datetime | None:
+    return moment.astimezone(UTC) if moment else None

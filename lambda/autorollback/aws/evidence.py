@@ -14,9 +14,10 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from autorollback.aws.alarms import Alarms, RedAlarm
-from autorollback.aws.clients import Clients, together
-from autorollback.aws.codedeploy import DeploymentGroup, UnknownGroup
+from autorollback.aws.clients import Clients, in_parallel
+from autorollback.aws.codedeploy import UnknownGroup
 from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition, short_name
+from autorollback.aws.deployment_group import DeploymentGroup
 from autorollback.aws.ecs import DeploymentPage, Ecs, History
 from autorollback.aws.items import Recollection
 from autorollback.aws.ledger import Ledger
@@ -94,7 +95,7 @@ class Evidence:
     def first_look(self, key: ServiceKey, now: datetime) -> FirstLook:
         """Policy, ledger, service and newest deployments, in one round trip."""
         ecs = Ecs(self.clients)
-        seen = together(
+        seen = in_parallel(
             {
                 "policy": lambda: self.policies.of(key),
                 "recollection": lambda: self.ledger.recall(key, now),
@@ -168,7 +169,7 @@ class Evidence:
         """The facts with the past of every alarm since a moment, or as far back as CloudWatch keeps its history."""
         unread = [alarm for alarm in facts.alarms if not stability.past_is_known(alarm, since, now)]
         since, alarms = max(since, now - stability.HISTORY_KEPT), Alarms(self.clients, self.names)
-        read = together({alarm.name: partial(alarms.with_history, alarm, since) for alarm in unread})
+        read = in_parallel({alarm.name: partial(alarms.with_history, alarm, since) for alarm in unread})
         return replace(facts, alarms=tuple(read.get(alarm.name, alarm) for alarm in facts.alarms))
 
     def _second_look(
@@ -230,7 +231,7 @@ class Evidence:
         }
         if look.service and look.service.behind_load_balancer and with_health:
             reads["healthy"] = partial(Traffic(self.clients).healthy_targets, look.service.target_groups)
-        seen = together(reads)
+        seen = in_parallel(reads)
         service = replace(look.service, healthy=seen.get("healthy")) if look.service else None
         revisions = dict(seen["revisions"])
         return _Draft(service, seen["deployments"], revisions, seen["alarms"], look.page.next, history), seen
@@ -238,7 +239,7 @@ class Evidence:
     def _read_page(self, draft: _Draft, key: ServiceKey) -> None:
         history = draft.history
         page = history.deployments_page(key, draft.next_page)
-        seen = together(
+        seen = in_parallel(
             {
                 "deployments": lambda: history.deployments(page.arns),
                 "revisions": lambda: history.revisions([arn for arn in page.targets if arn not in draft.revisions]),
@@ -265,7 +266,7 @@ class Evidence:
             ]
             wanted = [*periods[:at_once], *(s for s in periods[at_once:] if _is_newest(facts, s))]
             if missing := self._missing(draft, policy, facts, wanted, now):
-                _take_in(draft, together(missing))
+                _take_in(draft, in_parallel(missing))
             elif _has_target(facts, policy, now):
                 return False
             elif len(periods) <= at_once:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from autorollback.aws.alarms import Alarms, RedAlarm
-from autorollback.aws.clients import is_throttle, together
-from autorollback.aws.codedeploy import newest_of
+from autorollback.aws.clients import in_parallel, is_throttle
+from autorollback.aws.deployment_group import newest_of
 from autorollback.aws.ecs import Ecs
 from autorollback.aws.policies import Policies
 from autorollback.decision import blame
@@ -111,7 +111,7 @@ class Neighbours:
         reads: dict[tuple[str, str], Callable[[], object]] = {
             ("cluster", cluster): partial(ecs.deployed_at, cluster, keys) for cluster, keys in clusters.items()
         }
-        seen = together(reads | {("policies", ""): partial(self.policies.of_all, tuple(onsets))})
+        seen = in_parallel(reads | {("policies", ""): partial(self.policies.of_all, tuple(onsets))})
         policies: Mapping[ServiceKey, ServicePolicy] = seen.pop(("policies", ""))
         created = {key: times for answer in seen.values() for key, times in answer.items()}
         answers: dict[ServiceKey, bool] = {}
@@ -126,7 +126,7 @@ class Neighbours:
                 answers[key] = False
             else:
                 unsure[key] = partial(self._was_deployed, key, onset, policy)
-        return answers | together(unsure)
+        return answers | in_parallel(unsure)
 
     def _was_deployed(self, key: ServiceKey, onset: datetime, policy: ServicePolicy) -> bool:
         """Whether one of a service's newest deployments had begun by its onset, and not finished a window before it."""

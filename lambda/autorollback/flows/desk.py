@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 
 from autorollback.aws.announcer import Announcer
 from autorollback.aws.clients import Clients
-from autorollback.aws.codedeploy import DeploymentGroup
 from autorollback.aws.definitions import Definitions
-from autorollback.aws.deployer import Deployer, Hands
+from autorollback.aws.deployer import Deployer, DeploymentBackend
+from autorollback.aws.deployment_group import DeploymentGroup
 from autorollback.aws.ecs import Ecs, History
 from autorollback.aws.evidence import Evidence
 from autorollback.aws.ledger import Ledger
@@ -63,7 +63,7 @@ class Desk:
             report,
         )
 
-    def hands(self, code_deploy: str | None) -> Hands:
+    def backend(self, code_deploy: str | None) -> DeploymentBackend:
         """What acts on a service: ECS, or the deployment group of CodeDeploy that is named."""
         return self._group(code_deploy) if code_deploy else self.deployer
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 
 from autorollback.aws.artifacts import Registry
-from autorollback.aws.clients import together
+from autorollback.aws.clients import in_parallel
 from autorollback.aws.definitions import Definition, UnknownDefinition
 from autorollback.aws.evidence import FirstLook, described_as
 from autorollback.decision import stability
@@ -105,7 +105,7 @@ def _with_runs_of(policy: ServicePolicy, look: FirstLook, facts: Facts, definiti
             break
         page = history.deployments_page(policy.key, after)
         known = {deployment.arn for deployment in facts.deployments}
-        seen = together(
+        seen = in_parallel(
             {
                 "deployments": partial(history.deployments, [arn for arn in page.arns if arn not in known]),
                 "revisions": partial(history.revisions, [arn for arn in page.targets if arn not in facts.revisions]),

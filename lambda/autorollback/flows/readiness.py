@@ -16,10 +16,9 @@ from botocore.exceptions import ClientError
 
 from autorollback.aws.artifacts import Registry, role_path
 from autorollback.aws.audit import Audit, Remembered, Repository
-from autorollback.aws.clients import together
+from autorollback.aws.clients import in_parallel
 from autorollback.aws.definitions import Definition, UnknownDefinition
 from autorollback.aws.evidence import FirstLook, described_as
-from autorollback.aws.lifecycle import expires_soon
 from autorollback.aws.traffic import Traffic
 from autorollback.decision import blame, stability, targets
 from autorollback.decision.model import (
@@ -121,7 +120,7 @@ def _in_time(desk: Desk, call: Call, keys: list[ServiceKey]) -> tuple[list[Readi
     """As many services as the function's time suffices for, a few at once; and those that are left."""
     found, left, until = list[Readiness](), keys, monotonic() + (call.time_left - ENOUGH).total_seconds()
     while left and (not found or monotonic() < until):
-        seen = together({str(key): partial(look_at, desk, call, key) for key in left[:AT_ONCE]})
+        seen = in_parallel({str(key): partial(look_at, desk, call, key) for key in left[:AT_ONCE]})
         found, left = [*found, *seen.values()], left[AT_ONCE:]
     return found, left
 
@@ -313,7 +312,7 @@ def _of_images(desk: Desk, audit: Audit, call: Call, service: Service, chosen: C
         for d in (running, target)
     )
     names = {image.repository for image in (*runs.values(), *kept.values())}
-    repositories: dict[str, Repository | None] = together({name: partial(audit.repository, name) for name in names})
+    repositories: dict[str, Repository | None] = in_parallel({name: partial(audit.repository, name) for name in names})
     for name, image in sorted(runs.items()):
         repository = repositories[image.repository]
         if repository is None:

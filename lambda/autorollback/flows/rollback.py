@@ -10,10 +10,10 @@ from botocore.exceptions import ClientError
 
 from autorollback import results
 from autorollback.aws.artifacts import Preflight
-from autorollback.aws.clients import is_throttle, together
+from autorollback.aws.clients import in_parallel, is_throttle
 from autorollback.aws.codedeploy import UnknownGroup
 from autorollback.aws.definitions import CannotBeRestored
-from autorollback.aws.deployer import Hands, StillDeploying, Superseded, Way
+from autorollback.aws.deployer import DeploymentBackend, RollbackMethod, StillDeploying, Superseded
 from autorollback.aws.ecs import Ecs, History
 from autorollback.aws.items import Incident, State, judged_of, new_incident, packed, past_rollback
 from autorollback.decision import blame, record
@@ -72,7 +72,7 @@ def choose(desk: Desk, facts: Facts, asked: Asked) -> tuple[Candidate | None, tu
     looked_at: dict[str, Candidate] = {}
     chosen = None
     for candidate in asked.verdict.candidates:
-        whole = _way(facts, asked.verdict, candidate) == Way.STOP_DEPLOYMENT
+        whole = _method(facts, asked.verdict, candidate) == RollbackMethod.STOP_DEPLOYMENT
         found = _skipped(preflight, candidate) if asked.forced else preflight.check(candidate, whole=whole)
         checks = (*candidate.checks, *found)
         failed = [check for check in checks if check.passed is False]
@@ -106,15 +106,15 @@ def carry_out(
     """Claim the newest deployment, act once, record it, tell people. `incidents` are the service's, newest first."""
     key, newest, suspect = policy.key, asked.verdict.newest, asked.verdict.suspect
     same = [i for i in incidents if i.deployment == newest.arn]
-    way = _way(facts, asked.verdict, chosen)
-    code_deploy = policy.code_deploy if way.through_code_deploy else None
+    method = _method(facts, asked.verdict, chosen)
+    code_deploy = policy.code_deploy if method.through_code_deploy else None
     incident = new_incident(
         key,
         newest,
         call.now,
         automatic=asked.automatic,
         intent={
-            "way": way,
+            "way": method,
             "code_deploy": code_deploy,
             "target": chosen.revision.task_definition_arn,
             "digests": dict(chosen.revision.images),
@@ -137,8 +137,8 @@ def carry_out(
     )
     incident = incident.says(incident_id=incident.incident_id, incident_state=State.OPEN.value)
     held = next((i for i in incidents if i.state is State.CLAIMED), None) if asked.forced else None
-    hands = desk.hands(code_deploy)
-    seen = together({"claimed": lambda: desk.ledger.claim(incident, held), "newest": lambda: hands.newest(key)})
+    backend = desk.backend(code_deploy)
+    seen = in_parallel({"claimed": lambda: desk.ledger.claim(incident, held), "newest": lambda: backend.newest(key)})
     if not seen["claimed"]:
         return results.ignored(Reason.ALREADY_HANDLED, "this deployment has been claimed by another rollback", key)
     if seen["newest"] != newest.arn and not asked.forced:
@@ -175,29 +175,33 @@ def act_again(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident)
     again = replace(
         incident.leaves_untold().says(summary=summary), state=State.CLAIMED, result=None, rollback_deployment=None
     )
-    way = Way.CREATE_DEPLOYMENT if code_deploy_of(incident) else Way.UPDATE_SERVICE
-    intent = {**again.intent, "way": way, "again_at": call.now.isoformat()}
+    method = RollbackMethod.CREATE_DEPLOYMENT if code_deploy_of(incident) else RollbackMethod.UPDATE_SERVICE
+    intent = {**again.intent, "way": method, "again_at": call.now.isoformat()}
     saved = desk.ledger.save(replace(again, intent=intent), due=call.now)
     return resume(desk, call, policy, saved)
 
 
 def _act(desk: Desk, call: Call, policy: ServicePolicy, incident: Incident) -> Result:
-    hands = desk.hands(code_deploy_of(incident))
+    backend = desk.backend(code_deploy_of(incident))
     try:
-        stops = Way(incident.intent["way"]).stops
-        if stops and (hands.stop(incident.deployment) or _is_rolled_back(desk, incident)):
+        stops = RollbackMethod(incident.intent["way"]).stops
+        if stops and (backend.stop(incident.deployment) or _is_rolled_back(desk, incident)):
             begun: str | None = incident.deployment
         else:
             if stops:
-                _only_over(incident, hands.newest(incident.key))
-                way = Way.CREATE_DEPLOYMENT if Way(incident.intent["way"]).through_code_deploy else Way.UPDATE_SERVICE
-                instead = {**incident.intent, "way": way, "stop_refused": True}
+                _only_over(incident, backend.newest(incident.key))
+                method = (
+                    RollbackMethod.CREATE_DEPLOYMENT
+                    if RollbackMethod(incident.intent["way"]).through_code_deploy
+                    else RollbackMethod.UPDATE_SERVICE
+                )
+                instead = {**incident.intent, "way": method, "stop_refused": True}
                 incident = desk.ledger.save(replace(incident, intent=instead), due=incident.claimed_at)
-            incident, newest = _restored(desk, hands, incident)
+            incident, newest = _restored(desk, backend, incident)
             if not incident.intent.get("forced"):
                 _only_over(incident, newest)
             over = None if incident.intent.get("forced") else incident.deployment
-            begun = hands.update(incident.key, str(incident.intent["deploy"]), incident.incident_id, over)
+            begun = backend.update(incident.key, str(incident.intent["deploy"]), incident.incident_id, over)
     except Superseded:
         return _came_to_nothing(desk, call, incident)
     except StillDeploying as why:
@@ -234,7 +238,7 @@ def _follows(incident: Incident, why: str) -> Result:
     )
 
 
-def _restored(desk: Desk, hands: Hands, incident: Incident) -> tuple[Incident, str | None]:
+def _restored(desk: Desk, backend: DeploymentBackend, incident: Incident) -> tuple[Incident, str | None]:
     """The incident, its intent naming the pinned copy to deploy, where the target itself would not bring back what ran.
 
     The copy is written down before it is deployed, so that a retry knows the deployment of it for its own. Registering it
@@ -249,10 +253,10 @@ def _restored(desk: Desk, hands: Hands, incident: Incident) -> tuple[Incident, s
     )
     restored = incident.says(to={**incident.intent["result"]["to"], "restored_as": copy.name})
     restored = replace(restored, intent={**restored.intent, "deploy": copy.arn})
-    seen = together(
+    seen = in_parallel(
         {
             "saved": lambda: desk.ledger.save(restored, due=incident.claimed_at),
-            "newest": lambda: hands.newest(incident.key),
+            "newest": lambda: backend.newest(incident.key),
         }
     )
     return seen["saved"], seen["newest"]
@@ -352,7 +356,7 @@ def _result(
     source = f" from {left.task_definition}" if left else ""
     why = asked.words or asked.verdict.detail
     bake = facts.service.bake if facts.service else timedelta()
-    slowly = bool(bake) and not _way(facts, asked.verdict, chosen).stops
+    slowly = bool(bake) and not _method(facts, asked.verdict, chosen).stops
     baking = f" The service's own deployment strategy bakes it for {span(bake)}." if slowly else ""
     return results.judged(
         outcome,
@@ -380,7 +384,7 @@ def _left(facts: Facts, suspect: Deployment, chosen: Candidate) -> list[Revision
     return [revision for revision in brought if revision and revision.identity != chosen.revision.identity]
 
 
-def _way(facts: Facts, verdict: RollBack, chosen: Candidate) -> Way:
+def _method(facts: Facts, verdict: RollBack, chosen: Candidate) -> RollbackMethod:
     """A deployment in progress is stopped where the chosen target then comes back; everything else is a new deployment."""
     newest = verdict.newest
     in_flight = newest.status in (Status.PENDING, Status.IN_PROGRESS) and newest == blame.newest_deployment(facts)
@@ -388,8 +392,8 @@ def _way(facts: Facts, verdict: RollBack, chosen: Candidate) -> Way:
     returns = source is not None and source.identity == chosen.revision.identity and len(newest.sources) == 1
     stops = in_flight and returns
     if facts.service and facts.service.controller is Controller.CODE_DEPLOY:
-        return Way.STOP_CODE_DEPLOY if stops else Way.CREATE_DEPLOYMENT
-    return Way.STOP_DEPLOYMENT if stops else Way.UPDATE_SERVICE
+        return RollbackMethod.STOP_CODE_DEPLOY if stops else RollbackMethod.CREATE_DEPLOYMENT
+    return RollbackMethod.STOP_DEPLOYMENT if stops else RollbackMethod.UPDATE_SERVICE
 
 
 def code_deploy_of(incident: Incident) -> str | None:
@@ -419,7 +423,7 @@ def _ours(desk: Desk, history: History, since: Sequence[str], incident: Incident
 def _was_to_be_stopped(incident: Incident) -> bool:
     """Whether the deployment was to be rolled back by itself. CodeDeploy may yet begin that when it seems that it will not."""
     late = code_deploy_of(incident) is not None and bool({"stop_refused", "again_at"} & incident.intent.keys())
-    return Way(incident.intent["way"]).stops or late
+    return RollbackMethod(incident.intent["way"]).stops or late
 
 
 def _is_rolled_back(desk: Desk, incident: Incident) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from autorollback.aws.lifecycle import Pushed, expires_soon
+from autorollback.decision.image_lifecycle import Pushed, expires_soon
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 BY_COUNT = {"tagStatus": "any", "countType": "imageCountMoreThan"}
