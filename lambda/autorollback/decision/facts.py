@@ -165,7 +165,7 @@ class Datapoint:
 
 
 @dataclass(frozen=True, slots=True)
-class Spell:
+class AlarmPeriod:
     """A time that an alarm spent in ALARM; `until` is None while it lasts."""
 
     since: datetime
@@ -195,7 +195,7 @@ class Alarm:
     period: timedelta = timedelta(minutes=1)
     evaluation_range: timedelta = timedelta(minutes=5)
     last_breach: datetime | None = None
-    spells: tuple[Spell, ...] | None = None
+    spells: tuple[AlarmPeriod, ...] | None = None
     history_from: datetime | None = None
     first_trace: datetime | None = None
     onset_is_datapoint: bool = True

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import NotRequired, TypedDict
 
-from autorollback.decision.words import clock
+from autorollback.decision.formatting import clock
 
 WEEK = timedelta(days=7)
 

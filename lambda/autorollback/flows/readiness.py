@@ -21,6 +21,7 @@ from autorollback.aws.definitions import Definition, UnknownDefinition
 from autorollback.aws.evidence import FirstLook, described_as
 from autorollback.aws.traffic import Traffic
 from autorollback.decision import blame, stability, targets
+from autorollback.decision.image_lifecycle import expires_soon
 from autorollback.decision.model import (
     Candidate,
     Controller,
