@@ -10,7 +10,7 @@ from aws_lambda_powertools import Logger
 
 from autorollback import metrics, results
 from autorollback.aws.clients import Clients
-from autorollback.decision.model import Reason
+from autorollback.decision.verdicts import Reason
 from autorollback.flows import confirm, manual, readiness, respond, sweep
 from autorollback.flows.desk import Call, Desk, Settings
 from autorollback.naming import Names

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from autorollback.aws.items import unpacked
+
 from autorollback.decision import record
 from autorollback.decision.decide import decide
-from autorollback.decision.model import RollBack
+from autorollback.decision.verdicts import RollBack
 from localcloud import functions
 from localcloud.stage import AUTH, FUNCTION, Actor, Stage
 from localcloud.traffic import Behaviour

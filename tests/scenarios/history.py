@@ -5,25 +5,24 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from autorollback.decision.decide import decide
-from autorollback.decision.model import (
+from autorollback.decision.facts import (
     Alarm,
     AlarmPeriod,
     Controller,
     Deployment,
     Facts,
-    Judgement,
     KnownGood,
-    Memory,
+    LedgerState,
     Neighbour,
     PastRollback,
     Revision,
-    RollBack,
     Secret,
     Service,
     Status,
     Trigger,
     TriggerKind,
 )
+from autorollback.decision.verdicts import Judgement, RollBack
 from autorollback.naming import ServiceKey
 from autorollback.policy import Policy
 
@@ -71,7 +70,7 @@ class History:
     alarms: dict[str, Alarm] = field(default_factory=dict)
     neighbours: list[Neighbour] = field(default_factory=list)
     fleet: int = 20
-    memory: Memory = field(default_factory=Memory)
+    memory: LedgerState = field(default_factory=LedgerState)
     trigger: Trigger | None = None
     now: datetime = NOW
     secrets: tuple[Secret, ...] | None = None
@@ -272,7 +271,7 @@ class History:
             neighbours=tuple(self.neighbours),
             protected_services=self.fleet,
             requests=self.requests,
-            memory=self.memory,
+            ledger=self.memory,
             secrets=self.secrets,
         )
 

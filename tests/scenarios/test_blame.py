@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from autorollback.decision.model import Controller, Status, TriggerKind
+from autorollback.decision.facts import Controller, Status, TriggerKind
 from autorollback.policy import Mode
 from tests.scenarios.history import NOW, History, bad_deployment, days, hours, incident, minutes, seconds
 

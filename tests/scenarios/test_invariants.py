@@ -8,10 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from autorollback.decision.decide import decide
-from autorollback.decision.model import Alarm, Facts, RollBack, Status
+from autorollback.decision.facts import Alarm, Facts, Status
 from autorollback.decision.quarantine import quarantined
 from autorollback.decision.question import Question
 from autorollback.decision.serving import serving_periods
+from autorollback.decision.verdicts import RollBack
 from tests.scenarios.history import NOW, History, days, incident, minutes
 
 BUILDS = st.sampled_from(["v1", "v2", "v3", "v4"])
@@ -56,14 +57,14 @@ def test_a_verdict_never_depends_on_the_order_of_facts(story: History, shuffle: 
         return tuple(shuffle.sample(values, len(values)))
 
     facts = story.facts()
-    memory = replace(facts.memory, rollbacks=shuffled(facts.memory.rollbacks))
+    memory = replace(facts.ledger, rollbacks=shuffled(facts.ledger.rollbacks))
     other = replace(
         facts,
         deployments=shuffled(facts.deployments),
         alarms=shuffled(facts.alarms),
         neighbours=shuffled(facts.neighbours),
         revisions=dict(shuffled(tuple(facts.revisions.items()))),
-        memory=memory,
+        ledger=memory,
     )
     assert decide(other, story.policy, NOW) == decide(facts, story.policy, NOW)
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from autorollback.decision.decide import decide
-from autorollback.decision.model import Status
+from autorollback.decision.facts import Status
 from autorollback.decision.record import RecordError, from_json, to_json
 from tests.scenarios.history import NOW, History, bad_deployment, days, hours, minutes
 from tests.scenarios.test_invariants import stories

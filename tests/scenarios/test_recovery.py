@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from autorollback.decision.model import Status
+from autorollback.decision.facts import Status
 from autorollback.decision.question import Question
 from autorollback.decision.recovery import Recovery, assess
 from tests.scenarios.history import NOW, History, days, incident, minutes, seconds

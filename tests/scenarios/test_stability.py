@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from autorollback.decision.decide import choose_for_person
+from autorollback.decision.facts import KnownGood, Status, TriggerKind
 from autorollback.decision.formatting import clock
-from autorollback.decision.model import KnownGood, RollBack, Status, TriggerKind
 from autorollback.decision.question import Question
 from autorollback.decision.serving import serving_periods
 from autorollback.decision.stability import attested, past_is_known
+from autorollback.decision.verdicts import RollBack
 from tests.scenarios.history import NOW, History, bad_deployment, days, hours, incident, minutes, seconds
 
 

@@ -11,7 +11,7 @@ from botocore.stub import ANY, Stubber
 
 from autorollback.aws.alarms import Alarms
 from autorollback.aws.clients import Clients
-from autorollback.decision.model import Alarm
+from autorollback.decision.facts import Alarm
 from autorollback.naming import Names, ServiceKey
 from autorollback.policy import Policy, ServicePolicy
 

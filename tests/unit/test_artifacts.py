@@ -11,7 +11,8 @@ from botocore.stub import Stubber
 from autorollback.aws.artifacts import Image, Preflight, Stored, parse_image, reasons_to_restore
 from autorollback.aws.clients import Clients
 from autorollback.aws.definitions import Definition, Definitions
-from autorollback.decision.model import Candidate, Check, Controller, Revision, Service
+from autorollback.decision.facts import Controller, Revision, Service
+from autorollback.decision.verdicts import Candidate, Check
 
 ARN = "arn:aws:ecs:eu-west-1:123456789012:task-definition/auth:18"
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"

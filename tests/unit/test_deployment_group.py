@@ -7,7 +7,7 @@ import pytest
 
 from autorollback.aws.codedeploy import CodeDeployDeployment
 from autorollback.aws.deployment_group import as_deployments
-from autorollback.decision.model import Deployment, Status, TaskSet
+from autorollback.decision.facts import Deployment, Status, TaskSet
 
 NINE = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
 FIRST = TaskSet("ecs-svc/1", "arn:aws:ecs:eu-central-1:111122223333:task-definition/auth:1", NINE)

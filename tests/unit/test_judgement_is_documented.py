@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 from autorollback.decision.decide import decide
-from autorollback.decision.model import Reason, TriggerKind
+from autorollback.decision.facts import TriggerKind
 from autorollback.decision.recovery import Progress
+from autorollback.decision.verdicts import Reason
 from autorollback.policy import Policy
 from tests.scenarios.history import bad_deployment, days, incident, minutes
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-
 from autorollback.aws.items import Incident, LedgerRecordError, State, Unsent, Watched, judged_of, new_incident
+
 from autorollback.aws.ledger import Ledger, RecordChanged
-from autorollback.decision.model import Deployment, KnownGood, Revision, Status
+from autorollback.decision.facts import Deployment, KnownGood, Revision, Status
 from autorollback.naming import ServiceKey
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -66,7 +66,7 @@ def test_a_forced_claim_closes_the_held_one_which_then_cannot_write_any_more(led
     assert {i.state for i in ledger.recall(KEY, NOW).incidents} == {State.CLAIMED, State.SUPERSEDED}
     with pytest.raises(RecordChanged):
         ledger.finish(replace(held, state=State.OPEN), NOW, "one", LEFT, NOW)
-    assert ledger.recall(KEY, NOW).memory.quarantined == {}, "the record and the quarantine are one stroke"
+    assert ledger.recall(KEY, NOW).ledger.quarantined == {}, "the record and the quarantine are one stroke"
 
 
 def test_who_read_an_older_step_of_a_record_does_not_overwrite_the_newer_one(ledger: Ledger) -> None:
@@ -94,10 +94,10 @@ def test_the_last_word_ends_the_lease_with_the_same_stroke(ledger: Ledger) -> No
 
 def test_what_has_not_been_acted_counts_for_nothing_in_a_judgement(ledger: Ledger) -> None:
     incident = claim(ledger)
-    assert ledger.recall(KEY, NOW).memory.rollbacks == ()
+    assert ledger.recall(KEY, NOW).ledger.rollbacks == ()
     ledger.save(replace(incident, state=State.FAILED, result={"outcome": "failed"}, announced=True), None)
     recalled = ledger.recall(KEY, NOW)
-    assert (recalled.memory.rollbacks, recalled.unfinished) == ((), None)
+    assert (recalled.ledger.rollbacks, recalled.unfinished) == ((), None)
     assert ledger.claim(new_incident(KEY, BAD, NOW, automatic=True, intent=INTENT, failed_before=1))
 
 
@@ -131,14 +131,14 @@ def test_the_newest_time_that_a_build_ran_well_stands(ledger: Ledger) -> None:
     revision = Revision("rev", "auth:18", "arn:auth:18", NOW, {"app": "sha256:1"}, "good-build")
     for until in (NOW + minutes(90), NOW + minutes(60)):
         ledger.keep_good(KEY, KnownGood(revision, NOW, until, 1200))
-    (known,) = ledger.recall(KEY, NOW).memory.known_good
+    (known,) = ledger.recall(KEY, NOW).ledger.known_good
     assert (known.until, known.requests, known.revision.identity) == (NOW + minutes(90), 1200, "good-build")
 
 
 def test_a_lifted_quarantine_is_recorded(ledger: Ledger) -> None:
     ledger.finish(replace(claim(ledger), state=State.OPEN), NOW, "one", LEFT, NOW)
     assert ledger.release(KEY, "auth:19", "mended", NOW) == 1
-    assert ledger.recall(KEY, NOW).memory.quarantined == {}
+    assert ledger.recall(KEY, NOW).ledger.quarantined == {}
     (released,) = ledger.recall_items(KEY, "release#")
     assert (released["task_definition"], released["words"]) == ("auth:19", "mended")
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from autorollback.decision.model import Datapoint
+from autorollback.decision.facts import Datapoint
 from autorollback.decision.onset import fallback, first_lasting_breach, last_breach
 
 START = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)

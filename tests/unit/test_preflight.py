@@ -9,7 +9,8 @@ from botocore.exceptions import ClientError
 
 from autorollback.aws.artifacts import Preflight
 from autorollback.aws.definitions import Definition
-from autorollback.decision.model import Candidate, Check, Controller, Revision, Service
+from autorollback.decision.facts import Controller, Revision, Service
+from autorollback.decision.verdicts import Candidate, Check
 
 HERE, ACCOUNT = "eu-west-1", "123456789012"
 RUNNING, WANTED = (f"arn:aws:ecs:{HERE}:{ACCOUNT}:task-definition/auth:{n}" for n in (19, 18))

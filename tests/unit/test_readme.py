@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from autorollback.decision.model import Reason
+from autorollback.decision.verdicts import Reason
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 TEXTS = sorted([*PROJECT.glob("*.md"), *(PROJECT / "docs").glob("*.md")])

@@ -1,7 +1,7 @@
 """The result object: one shape, whoever asks and whatever comes of it."""
 
 from autorollback import results
-from autorollback.decision.model import Reason
+from autorollback.decision.verdicts import Reason
 from autorollback.naming import ServiceKey
 from autorollback.requests import BadRequest
 

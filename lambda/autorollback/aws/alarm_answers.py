@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from autorollback.decision import onset
 from autorollback.decision.blame import CLOCK_SKEW
-from autorollback.decision.model import Alarm, Datapoint, AlarmPeriod
+from autorollback.decision.facts import Alarm, AlarmPeriod, Datapoint
 from autorollback.requests import AlarmChanged, parse_time
 
 if TYPE_CHECKING:

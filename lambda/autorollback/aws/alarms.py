@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from autorollback.aws import alarm_answers
 from autorollback.aws.alarm_answers import Answer, StateChanges
-from autorollback.decision.model import Alarm
+from autorollback.decision.facts import Alarm
 from autorollback.naming import OWN_SIGNAL_PREFIX, SIGNALS, AlarmKey, Names
 from autorollback.policy import ServicePolicy
 from autorollback.requests import AlarmChanged

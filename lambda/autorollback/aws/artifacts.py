@@ -12,8 +12,9 @@ from botocore.exceptions import ClientError
 
 from autorollback.aws.clients import in_parallel
 from autorollback.aws.definitions import Definition, Definitions, UnknownDefinition
+from autorollback.decision.facts import Controller, Revision, Secret, Service
 from autorollback.decision.formatting import clock
-from autorollback.decision.model import Candidate, Check, Controller, Revision, Secret, Service
+from autorollback.decision.verdicts import Candidate, Check
 
 if TYPE_CHECKING:
     from autorollback.aws.clients import Clients

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from autorollback.aws.appspec import AppSpec, UnreadableAppSpec
 from autorollback.aws.clients import each_once, in_batches, in_parallel
-from autorollback.decision.model import Status
+from autorollback.decision.facts import Status
 
 if TYPE_CHECKING:
     from mypy_boto3_codedeploy.type_defs import (

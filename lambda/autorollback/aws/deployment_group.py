@@ -23,7 +23,7 @@ from autorollback.aws.codedeploy import BATCH, CodeDeploy, CodeDeployDeployment,
 from autorollback.aws.definitions import CannotBeRestored, short_name
 from autorollback.aws.deployer import StillDeploying, Superseded
 from autorollback.aws.ecs import DeploymentPage, Ecs, History
-from autorollback.decision.model import Deployment, Revision, Status, TaskSet
+from autorollback.decision.facts import Deployment, Revision, Status, TaskSet
 from autorollback.naming import ServiceKey
 
 if TYPE_CHECKING:

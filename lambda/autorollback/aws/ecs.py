@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from autorollback.aws.clients import each_once, in_batches
 from autorollback.aws.definitions import is_irreversible, short_name, tags_of
-from autorollback.decision.model import Controller, Deployment, Revision, Service, Status, TaskSet
+from autorollback.decision.facts import Controller, Deployment, Revision, Service, Status, TaskSet
 from autorollback.naming import ServiceKey
 
 if TYPE_CHECKING:

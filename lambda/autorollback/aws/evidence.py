@@ -25,7 +25,7 @@ from autorollback.aws.neighbours import LONGEST_DEPLOYMENT, Neighbours
 from autorollback.aws.policies import Policies
 from autorollback.aws.traffic import Requests, Traffic
 from autorollback.decision import blame, stability, targets
-from autorollback.decision.model import (
+from autorollback.decision.facts import (
     Alarm,
     Controller,
     Deployment,
@@ -105,7 +105,7 @@ class Evidence:
             }
         )
         recollection: Recollection = seen["recollection"]
-        pauses = [p for p in (seen["pause"], recollection.memory.paused_until) if p and p > now]
+        pauses = [p for p in (seen["pause"], recollection.ledger.paused_until) if p and p > now]
         memory = replace(recollection.memory, paused_until=max(pauses, default=None))
         service: Service | None = seen["service"]
         page: DeploymentPage | ClientError = seen["page"]
@@ -113,7 +113,7 @@ class Evidence:
             if service is None or service.controller is Controller.ECS:
                 raise page
             page = DeploymentPage((), (), None)
-        look = FirstLook(seen["policy"], replace(recollection, memory=memory), service, page, ecs)
+        look = FirstLook(seen["policy"], replace(recollection, ledger=memory), service, page, ecs)
         return self._through_code_deploy(look)
 
     def _through_code_deploy(self, look: FirstLook) -> FirstLook:
@@ -319,7 +319,7 @@ class Evidence:
             alarms=draft.alarms,
             neighbours=tuple(neighbours),
             protected_services=self.neighbours.protected_services,
-            memory=look.recollection.memory,
+            ledger=look.recollection.memory,
             unread=tuple(dict.fromkeys(draft.unread)),
         )
         if look.policy is None:

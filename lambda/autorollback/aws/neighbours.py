@@ -16,7 +16,7 @@ from autorollback.aws.deployment_group import newest_of
 from autorollback.aws.ecs import Ecs
 from autorollback.aws.policies import Policies
 from autorollback.decision import blame
-from autorollback.decision.model import Neighbour
+from autorollback.decision.facts import Neighbour
 from autorollback.naming import Names, ServiceKey
 from autorollback.policy import Policy, ServicePolicy
 

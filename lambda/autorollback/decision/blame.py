@@ -8,26 +8,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autorollback.decision import stability
+from autorollback.decision.facts import Alarm, AlarmPeriod, Controller, Deployment, Facts, Revision, Status, TriggerKind
 from autorollback.decision.formatting import clock, span
 from autorollback.decision.lineage import CLOCK_SKEW as CLOCK_SKEW  # re-exported: part of this module's interface
 from autorollback.decision.lineage import carries_out as carries_out
 from autorollback.decision.lineage import rollback_behind as rollback_behind
 from autorollback.decision.lineage import running_before as running_before
 from autorollback.decision.lineage import something_ran_before
-from autorollback.decision.model import (
-    Alarm,
-    AlarmPeriod,
-    Controller,
-    Deployment,
-    Facts,
-    Hold,
-    Ignore,
-    Reason,
-    Revision,
-    Status,
-    TriggerKind,
-)
 from autorollback.decision.question import Question
+from autorollback.decision.verdicts import Hold, Ignore, Reason
 from autorollback.policy import Mode, Policy
 
 SHARED_CAUSE_SPAN = timedelta(minutes=10)
@@ -58,8 +47,8 @@ def asleep(facts: Facts, policy: Policy, now: datetime) -> Passed | Ignore:
         return Ignore(Reason.MUTED, f"the alarm's actions are muted: {facts.trigger.muted}")
     if policy.mode is Mode.OFF:
         return Ignore(Reason.PAUSED, "the mode of this service is off")
-    if facts.memory.paused_until and now < facts.memory.paused_until:
-        return Ignore(Reason.PAUSED, f"automatic rollbacks are paused until {clock(facts.memory.paused_until)}")
+    if facts.ledger.paused_until and now < facts.ledger.paused_until:
+        return Ignore(Reason.PAUSED, f"automatic rollbacks are paused until {clock(facts.ledger.paused_until)}")
     return Passed(f"mode {policy.mode}, neither muted nor paused")
 
 
@@ -227,7 +216,7 @@ def reversible(suspicion: Suspicion, facts: Facts, between: Sequence[Revision | 
 
 def within_limit(facts: Facts, policy: Policy, now: datetime, suspect: Deployment) -> Passed | Hold:
     """A service that is rolled back again and again needs a person."""
-    recent = [r for r in facts.memory.rollbacks if r.automatic and now - r.at < timedelta(hours=24)]
+    recent = [r for r in facts.ledger.rollbacks if r.automatic and now - r.at < timedelta(hours=24)]
     detail = f"{len(recent)} automatic rollbacks in the last 24 h, {policy.max_rollbacks_per_day} are allowed"
     return (
         Hold(Reason.ROLLBACK_LIMIT_REACHED, detail, suspect)
@@ -255,7 +244,7 @@ def is_rollback(facts: Facts, index: int, policy: Policy, now: datetime) -> bool
     target = facts.revision(deployment.target)
     if target is None or _same_identity(facts, index) or not something_ran_before(facts, index):
         return False
-    good = {good.revision.identity for good in facts.memory.known_good if good.until <= deployment.start}
+    good = {good.revision.identity for good in facts.ledger.known_good if good.until <= deployment.start}
     return (
         target.identity in good
         or stability.may_have_been_stable(Question(facts, policy, now), target, deployment.start) is not None

@@ -6,20 +6,19 @@ from datetime import datetime
 
 from autorollback.decision import blame, targets
 from autorollback.decision.blame import Passed, Suspicion
-from autorollback.decision.model import (
+from autorollback.decision.facts import Deployment, Facts, LedgerState, Revision, Trigger, TriggerKind
+from autorollback.decision.question import Question
+from autorollback.decision.verdicts import (
     Candidate,
-    Deployment,
-    Evidence,
-    Facts,
+    CandidateVerdict,
+    FindingVerdict,
     Hold,
     Ignore,
     Judgement,
     Reason,
-    Revision,
     RollBack,
-    TriggerKind,
+    RuleFinding,
 )
-from autorollback.decision.question import Question
 from autorollback.policy import Policy
 
 
@@ -40,7 +39,7 @@ class Case:
     now: datetime
     suspicion: Suspicion | None = None
     considered: tuple[Candidate, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
+    evidence: tuple[RuleFinding, ...] = ()
 
     @property
     def question(self) -> Question:
@@ -57,7 +56,7 @@ class Case:
     @property
     def stable(self) -> tuple[Candidate, ...]:
         """The candidates that ran well, best first."""
-        return tuple(c for c in self.considered if c.verdict == "stable")
+        return tuple(c for c in self.considered if c.verdict == CandidateVerdict.STABLE)
 
 
 Answer = Passed | Suspicion | Considered | Hold | Ignore
@@ -101,8 +100,8 @@ def _hear(rules: Sequence[tuple[str, Rule]], case: Case) -> Case | Judgement:
     for name, rule in rules:
         answer = rule(case)
         if isinstance(answer, Hold | Ignore):
-            kind = "hold" if isinstance(answer, Hold) else "ignore"
-            evidence = (*case.evidence, Evidence(answer.reason, kind, answer.detail))
+            kind = FindingVerdict.HOLD if isinstance(answer, Hold) else FindingVerdict.IGNORE
+            evidence = (*case.evidence, RuleFinding(answer.reason, kind, answer.detail))
             return Judgement(answer, evidence, case.considered)
         if isinstance(answer, Suspicion):
             case = replace(case, suspicion=answer)
@@ -110,8 +109,8 @@ def _hear(rules: Sequence[tuple[str, Rule]], case: Case) -> Case | Judgement:
             case = replace(case, considered=answer.candidates)
             if not case.stable:
                 hold = Hold(Reason.NO_STABLE_REVISION, answer.detail, case.blamed.suspect)
-                return Judgement(hold, (*case.evidence, Evidence(hold.reason, "hold", hold.detail)), case.considered)
-        case = replace(case, evidence=(*case.evidence, Evidence(name, "passed", answer.detail)))
+                return Judgement(hold, (*case.evidence, RuleFinding(hold.reason, FindingVerdict.HOLD, hold.detail)), case.considered)
+        case = replace(case, evidence=(*case.evidence, RuleFinding(name, FindingVerdict.PASSED, answer.detail)))
     return case
 
 
@@ -119,7 +118,7 @@ def _roll_back(case: Case, reason: Reason) -> Judgement:
     blamed = case.blamed
     onset = None if reason is Reason.REQUESTED else blamed.onset
     verdict = RollBack(reason, blamed.detail, blamed.suspect, case.facts.deployments[0], case.stable, onset)
-    evidence = (*case.evidence, Evidence(reason, "roll_back", blamed.detail))
+    evidence = (*case.evidence, RuleFinding(reason, FindingVerdict.ROLL_BACK, blamed.detail))
     return Judgement(verdict, evidence, case.considered)
 
 
@@ -146,7 +145,7 @@ def _targets_of_person(case: Case) -> Considered:
 
 
 def _considered(case: Case, candidates: tuple[Candidate, ...]) -> Considered:
-    if best := next((c for c in candidates if c.verdict == "stable"), None):
+    if best := next((c for c in candidates if c.verdict == CandidateVerdict.STABLE), None):
         return Considered(candidates, f"{best.revision.task_definition}: {best.detail}")
     looked_at = "; ".join(f"{c.revision.task_definition}: {c.detail}" for c in candidates[:3])
     unread = f"; could not be read: {', '.join(case.facts.unread)}" if case.facts.unread else ""
@@ -189,3 +188,18 @@ _REASONS = {
     TriggerKind.TASKS_CANNOT_START: Reason.TASKS_CANNOT_START,
     TriggerKind.DEPLOYMENT_FAILED: Reason.DEPLOYMENT_FAILED,
 }
+
+
+def decide_without_facts(
+    trigger: Trigger, ledger: LedgerState, policy: Policy, now: datetime
+) -> Ignore | None:
+    """What needs no facts is decided before any are read."""
+    answer = blame.asleep(Facts(None, trigger, ledger=ledger), policy, now)
+    return answer if isinstance(answer, Ignore) else None
+
+
+def irreversible_target(facts: Facts, verdict: RollBack, chosen: Candidate) -> Hold | None:
+    """Whether what lies between the chosen target and the suspect forbids to go back to it."""
+    suspicion = Suspicion(verdict.suspect, verdict.suspect.start, "")
+    answer = blame.reversible(suspicion, facts, chosen.between)
+    return answer if isinstance(answer, Hold) else None

@@ -3,7 +3,7 @@
 One that could not be described has no identity: it is like nothing else, but may be like anything.
 """
 
-from autorollback.decision.model import Facts, Revision
+from autorollback.decision.facts import Facts, Revision
 
 
 def identity_of(facts: Facts, arn: str) -> str | None:

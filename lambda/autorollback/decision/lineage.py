@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from autorollback.decision.model import Deployment, Facts, PastRollback, Revision, Status
+from autorollback.decision.facts import Deployment, Facts, PastRollback, Revision, Status
 
 CLOCK_SKEW = timedelta(seconds=5)
 """How far the times of two machines may stand apart for the same moment."""
@@ -33,7 +33,7 @@ def something_ran_before(facts: Facts, index: int) -> bool:
 
 def rollback_behind(deployment: Deployment, facts: Facts) -> PastRollback | None:
     """The rollback in the ledger that a service deployment carried out."""
-    newest_first = sorted(facts.memory.rollbacks, key=lambda r: (r.at, r.incident_id), reverse=True)
+    newest_first = sorted(facts.ledger.rollbacks, key=lambda r: (r.at, r.incident_id), reverse=True)
     for rollback in newest_first:
         if deployment_of(rollback, facts) == deployment:
             return rollback

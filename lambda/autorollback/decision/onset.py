@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from autorollback.decision.model import Datapoint
+from autorollback.decision.facts import Datapoint
 
 
 def first_lasting_breach(datapoints: Sequence[Datapoint]) -> datetime | None:

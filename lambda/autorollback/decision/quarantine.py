@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from autorollback.decision import stability
+from autorollback.decision.facts import Facts
 from autorollback.decision.identity import same_identity
 from autorollback.decision.lineage import deployment_of, running_before
-from autorollback.decision.model import Facts
 from autorollback.decision.question import Question
 from autorollback.decision.serving import ServingPeriod, serving_periods
 
@@ -17,7 +17,7 @@ def quarantined(question: Question) -> dict[str, datetime]:
     """
     proven_again = _proven_by_persons(question)
     kept: dict[str, datetime] = {}
-    for identity, rolled_back_at in question.facts.memory.quarantined.items():
+    for identity, rolled_back_at in question.facts.ledger.quarantined.items():
         deployed_again_at = proven_again.get(identity)
         if deployed_again_at is None or deployed_again_at <= rolled_back_at:
             kept[identity] = rolled_back_at
@@ -65,7 +65,7 @@ def _deployed_by_persons(facts: Facts) -> dict[str | None, datetime]:
 def _automatic_rollbacks(facts: Facts) -> set[str]:
     """The service deployments that carried out what nobody had asked for."""
     found: set[str] = set()
-    for rollback in facts.memory.rollbacks:
+    for rollback in facts.ledger.rollbacks:
         if not rollback.automatic:
             continue
         deployment = deployment_of(rollback, facts)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from autorollback.decision.model import Facts
+from autorollback.decision.facts import Facts
 from autorollback.policy import Policy
 
 

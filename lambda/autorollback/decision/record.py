@@ -11,7 +11,7 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from autorollback.decision.model import Facts
+from autorollback.decision.facts import Facts
 from autorollback.policy import Policy
 
 VERSION = 1

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
+from autorollback.decision.facts import Alarm, Deployment, Facts, PastRollback, Status
 from autorollback.decision.formatting import clock, span
 from autorollback.decision.identity import same_identity
 from autorollback.decision.lineage import CLOCK_SKEW, deployment_of
-from autorollback.decision.model import Alarm, Deployment, Facts, PastRollback, Status
 from autorollback.decision.question import Question
 
 DATAPOINTS_COME_AFTER = timedelta(minutes=2)

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import zip_longest
 
+from autorollback.decision.facts import Deployment, Facts, Status
 from autorollback.decision.identity import same_identity
-from autorollback.decision.model import Deployment, Facts, Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from autorollback.decision.facts import Alarm, AlarmPeriod, Facts, KnownGood, Revision
 from autorollback.decision.formatting import clock, span
 from autorollback.decision.identity import may_have_identity_of
-from autorollback.decision.model import Alarm, AlarmPeriod, Facts, KnownGood, Revision
 from autorollback.decision.question import Question
 from autorollback.decision.serving import ServingPeriod, serving_periods
 from autorollback.policy import Policy
@@ -97,7 +97,7 @@ def attested(period: ServingPeriod, question: Question) -> KnownGood | None:
     The record was made by `assess`, when everything could be read: CloudWatch need not be asked
     again.
     """
-    for record in question.facts.memory.known_good:
+    for record in question.facts.ledger.known_good:
         if _attests(record, period, question):
             return record
     return None

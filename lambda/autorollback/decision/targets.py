@@ -9,16 +9,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from autorollback.decision import stability
+from autorollback.decision.facts import Deployment, Facts, KnownGood, Revision
 from autorollback.decision.formatting import clock
 from autorollback.decision.identity import has_identity_of, identity_of
 from autorollback.decision.lineage import something_ran_before
-from autorollback.decision.model import Candidate, Deployment, Facts, KnownGood, Revision
 from autorollback.decision.quarantine import quarantined
 from autorollback.decision.question import Question
 from autorollback.decision.serving import ServingPeriod, serving_periods
+from autorollback.decision.verdicts import Candidate, CandidateVerdict
 
-_STABLE = "stable"
-_PASSED_OVER = "passed_over"
+_STABLE = CandidateVerdict.STABLE
+_PASSED_OVER = CandidateVerdict.PASSED_OVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def _known_to_the_ledger(
 ) -> Iterator[_Dated]:
     if not _is_of_this_service(question.facts, before):
         return
-    for record in question.facts.memory.known_good:
+    for record in question.facts.ledger.known_good:
         if record.until <= before.start and not _overtaken(record, question):
             yield _Dated(record.until, _of_record(record, question, excluded))
 

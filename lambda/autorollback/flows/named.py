@@ -9,10 +9,11 @@ from autorollback.aws.clients import in_parallel
 from autorollback.aws.definitions import Definition, UnknownDefinition
 from autorollback.aws.evidence import FirstLook, described_as
 from autorollback.decision import stability
+from autorollback.decision.facts import Facts, Revision, Service
 from autorollback.decision.formatting import clock
-from autorollback.decision.model import Candidate, Check, Facts, Revision, Service
 from autorollback.decision.question import Question
 from autorollback.decision.serving import serving_periods
+from autorollback.decision.verdicts import Candidate, Check
 from autorollback.flows.desk import Call, Desk
 from autorollback.policy import ServicePolicy
 from autorollback.requests import BadRequest
@@ -51,7 +52,7 @@ def as_it_ran(
         facts = replace(facts, revisions={**facts.revisions, **{run.arn: run for run in runs}})
         facts = _with_histories(desk, call, facts, runs)
         return _best_run(facts, policy, call, runs)
-    for known in facts.memory.known_good:
+    for known in facts.ledger.known_good:
         if known.revision.task_definition_arn == definition.arn:
             detail = f"was named by a person; the ledger saw it serve until {clock(known.until)}"
             ran = described_as(known.revision, definition)
@@ -138,7 +139,7 @@ def _best_run(facts: Facts, policy: ServicePolicy, call: Call, runs: list[Revisi
 
     def worth(run: Revision) -> tuple[bool, bool, float]:
         stable = run.arn in assessed and assessed[run.arn].stable
-        return stable, run.identity not in facts.memory.quarantined, run.created_at.timestamp()
+        return stable, run.identity not in facts.ledger.quarantined, run.created_at.timestamp()
 
     best = max(runs, key=worth)
     fared = assessed[best.arn].detail if best.arn in assessed else "it never completed a deployment"

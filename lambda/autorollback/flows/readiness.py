@@ -21,24 +21,21 @@ from autorollback.aws.definitions import Definition, UnknownDefinition
 from autorollback.aws.evidence import FirstLook, described_as
 from autorollback.aws.traffic import Traffic
 from autorollback.decision import blame, stability, targets
-from autorollback.decision.image_lifecycle import expires_soon
-from autorollback.decision.model import (
-    Candidate,
+from autorollback.decision.facts import (
     Controller,
     Deployment,
     Facts,
-    Hold,
     KnownGood,
-    Reason,
     Revision,
-    RollBack,
     Service,
     Status,
     Trigger,
     TriggerKind,
 )
+from autorollback.decision.image_lifecycle import expires_soon
 from autorollback.decision.question import Question
 from autorollback.decision.serving import ServingPeriod, serving_periods
+from autorollback.decision.verdicts import Candidate, Hold, Reason, RollBack
 from autorollback.flows import rollback
 from autorollback.flows.desk import Call, Desk
 from autorollback.flows.rollback import Asked
@@ -217,7 +214,7 @@ def _of_service(facts: Facts, policy: ServicePolicy, look: FirstLook, call: Call
         yield Finding(
             "mode", "warning", f"its mode is {policy.policy.mode.value}: nothing is rolled back by itself", remedy
         )
-    if (until := look.recollection.memory.paused_until) and until > call.now:
+    if (until := look.recollection.ledger.paused_until) and until > call.now:
         remedy = 'invoke with {"action": "resume"}'
         yield Finding("mode", "warning", f"automatic rollbacks are paused until {until:%Y-%m-%d %H:%M}Z", remedy)
     if facts.service and facts.service.irreversible:
