@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.exceptions import ClientError
 
 from autorollback.aws.definitions import is_irreversible, short_name, tags_of
-from autorollback.decision.model import Controller, Deployment, Revision, Service, Status, TaskSet
+from autorollback.decision.model import Controller, Deployment, EcsDeployment, Revision, Service, Status, TaskSet
 from autorollback.naming import ServiceKey
 
 if TYPE_CHECKING:
@@ -180,6 +180,18 @@ def _service(described: Mapping[str, Any]) -> Service:
         irreversible=is_irreversible(tags_of(described.get("tags"))),
         bake=bake_of(configuration),
         task_sets=tuple(task_sets),
+        deployments=tuple(_ecs_deployment(one) for one in described.get("deployments") or []),
+    )
+
+
+def _ecs_deployment(described: Mapping[str, Any]) -> EcsDeployment:
+    return EcsDeployment(
+        id=str(described["id"]),
+        created_at=_utc(described["createdAt"]),
+        primary=described.get("status") == "PRIMARY",
+        rollout=described.get("rolloutState"),
+        running=int(described.get("runningCount", 0)),
+        failed_tasks=int(described.get("failedTasks", 0)),
     )
 
 

@@ -106,13 +106,14 @@ class Watched:
     """A failed deployment that was left to ECS to roll back: `due` is when to see whether it did.
 
     `deployment` is empty where the event was turned away before anybody read which deployment it was about; `tasks` says that
-    it spoke of tasks that cannot start.
+    it spoke of tasks that cannot start; `named` is the `ecs-svc/...` id that the event named.
     """
 
     deployment: str
     failed_at: datetime
     due: datetime
     tasks: bool = False
+    named: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +322,9 @@ def _known_items(item: Mapping[str, Any]) -> dict[str, Any]:
         "good": _known_good,
         "told": lambda i: frozenset(i.get("judged") or ()),
         "muted": lambda i: time_of(i["at"]),
-        "watch": lambda i: Watched(i["deployment"], time_of(i["at"]), time_of(i["due_at"]), bool(i.get("tasks"))),
+        "watch": lambda i: Watched(
+            i["deployment"], time_of(i["at"]), time_of(i["due_at"]), bool(i.get("tasks")), i.get("named", "")
+        ),
     }
     reader = readers.get(item["sk"].partition("#")[0])
     return {item["sk"]: reader(item)} if reader else {}

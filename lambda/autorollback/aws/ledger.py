@@ -384,6 +384,7 @@ class Ledger:
                 "service": key.service,
                 "deployment": watched.deployment,
                 "tasks": watched.tasks,
+                "named": watched.named,
                 "at": text_of(watched.failed_at),
                 "unfinished": "yes",
                 "due_at": text_of(watched.due),

@@ -60,11 +60,11 @@ def deployment_ended(desk: Desk, call: Call, ended: DeploymentEnded) -> Result:
             look = again
         if ended.completed:
             return _completed(desk, call, look, policy, ended)
-        return _failed(desk, call, look, policy, ended.at)
+        return _failed(desk, call, look, policy, respond.trigger_of(ended))
 
     def leave_to_the_sweep() -> None:
         if not ended.completed:
-            desk.ledger.watch(key, Watched("", ended.at, call.now))
+            desk.ledger.watch(key, Watched("", ended.at, call.now, named=ended.deployment_id))
 
     return respond.under_lease(desk, call, key, look_after, leave_to_the_sweep)
 
@@ -80,7 +80,8 @@ def follow(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy) -> Re
 
 def left_to_ecs(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, watched: Watched) -> Result:
     """A deployment failed, and ECS was to roll it back: has it? Else it is judged here."""
-    facts = desk.evidence.present(look, Trigger(TriggerKind.DEPLOYMENT_FAILED, watched.failed_at), call.now)
+    trigger = Trigger(TriggerKind.DEPLOYMENT_FAILED, watched.failed_at, deployment=watched.named)
+    facts = desk.evidence.present(look, trigger, call.now)
     newest = facts.deployments[0] if facts.deployments else None
     turned_away = not watched.deployment and newest is not None and newest.created_at <= watched.failed_at
     is_it = newest is not None and (turned_away or newest.arn == watched.deployment)
@@ -90,19 +91,18 @@ def left_to_ecs(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, 
     if newest.status.is_rollback:
         desk.ledger.watch(policy.key, replace(watched, due=call.now + ECS_HAS))
         return results.done(f"{policy.key}: ECS is rolling the failed deployment back")
-    result = _failed(desk, call, look, policy, watched.failed_at, overdue=not turned_away)
+    result = _failed(desk, call, look, policy, replace(trigger, overdue=not turned_away))
     desk.ledger.watch_no_more(policy.key, watched)
     return result
 
 
-def _failed(
-    desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, failed_at: datetime, *, overdue: bool = False
-) -> Result:
+def _failed(desk: Desk, call: Call, look: FirstLook, policy: ServicePolicy, trigger: Trigger) -> Result:
     """Judge a failed deployment; one that is ECS's to roll back is watched, until ECS has had its time (`overdue`)."""
-    trigger = Trigger(TriggerKind.DEPLOYMENT_FAILED, failed_at, overdue=overdue)
     result = respond.judge(desk, call, look, policy, trigger)
     if result["reason"] == Reason.HANDLED_BY_ECS and look.page.arns:
-        desk.ledger.watch(policy.key, Watched(look.page.arns[0], failed_at, call.now + ECS_HAS))
+        desk.ledger.watch(
+            policy.key, Watched(look.page.arns[0], trigger.at, call.now + ECS_HAS, named=trigger.deployment)
+        )
     return result
 
 

@@ -91,7 +91,7 @@ def trigger_of(cause: Cause) -> Trigger:
         return Trigger(TriggerKind.ALARM, cause.at, cause.alarm, cause.muted)
     if isinstance(cause, TasksCannotStart):
         return Trigger(TriggerKind.TASKS_CANNOT_START, cause.at)
-    return Trigger(TriggerKind.DEPLOYMENT_FAILED, cause.at)
+    return Trigger(TriggerKind.DEPLOYMENT_FAILED, cause.at, deployment=cause.deployment_id)
 
 
 def judge(
