@@ -28,6 +28,7 @@ from autorollback import handler, metrics
 from autorollback.aws import neighbours
 from autorollback.aws.clients import Clients
 from autorollback.policy import parse_service
+from localcloud.ecs.model import Status
 from localcloud.ecs.world import World
 from localcloud.errors import Refusal
 from localcloud.recorder import Call
@@ -208,16 +209,32 @@ class Campaign:
         if kind == "by_hand":
             return {"service": service, "cluster": CLUSTER, "reason": "a person saw it"}
         if kind == "cannot_start":
-            self.cloud.ecs.find(CLUSTER, service).running.clear()
+            found = self.cloud.ecs.find(CLUSTER, service)
+            found.running.clear()
+            if found.newest is not None:
+                found.newest.failed_tasks = found.desired
             return self.of_ecs(service, "ECS Service Action", "SERVICE_TASK_START_IMPAIRED")
         return [e for e in self.events if e["detail"].get("alarmName") == _alarm(service)][-1]
 
-    def of_ecs(self, service: str, detail_type: str, name: str) -> dict[str, Any]:
+    def of_ecs(self, service: str, detail_type: str, name: str, deployment: str = "") -> dict[str, Any]:
+        """An event of ECS, about the newest deployment unless another is named."""
         arn = f"arn:aws:ecs:{self.cloud.region}:{self.cloud.account}:service/{CLUSTER}/{service}"
         return {
             "id": f"{name}-{service}", "source": "aws.ecs", "detail-type": detail_type, "resources": [arn],
-            "time": self.cloud.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"), "detail": {"eventName": name},
+            "time": self.cloud.clock.now().strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "detail": {"eventName": name, "deploymentId": deployment or self.deployment_id(service)},
         }  # fmt: skip
+
+    def deployment_id(self, service: str) -> str:
+        """What ECS's events call the service's newest deployment."""
+        newest = self.cloud.ecs.find(CLUSTER, service).newest
+        return newest.target.deployment_id if newest is not None else ""
+
+    def fails(self, service: str) -> None:
+        """ECS gives the newest deployment up: as the circuit breaker does where it is not set to roll back."""
+        found = self.cloud.ecs.find(CLUSTER, service)
+        if found.newest is not None:
+            found.newest.status, found.newest.finished_at = Status.STOPPED, self.cloud.clock.now()
 
     def is_judged_by_another(self, service: str) -> None:
         """Another invocation holds the service's lease, for two minutes."""

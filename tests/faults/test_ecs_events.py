@@ -64,6 +64,7 @@ def test_a_failed_deployment_of_somebody_else_is_judged_though_an_incident_is_op
     service = rolled_back(here)
     here.world.deploy(CLUSTER, service, f"{service}:2")
     here.passes(timedelta(seconds=30))
+    here.fails(service)
     answer = says(here, service, FAILED)
     assert (answer["outcome"], answer["reason"]) == ("rolled_back", "deployment_failed")
     assert sorted(i["state"] for i in here.incidents(service)) == ["open", "superseded"]
@@ -76,6 +77,7 @@ def test_a_failure_that_came_while_an_alarm_was_judged_is_the_sweeps(here: Campa
     here.ecs.update_service(cluster=CLUSTER, service=service, deploymentConfiguration=rolls_back)
     here.world.deploy(CLUSTER, service, f"{service}:2")
     here.passes(timedelta(minutes=6))
+    here.fails(service)
     here.is_judged_by_another(service)
     assert says(here, service, FAILED)["reason"] == "already_handled"
     here.passes(timedelta(minutes=3))
@@ -98,6 +100,35 @@ def test_tasks_that_cannot_start_are_judged_by_the_sweep_where_the_event_was_tur
     here.invoke(here.sweep(), Faults())
     assert [i["state"] for i in here.incidents(service)] == ["open"]
     here.recovers(service)
+    assert [i for i in here.items(service) if str(i["sk"]).startswith("watch#")] == []
+
+
+@pytest.mark.parametrize("breaker", [False, True], ids=["it is ours", "it is left to ECS"])
+@pytest.mark.parametrize("turned_away", [False, True], ids=["judged at once", "left to the sweep"])
+def test_the_failure_of_a_deployment_that_was_replaced_is_no_fault_of_what_replaced_it(
+    here: Campaign, *, breaker: bool, turned_away: bool
+) -> None:
+    """The event comes five seconds after the next deployment began, which succeeds."""
+    (service,) = here.prepare(1)
+    rolls_back: Any = {"deploymentCircuitBreaker": {"enable": breaker, "rollback": breaker}}
+    here.ecs.update_service(cluster=CLUSTER, service=service, deploymentConfiguration=rolls_back)
+    here.world.define(service, {"app": f"{here.repository}:v1"}, cpu="512")
+    here.world.deploy(CLUSTER, service, f"{service}:2")
+    here.passes(timedelta(seconds=30))
+    failed = here.deployment_id(service)
+    here.fails(service)
+    here.world.deploy(CLUSTER, service, f"{service}:3")
+    here.passes(timedelta(seconds=5))
+    event = here.of_ecs(service, "ECS Deployment State Change", FAILED, failed)
+    if turned_away:
+        here.is_judged_by_another(service)
+    assert not here.invoke(event, Faults()), here.raised
+    assert here.answers[-1]["reason"] == ("already_handled" if turned_away else "superseded")
+    for _ in range(4):
+        here.passes(timedelta(minutes=5))
+        assert not here.invoke(here.sweep(), Faults()), here.raised
+    assert here.incidents(service) == []
+    assert here.cloud.ecs.find(CLUSTER, service).task_definition.endswith(f"{service}:3")
     assert [i for i in here.items(service) if str(i["sk"]).startswith("watch#")] == []
 
 

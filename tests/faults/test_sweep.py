@@ -137,6 +137,7 @@ def test_a_failed_deployment_that_ecs_was_to_roll_back_and_did_not_is_rolled_bac
     breaker: Any = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
     here.ecs.update_service(cluster=CLUSTER, service=service, deploymentConfiguration=breaker)
     here.breaks("cannot_start", service)
+    here.fails(service)
     left = Faults()
     here.invoke(here.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"), left)
     assert "ecs.UpdateService" not in left.calls

@@ -10,6 +10,7 @@ from autorollback.decision.facts import (
     AlarmPeriod,
     Controller,
     Deployment,
+    EcsDeployment,
     Facts,
     KnownGood,
     LedgerState,
@@ -193,10 +194,27 @@ class History:
             self.trigger = Trigger(TriggerKind.ALARM, since, alarm.name)
         return self
 
-    def event(self, kind: TriggerKind, *, ago: timedelta = timedelta(seconds=20), overdue: bool = False) -> "History":
-        """An ECS event, so long ago; or the sweep's question where ECS has not done what it was to do."""
-        self.trigger = Trigger(kind, NOW - ago, overdue=overdue)
-        return self
+    def event(
+        self,
+        kind: TriggerKind,
+        *,
+        ago: timedelta = timedelta(seconds=20),
+        overdue: bool = False,
+        deployment: str = "ecs-svc/1",
+    ) -> "History":
+        """An ECS event, so long ago; or the sweep's question where ECS has not done what it was to do.
+
+        It is true of the service's deployment, three tasks of which have failed, unless `as_ecs_says` tells otherwise.
+        """
+        self.trigger = Trigger(kind, NOW - ago, overdue=overdue, deployment=deployment)
+        return self if self.service.deployments else self.as_ecs_says(failed_tasks=3, running=self.service.running)
+
+    def as_ecs_says(
+        self, rollout: str = "IN_PROGRESS", *, deployment: str = "ecs-svc/1", failed_tasks: int = 0, running: int = 4
+    ) -> "History":
+        """What DescribeServices says of the deployment that is to run."""
+        primary = EcsDeployment(deployment, NOW - minutes(9), True, rollout, running, failed_tasks)
+        return self.serving(deployments=(primary,))
 
     def muted(self, by: str) -> "History":
         assert self.trigger is not None

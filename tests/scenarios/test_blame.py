@@ -427,20 +427,61 @@ class TestEcsEvents:
     def test_a_failed_deployment_is_rolled_back(self) -> None:
         told(self.failed(), "deployment_failed", "v1")
 
-    @pytest.mark.parametrize("kind", [TriggerKind.DEPLOYMENT_FAILED, TriggerKind.TASKS_CANNOT_START])
     @pytest.mark.parametrize(
-        ("begun", "reason"),
+        ("kind", "begun", "reason"),
         [
-            pytest.param(minutes(5) - seconds(6), "superseded", id="before the newest deployment began"),
-            pytest.param(minutes(5), "by its kind", id="as it began"),
+            (TriggerKind.DEPLOYMENT_FAILED, minutes(5) - seconds(6), "superseded"),
+            (TriggerKind.DEPLOYMENT_FAILED, minutes(5), "deployment_failed"),
+            (TriggerKind.TASKS_CANNOT_START, minutes(6) - seconds(1), "superseded"),
+            (TriggerKind.TASKS_CANNOT_START, minutes(6), "tasks_cannot_start"),
         ],
+        ids=["failed before it began", "failed as it began", "less than a minute after it began", "a minute after"],
     )
     def test_an_old_event_does_not_blame_what_was_deployed_since(
         self, kind: TriggerKind, begun: timedelta, reason: str
     ) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(20), status=Status.STOPPED)
-        story.deployed("v3", ago=begun, status=Status.IN_PROGRESS).event(kind, ago=minutes(5))
-        assert story.reason() == (reason if reason == "superseded" else kind.value)
+        story.deployed("v3", ago=begun, status=Status.IN_PROGRESS).as_ecs_says("FAILED", failed_tasks=3)
+        assert story.event(kind, ago=minutes(5)).reason() == reason
+
+    @pytest.mark.parametrize(
+        ("rollout", "named", "reason"),
+        [
+            pytest.param("FAILED", "ecs-svc/1", "deployment_failed", id="as ECS says"),
+            pytest.param("IN_PROGRESS", "ecs-svc/1", "superseded", id="it goes on"),
+            pytest.param("COMPLETED", "ecs-svc/1", "superseded", id="it has completed"),
+            pytest.param("FAILED", "ecs-svc/0", "superseded", id="another one was meant"),
+            pytest.param("FAILED", "", "superseded", id="none was named"),
+        ],
+    )
+    @pytest.mark.parametrize("overdue", [False, True], ids=["at once", "once ECS has had its time"])
+    def test_a_failure_is_believed_where_ecs_itself_says_so(
+        self, rollout: str, named: str, reason: str, *, overdue: bool
+    ) -> None:
+        story = self.failed(Status.IN_PROGRESS).as_ecs_says(rollout)
+        story.event(TriggerKind.DEPLOYMENT_FAILED, deployment=named, overdue=overdue)
+        assert story.reason() == reason
+        if not overdue and reason == "superseded":
+            assert story.serving(rolls_back_by_itself=True).reason() == "superseded", "nor is it left to ECS"
+
+    def test_what_ecs_is_rolling_back_is_left_to_it(self) -> None:
+        told(self.failed(Status.ROLLBACK_IN_PROGRESS), "handled_by_ecs")
+
+    def test_code_deploys_failures_are_none_of_ecs(self) -> None:
+        told(self.failed().serving(controller=Controller.CODE_DEPLOY, deployments=()), "superseded")
+        impaired = self.impaired(healthy=0, running=0).serving(controller=Controller.CODE_DEPLOY, deployments=())
+        told(impaired, "superseded")
+
+    def test_tasks_of_another_deployment_are_not_its_own(self) -> None:
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9), status=Status.IN_PROGRESS)
+        told(story.as_ecs_says(running=1).event(TriggerKind.TASKS_CANNOT_START), "superseded")
+
+    @pytest.mark.parametrize(("running", "reason"), [(3, "tasks_cannot_start"), (4, "superseded")])
+    def test_of_one_that_has_completed_ecs_counts_no_failures_so_that_missing_tasks_tell(
+        self, running: int, reason: str
+    ) -> None:
+        story = self.impaired(healthy=1).as_ecs_says("COMPLETED", running=running)
+        assert story.reason() == reason
 
     def test_unless_ecs_does_it_by_itself(self) -> None:
         told(self.failed().serving(rolls_back_by_itself=True), "handled_by_ecs")

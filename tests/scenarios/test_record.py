@@ -38,7 +38,15 @@ def test_every_kind_of_fact_comes_back_equal() -> None:
     )
     story.serving(ports=(("app", 8080),), healthy=3, bake=minutes(5)).under(latency_p99_seconds=1)
     story.deployed("v3", ago=minutes(1), status=Status.IN_PROGRESS, settings={"platformVersion": "1.4.0"})
+    story.as_ecs_says("FAILED", failed_tasks=2)
     assert from_json(stored(story)) == (story.facts(), story.policy, NOW)
+
+
+def test_a_record_from_before_ecs_was_asked_about_its_deployments_is_read() -> None:
+    record = stored(bad_deployment())
+    del record["facts"]["service"]["deployments"], record["facts"]["trigger"]["deployment"]
+    facts, _, _ = from_json(record)
+    assert facts == bad_deployment().facts()
 
 
 def change(record: dict[str, Any], path: str, value: object) -> None:

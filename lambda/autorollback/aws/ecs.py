@@ -11,12 +11,21 @@ from botocore.exceptions import ClientError
 
 from autorollback.aws.clients import each_once, in_batches
 from autorollback.aws.definitions import is_irreversible, short_name, tags_of
-from autorollback.decision.facts import Controller, Deployment, Revision, Service, Status, TaskSet
+from autorollback.decision.facts import (
+    Controller,
+    Deployment,
+    EcsDeployment,
+    Revision,
+    Service,
+    Status,
+    TaskSet,
+)
 from autorollback.naming import ServiceKey
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import (
         DeploymentConfigurationOutputTypeDef,
+        DeploymentTypeDef,
         ListServiceDeploymentsRequestTypeDef,
         LoadBalancerTypeDef,
         ServiceDeploymentBriefTypeDef,
@@ -224,6 +233,18 @@ def _service(described: "ServiceTypeDef") -> Service:
         irreversible=is_irreversible(tags_of(described.get("tags", []))),
         bake=bake_of(configuration),
         task_sets=task_sets,
+        deployments=tuple(_ecs_deployment(one) for one in described.get("deployments", [])),
+    )
+
+
+def _ecs_deployment(described: "DeploymentTypeDef") -> EcsDeployment:
+    return EcsDeployment(
+        id=described["id"],
+        created_at=_utc(described["createdAt"]),
+        primary=described.get("status") == "PRIMARY",
+        rollout=described.get("rolloutState"),
+        running=described.get("runningCount", 0),
+        failed_tasks=described.get("failedTasks", 0),
     )
 
 

@@ -410,6 +410,7 @@ class Ledger:
             "service": key.service,
             "deployment": check.deployment,
             "tasks": check.tasks,
+            "named": check.named,
             "at": text_of(check.failed_at),
             **due_index(check.due),
         }

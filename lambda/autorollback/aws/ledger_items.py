@@ -292,7 +292,11 @@ def read_quarantine(item: Item) -> Quarantine:
 
 def _pending_check(item: Item) -> PendingCheck:
     return PendingCheck(
-        item["deployment"], time_of(item["at"]), time_of(item["due_at"]), bool(item.get("tasks"))
+        deployment=item["deployment"],
+        failed_at=time_of(item["at"]),
+        due=time_of(item["due_at"]),
+        tasks=bool(item.get("tasks")),
+        named=item.get("named", ""),
     )
 
 

@@ -21,6 +21,8 @@ from autorollback.policy import Mode, Policy
 
 SHARED_CAUSE_SPAN = timedelta(minutes=10)
 FLAPPING_SPAN = timedelta(hours=24)
+SETTLED = timedelta(minutes=1)
+"""How long before ECS says that tasks cannot start a deployment must have begun, for that to be said of it."""
 UNHEALTHY_TARGETS = "unhealthy-targets"
 
 
@@ -53,9 +55,9 @@ def asleep(facts: Facts, policy: Policy, now: datetime) -> Passed | Ignore:
 
 
 def still_true(facts: Facts) -> Passed | Ignore:
-    """Events come late, twice and out of order: is the alarm in ALARM now?"""
+    """Events come late, twice and out of order: is the alarm in ALARM now, does ECS itself bear its event out?"""
     if facts.trigger.kind is not TriggerKind.ALARM:
-        return Passed(f"an ECS event of {clock(facts.trigger.at)}, no alarm")
+        return _borne_out(facts)
     alarm = facts.alarm(facts.trigger.alarm)
     if alarm is None:
         return Ignore(Reason.NO_LONGER_IN_ALARM, f"the alarm {facts.trigger.alarm} does not exist any more")
@@ -63,6 +65,53 @@ def still_true(facts: Facts) -> Passed | Ignore:
         when = f" since {clock(alarm.since)}" if alarm.since else ""
         return Ignore(Reason.NO_LONGER_IN_ALARM, f"{alarm.signal} is not in ALARM{when}")
     return Passed(f"{alarm.signal} is in ALARM")
+
+
+def _borne_out(facts: Facts) -> Passed | Ignore:
+    """An event is a reason to look, and no fact: what ECS says now of the newest deployment is."""
+    newest, at = newest_deployment(facts), facts.trigger.at
+    if facts.service is None or newest is None:
+        return Passed(f"an ECS event of {clock(at)}, no alarm")
+    failed = facts.trigger.kind is TriggerKind.DEPLOYMENT_FAILED
+    found = _failure_seen(facts, facts.service, newest) if failed else _failing_tasks_seen(facts, facts.service, newest)
+    if found:
+        return Passed(f"an ECS event of {clock(at)}, no alarm: {found}")
+    what = "a deployment that failed" if failed else "tasks that cannot start"
+    detail = (
+        f"the event of {clock(at)} speaks of {what}, and ECS does not say so of the deployment of {clock(newest.start)}"
+    )
+    return Ignore(Reason.SUPERSEDED, detail)
+
+
+def _failure_seen(facts: Facts, service: Service, newest: Deployment) -> str | None:
+    """By what ECS bears a failed deployment out, if it does. CodeDeploy's are none of its own."""
+    primary, named = service.primary, facts.trigger.deployment
+    if primary and named == primary.id and primary.rollout == "FAILED":
+        return f"{named} is the service's deployment, and has failed"
+    gave_up = newest.status in (Status.STOPPED, Status.ROLLBACK_FAILED) or newest.status.is_rollback
+    if service.controller is Controller.ECS and gave_up and newest.start <= facts.trigger.at + CLOCK_SKEW:
+        return f"the newest deployment is {newest.status}"
+    return None
+
+
+def _failing_tasks_seen(facts: Facts, service: Service, newest: Deployment) -> str | None:
+    """By what ECS bears out that the newest deployment's own tasks fail, if it does.
+
+    Once a task of a deployment has run well, ECS counts failures no more (`failedTasks`, botocore ecs/2014-11-13): of one
+    that has completed, tasks that are missing say it. Of task sets ECS counts neither.
+    """
+    if newest.status.is_rollback:
+        return f"the newest deployment is {newest.status}"
+    if facts.trigger.at - newest.start < SETTLED:
+        return None
+    primary = service.primary
+    if primary is None:
+        return None
+    if primary.failed_tasks:
+        return f"{primary.failed_tasks} tasks of its deployment failed"
+    if newest.status is Status.SUCCESSFUL and primary.running < service.desired:
+        return f"{primary.running} of {service.desired} tasks of its deployment run"
+    return None
 
 
 def can_be_rolled_back(facts: Facts) -> Passed | Hold:
@@ -84,8 +133,12 @@ def can_be_rolled_back(facts: Facts) -> Passed | Hold:
 
 def left_to_ecs(facts: Facts) -> Passed | Ignore:
     """A deployment that failed is ECS's to roll back, where the service is set so, until it has had its time."""
-    failed = facts.trigger.kind is TriggerKind.DEPLOYMENT_FAILED
-    if failed and facts.service and facts.service.rolls_back_by_itself and not facts.trigger.overdue:
+    if facts.trigger.kind is not TriggerKind.DEPLOYMENT_FAILED or facts.trigger.overdue:
+        return Passed("no failed deployment that ECS itself rolls back")
+    newest = newest_deployment(facts)
+    if newest and newest.status.is_rollback:
+        return Ignore(Reason.HANDLED_BY_ECS, f"ECS has rolled it back, or is rolling it back ({newest.status})")
+    if facts.service and facts.service.rolls_back_by_itself:
         return Ignore(
             Reason.HANDLED_BY_ECS, "the service's circuit breaker or deployment alarms are set to roll it back"
         )

@@ -62,6 +62,44 @@ class TaskSet:
 
 
 @dataclass(frozen=True, slots=True)
+class EcsDeployment:
+    """One of the deployments that ECS names in its answer about a service, by the id that its events name.
+
+    Attributes:
+        id: `ecs-svc/...`; a service deployment has another id.
+        primary: the newest; what it replaces is listed until its tasks are gone.
+        rollout: IN_PROGRESS, COMPLETED or FAILED; None where ECS does not say.
+        failed_tasks: those that failed in a row before the first one ran well.
+    """
+
+    id: str
+    created_at: datetime
+    primary: bool = False
+    rollout: str | None = None
+    running: int = 0
+    failed_tasks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EcsDeployment:
+    """One of the deployments in ECS's answer about a service, by the id that its events name.
+
+    Attributes:
+        id: `ecs-svc/...`; a service deployment has another id.
+        primary: the newest; what it replaces is listed until its tasks are gone.
+        rollout: IN_PROGRESS, COMPLETED or FAILED; None where ECS does not say.
+        failed_tasks: those that failed in a row before the first one ran well.
+    """
+
+    id: str
+    created_at: datetime
+    primary: bool = False
+    rollout: str | None = None
+    running: int = 0
+    failed_tasks: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """The service as it is now.
 
@@ -74,6 +112,8 @@ class Service:
         bake: how long the traffic of each of its deployments waits by configuration, all steps together; with CodeDeploy, how
             long the newest keeps what ran before.
         task_sets: those of a service that ECS does not deploy itself.
+        deployments: what ECS says of those that it is at; none where it does not deploy the service itself.
+        deployments: what ECS says of those that it is at; none where another controller deploys.
         out_of_reach: why its deployment controller cannot be worked with, in words; None where it can.
     """
 
@@ -93,6 +133,12 @@ class Service:
     bake: timedelta = timedelta()
     task_sets: tuple[TaskSet, ...] = ()
     out_of_reach: str | None = None
+    deployments: tuple[EcsDeployment, ...] = ()
+
+    @property
+    def primary(self) -> EcsDeployment | None:
+        """The deployment that is to run, by ECS's own account."""
+        return next((deployment for deployment in self.deployments if deployment.primary), None)
 
     @property
     def within_reach(self) -> bool:
@@ -217,6 +263,7 @@ class Trigger:
         alarm: the name of the alarm, where one asked.
         muted: by what it is muted, if it is.
         overdue: ECS was to roll a failed deployment back by itself and has had its time: it is not left to ECS any more.
+        deployment: the `ecs-svc/...` id of the deployment that failed; empty where the event named none.
     """
 
     kind: TriggerKind
@@ -224,6 +271,8 @@ class Trigger:
     alarm: str | None = None
     muted: str | None = None
     overdue: bool = False
+    deployment: str = ""
+    deployment: str = ""
 
 
 @dataclass(frozen=True, slots=True)

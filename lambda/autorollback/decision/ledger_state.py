@@ -16,12 +16,14 @@ class PendingCheck:
         deployment: the service deployment that failed; empty where nobody read which one it was.
         due: when to look.
         tasks: it spoke of tasks that cannot start.
+        named: the `ecs-svc/...` id that the event named.
     """
 
     deployment: str
     failed_at: datetime
     due: datetime
     tasks: bool = False
+    named: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,13 @@ from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from autorollback.decision.facts import Facts
+from autorollback.decision.facts import Facts, Service, Trigger
 from autorollback.policy import Policy
 
 VERSION = 1
+
+_ADDED: Mapping[type, frozenset[str]] = {Service: frozenset({"deployments"}), Trigger: frozenset({"deployment"})}
+"""Facts that the first records of this version lack; they are read with their defaults."""
 
 _PARTS: Mapping[str, type] = {"facts": Facts, "policy": Policy, "now": datetime}
 
@@ -88,8 +91,9 @@ def _typed_tuple(value: Any, arguments: tuple[Any, ...], path: str) -> tuple[Any
 def _typed_dataclass(value: Any, kind: Any, path: str) -> Any:
     _of_type(value, Mapping, path)
     hints = get_type_hints(kind)
-    _same_names(path, value, {f.name for f in fields(kind)})
-    return kind(**{f.name: _typed(value[f.name], hints[f.name], f"{path}.{f.name}") for f in fields(kind)})
+    names = [f.name for f in fields(kind) if f.name in value or f.name not in _ADDED.get(kind, ())]
+    _same_names(path, value, set(names))
+    return kind(**{name: _typed(value[name], hints[name], f"{path}.{name}") for name in names})
 
 
 def _typed_scalar(value: Any, kind: Any, path: str) -> Any:

@@ -76,13 +76,13 @@ def _look_after(service: ProtectedService, ended: DeploymentEnded) -> Answer:
         service = again
     if ended.completed:
         return completed.deployment_completed(service, ended)
-    return _failed(service, ended.at)
+    return _failed(service, respond.trigger_of(ended))
 
 
 def _leave_to_the_sweep(session: Session, ended: DeploymentEnded) -> None:
     """No alarm need be red that would bring a failure up again: the sweep asks later."""
     if not ended.completed:
-        check = PendingCheck("", ended.at, session.now)
+        check = PendingCheck("", ended.at, session.now, named=ended.deployment_id)
         session.ledger.add_pending_check(ended.service, check)
 
 
@@ -175,7 +175,9 @@ def _close(service: ProtectedService, incident: Incident, recovery: Recovery) ->
 def look_into(service: ProtectedService, check: PendingCheck) -> Answer:
     """A deployment failed, and ECS was to roll it back: has it? Else it is judged here."""
     key, ledger = service.key, service.session.ledger
-    trigger = Trigger(TriggerKind.DEPLOYMENT_FAILED, check.failed_at)
+    trigger = Trigger(
+        TriggerKind.DEPLOYMENT_FAILED, check.failed_at, deployment=check.named
+    )
     newest = service.session.reader.present(service.snapshot, trigger, service.now).newest
     was_turned_away = not check.deployment
     is_it = newest is not None and newest.arn == check.deployment
@@ -187,19 +189,17 @@ def look_into(service: ProtectedService, check: PendingCheck) -> Answer:
     if newest.status.is_rollback:
         ledger.add_pending_check(key, replace(check, due=service.now + ECS_HAS))
         return Done(f"{key}: ECS is rolling the failed deployment back")
-    result = _failed(service, check.failed_at, overdue=not was_turned_away)
+    result = _failed(service, replace(trigger, overdue=not was_turned_away))
     ledger.remove_pending_check(key, check)
     return result
 
 
-def _failed(service: ProtectedService, failed_at: datetime, *, overdue: bool = False) -> Result:
-    """Judge a failed deployment; one that is ECS's to roll back is looked into later.
-
-    `overdue` says that ECS has had its time.
-    """
-    trigger = Trigger(TriggerKind.DEPLOYMENT_FAILED, failed_at, overdue=overdue)
+def _failed(service: ProtectedService, trigger: Trigger) -> Result:
+    """Judge a failed deployment; one that is ECS's to roll back is looked into later, until ECS has had its time."""
     result = respond.judge(service, trigger)
-    if result.reason is Reason.HANDLED_BY_ECS and service.newest_deployment:
-        check = PendingCheck(service.newest_deployment, failed_at, service.now + ECS_HAS)
+    newest = service.newest_deployment
+    if result.reason is Reason.HANDLED_BY_ECS and newest:
+        due = service.now + ECS_HAS
+        check = PendingCheck(newest, trigger.at, due, named=trigger.deployment)
         service.session.ledger.add_pending_check(service.key, check)
     return result

@@ -81,7 +81,8 @@ def trigger_of(cause: Cause) -> Trigger:
         case TasksCannotStart():
             return Trigger(TriggerKind.TASKS_CANNOT_START, cause.at)
         case DeploymentEnded():
-            return Trigger(TriggerKind.DEPLOYMENT_FAILED, cause.at)
+            deployment = cause.deployment_id
+            return Trigger(TriggerKind.DEPLOYMENT_FAILED, cause.at, deployment=deployment)
 
 
 def judge(
