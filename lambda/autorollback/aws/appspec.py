@@ -73,7 +73,10 @@ class AppSpec:
             raise UnreadableAppSpec("its TaskDefinition names no one revision of a task definition")
 
         properties[key] = _PLACEHOLDER
-        return cls(definition, json.dumps(document))
+        return cls(
+            task_definition=definition,
+            frame=json.dumps(document),
+        )
 
     @classmethod
     def _of_lines(cls, content: str) -> "AppSpec":
@@ -96,7 +99,10 @@ class AppSpec:
         ((index, match),) = found
         ending = lines[index].removeprefix(match.group())
         lines[index] = f"{match['before']}{_PLACEHOLDER}{match['after']}{ending}"
-        return cls(match["definition"], "".join(lines))
+        return cls(
+            task_definition=match["definition"],
+            frame="".join(lines),
+        )
 
     def deploying(self, task_definition_arn: str) -> str:
         """The content that deploys this task definition and is the same in everything else."""

@@ -170,7 +170,11 @@ class Clients:
 
 def each_once(names: Iterable[str | None]) -> tuple[str, ...]:
     """The names that are given, each once, in their order; None is no name."""
-    return tuple(dict.fromkeys(name for name in names if name))
+    found: dict[str, None] = {}
+    for name in names:
+        if name:
+            found[name] = None
+    return tuple(found)
 
 
 def in_batches(names: Sequence[str], size: int) -> Iterator[list[str]]:

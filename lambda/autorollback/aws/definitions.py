@@ -94,7 +94,10 @@ class Definition:
         named: list[str] = []
         for container in self.containers:
             logging = container.get("logConfiguration", {})
-            secrets = [*container.get("secrets", []), *logging.get("secretOptions", [])]
+            secrets = [
+                *container.get("secrets", []),
+                *logging.get("secretOptions", []),
+            ]
             named += [str(secret["valueFrom"]) for secret in secrets]
         return tuple(dict.fromkeys(named))
 
@@ -170,7 +173,10 @@ class Definitions:
 
         ecs = self.clients.ecs
         try:
-            answer = ecs.describe_task_definition(taskDefinition=reference, include=["TAGS"])
+            answer = ecs.describe_task_definition(
+                taskDefinition=reference,
+                include=["TAGS"],
+            )
         except (
             ecs.exceptions.ClientException,
             ecs.exceptions.InvalidParameterException,
@@ -331,11 +337,12 @@ def unknown_fields(raw: object, parsed: object, where: str = "") -> Iterator[str
     """The paths that an answer held and the SDK's model dropped; a null is no field."""
     if isinstance(raw, Mapping) and isinstance(parsed, Mapping):
         for key, value in raw.items():
-            path = f"{where}.{key}" if where else str(key)
+            path = f"{where}.{key}".removeprefix(".")
             if key in parsed:
                 yield from unknown_fields(value, parsed[key], path)
             elif value is not None:
                 yield path
+
     elif isinstance(raw, list) and isinstance(parsed, list):
         for index, (one, other) in enumerate(zip(raw, parsed, strict=False)):
             yield from unknown_fields(one, other, f"{where}[{index}]")

@@ -86,7 +86,10 @@ class Deployer:
         """
         ecs = self.clients.ecs
         try:
-            ecs.stop_service_deployment(serviceDeploymentArn=deployment_arn, stopType="ROLLBACK")
+            ecs.stop_service_deployment(
+                serviceDeploymentArn=deployment_arn,
+                stopType="ROLLBACK",
+            )
         except (
             ecs.exceptions.ConflictException,
             ecs.exceptions.ServiceDeploymentNotFoundException,

@@ -22,7 +22,7 @@ from autorollback.aws.clients import each_once
 from autorollback.aws.codedeploy import BATCH, CodeDeploy, CodeDeployDeployment, UnknownGroup
 from autorollback.aws.definitions import CannotBeRestored, short_name
 from autorollback.aws.deployer import StillDeploying, Superseded
-from autorollback.aws.ecs import DeploymentPage, Ecs, History
+from autorollback.aws.ecs import NO_DEPLOYMENTS, DeploymentPage, Ecs, History
 from autorollback.decision.model import Deployment, Revision, Status, TaskSet
 from autorollback.naming import ServiceKey
 
@@ -212,7 +212,10 @@ class DeploymentGroup:
         """
         client = self.codedeploy.clients.codedeploy
         try:
-            client.stop_deployment(deploymentId=deployment_id, autoRollbackEnabled=True)
+            client.stop_deployment(
+                deploymentId=deployment_id,
+                autoRollbackEnabled=True,
+            )
         except (
             client.exceptions.DeploymentAlreadyCompletedException,
             client.exceptions.DeploymentDoesNotExistException,
@@ -341,7 +344,8 @@ def as_deployments(
         before = runs
         if before is None and one.previous:
             before = f"{one.deployment_id}{_PREVIOUS}"
-        found.append(_as_deployment(one, known.get(one.rolled_back_by or ""), before))
+        rollback = known.get(one.rolled_back_by or "")
+        found.append(_as_deployment(one, rollback, before))
 
         if one.status is Status.SUCCESSFUL:
             runs = one.deployment_id
@@ -391,13 +395,12 @@ def newest_of(
     if isinstance(page, DeploymentPage) and page.arns:
         return ecs, page
 
-    nowhere = ecs, DeploymentPage((), (), None)
     named = code_deploy()
     if not named:
-        return nowhere
+        return ecs, NO_DEPLOYMENTS
 
     group = DeploymentGroup.of(clients, named, mark)
     try:
         return group, group.deployments_page(key)
     except UnknownGroup:
-        return nowhere
+        return ecs, NO_DEPLOYMENTS

@@ -71,6 +71,10 @@ class DeploymentPage:
     newest_at: datetime | None = None
 
 
+NO_DEPLOYMENTS = DeploymentPage(arns=(), targets=(), next=None)
+"""The page of a service that has none."""
+
+
 class History(Protocol):
     """Where a service's deployments are on record.
 
@@ -133,7 +137,10 @@ class Ecs:
 
         found: dict[ServiceKey, tuple[datetime, ...]] = {}
         for service in answer["services"]:
-            running = (*service.get("deployments", []), *service.get("taskSets", []))
+            running = (
+                *service.get("deployments", []),
+                *service.get("taskSets", []),
+            )
             created = [_utc(one["createdAt"]) for one in running]
             if created:
                 key = ServiceKey(cluster, service["serviceName"])
@@ -160,7 +167,7 @@ class Ecs:
             ecs.exceptions.ServiceNotFoundException,
             ecs.exceptions.ClusterNotFoundException,
         ):
-            return DeploymentPage((), (), None)
+            return NO_DEPLOYMENTS
         return _page(answer["serviceDeployments"], answer.get("nextToken"))
 
     def newest_page(self, key: ServiceKey) -> DeploymentPage | ClientError:
@@ -244,7 +251,10 @@ def _task_set(described: "TaskSetTypeDef") -> TaskSet:
 
 def _ports(described: "ServiceTypeDef") -> tuple[tuple[str, int], ...]:
     """Container and port that the load balancers and the service registries send to."""
-    receivers = (*described.get("loadBalancers", []), *described.get("serviceRegistries", []))
+    receivers = (
+        *described.get("loadBalancers", []),
+        *described.get("serviceRegistries", []),
+    )
     ports: list[tuple[str, int]] = []
     for receiver in receivers:
         container = receiver.get("containerName")
@@ -340,8 +350,9 @@ def _deployment(described: "ServiceDeploymentTypeDef") -> Deployment:
 def _finished(described: "ServiceDeploymentTypeDef") -> datetime | None:
     if Status(described["status"]).in_progress:
         return None
-    ended = described.get("finishedAt") or described.get("stoppedAt")
-    return _utc_or_none(ended or described.get("updatedAt"))
+    return _utc_or_none(
+        described.get("finishedAt") or described.get("stoppedAt") or described.get("updatedAt"),
+    )
 
 
 def _revision(described: "ServiceRevisionTypeDef") -> Revision:
