@@ -27,11 +27,14 @@ _LINE = re.compile(
 )
 
 _PLACEHOLDER = "<TASK_DEFINITION>"
-"""As CodePipeline's templates have it; in an AppSpec that was deployed it cannot stand."""
+"""As CodePipeline's templates have it.
+
+In an AppSpec that was deployed it cannot stand.
+"""
 
 
 class UnreadableAppSpec(ValueError):  # noqa: N818 - a finding, which the caller turns into a hold
-    """It does not say in a way that is understood which one task definition it deploys."""
+    """An AppSpec whose one task definition is not understood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,10 @@ class AppSpec:
 
 
 def _properties(document: object) -> dict[str, object]:
-    """The properties of the one ECS service that a document names; empty where it gives none."""
+    """The properties of the one ECS service that a document names.
+
+    Empty where it gives none.
+    """
     match _member(document, "resources"):
         case [dict(resource)] if len(resource) == 1:
             (service,) = resource.values()

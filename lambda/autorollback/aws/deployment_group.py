@@ -70,9 +70,9 @@ class DeploymentGroup:
         return cls(CodeDeploy(clients, application, group), mark)
 
     def refuses(self, task_sets: Iterable[TaskSet]) -> str | None:
-        """Say why the service cannot be deployed through this group; None where it can.
+        """Say why the service cannot be deployed through this group.
 
-        Another group deployed its task sets then. A task set that CodeDeploy made has the
+        None where it can. Else another group deployed its task sets. A task set that CodeDeploy made has the
         deployment's id as its external id (botocore ecs/2014-11-13, TaskSet); the one that came
         with the service has none. Only of deployments that the group has not listed, CodeDeploy is
         asked whose they are. Read a page first.
@@ -200,7 +200,10 @@ class DeploymentGroup:
         return None
 
     def newest(self, key: ServiceKey) -> str | None:
-        """Id of the group's newest deployment at this moment; None without one."""
+        """Id of the group's newest deployment at this moment.
+
+        None without one.
+        """
         self.codedeploy.known.clear()
         page = self.deployments_page(key)
         return page.arns[0] if page.arns else None
@@ -230,9 +233,9 @@ class DeploymentGroup:
         incident_id: str,
         over: str | None,
     ) -> str:
-        """Deploy a task definition as the last successful deployment was; the new one's id.
+        """Deploy a task definition as the last successful deployment was.
 
-        Nothing else changes. CreateDeployment has no idempotency token, and takes one deployment of
+        The answer is the new deployment's id. Nothing else changes. CreateDeployment has no idempotency token, and takes one deployment of
         a group at a time. The one that it may go `over` is stopped, and gives back what ran before
         it; the target follows once that has ended. The alarms of the group are not asked: they are
         red because of what is rolled back, and would stop the rollback (CreateDeployment's

@@ -88,7 +88,10 @@ class History(Protocol):
         """Deployments in full, newest first."""
 
     def revisions(self, arns: Sequence[str]) -> dict[str, Revision]:
-        """What deployments brought, without identity; what cannot be described is not there."""
+        """What deployments brought, without identity.
+
+        What cannot be described is not there.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,10 @@ class Ecs:
         return tuple(found)
 
     def revisions(self, arns: Sequence[str]) -> dict[str, Revision]:
-        """Service revisions by ARN, without identity; one that AWS no longer has is not there."""
+        """Service revisions by ARN, without identity.
+
+        One that AWS no longer has is not there.
+        """
         found: dict[str, Revision] = {}
         for batch in in_batches(arns, BATCH):
             answer = self.clients.ecs.describe_service_revisions(serviceRevisionArns=batch)
@@ -235,9 +241,10 @@ def _service(described: "ServiceTypeDef") -> Service:
 
 
 def _task_set(described: "TaskSetTypeDef") -> TaskSet:
-    """A task set; one of CodeDeploy's has the deployment's id as its external id.
+    """A task set, with the deployment that made it.
 
-    The one made with the service has none.
+    CodeDeploy's task sets have the deployment's id as their external id; the one made with the
+    service has none.
     """
     by_code_deploy = described.get("startedBy") == "CODE_DEPLOY"
     return TaskSet(
