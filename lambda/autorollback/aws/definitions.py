@@ -217,8 +217,8 @@ class Definitions:
     ) -> Definition | None:
         """A pinned copy that is there and ACTIVE already.
 
-        None without one. It is the family's newest revision, so that a retry makes no second one. `known` are ARNs of
-        further definitions that may be one.
+        None without one. It is the family's newest revision, so that a retry makes no second one.
+        `known` are ARNs of further definitions that may be one.
         """
         self._read.pop(original.family, None)
         wanted = _canonical(pinned(original, digests))
@@ -311,8 +311,8 @@ def pinned(definition: Definition, digests: Mapping[str, str | None]) -> dict[st
 def _canonical(content: object) -> str:
     """The content as text in which the order of named things does not count.
 
-    Named things are keys, containers, variables, mounts: AWS does not promise to describe them in the
-    order in which they were registered. Lists of words, such as a command, keep theirs.
+    Named things are keys, containers, variables, mounts: AWS does not promise to describe them in
+    the order in which they were registered. Lists of words, such as a command, keep theirs.
     """
     return _as_text(_ordered(content))
 

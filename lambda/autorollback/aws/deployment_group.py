@@ -72,10 +72,10 @@ class DeploymentGroup:
     def refuses(self, task_sets: Iterable[TaskSet]) -> str | None:
         """Say why the service cannot be deployed through this group.
 
-        None where it can. Else another group deployed its task sets. A task set that CodeDeploy made has the
-        deployment's id as its external id (botocore ecs/2014-11-13, TaskSet); the one that came
-        with the service has none. Only of deployments that the group has not listed, CodeDeploy is
-        asked whose they are. Read a page first.
+        None where it can. Else another group deployed its task sets. A task set that CodeDeploy
+        made has the deployment's id as its external id (botocore ecs/2014-11-13, TaskSet); the one
+        that came with the service has none. Only of deployments that the group has not listed,
+        CodeDeploy is asked whose they are. Read a page first.
         """
         configured = self.codedeploy.name
         for deployment_id in each_once(one.deployment for one in task_sets):
@@ -235,11 +235,12 @@ class DeploymentGroup:
     ) -> str:
         """Deploy a task definition as the last successful deployment was.
 
-        The answer is the new deployment's id. Nothing else changes. CreateDeployment has no idempotency token, and takes one deployment of
-        a group at a time. The one that it may go `over` is stopped, and gives back what ran before
-        it; the target follows once that has ended. The alarms of the group are not asked: they are
-        red because of what is rolled back, and would stop the rollback (CreateDeployment's
-        overrideAlarmConfiguration, botocore codedeploy/2014-10-06).
+        The answer is the new deployment's id. Nothing else changes. CreateDeployment has no
+        idempotency token, and takes one deployment of a group at a time. The one that it may go
+        `over` is stopped, and gives back what ran before it; the target follows once that has
+        ended. The alarms of the group are not asked: they are red because of what is rolled back,
+        and would stop the rollback (CreateDeployment's overrideAlarmConfiguration, botocore
+        codedeploy/2014-10-06).
 
         Raises:
             StillDeploying: that deployment has to end first.

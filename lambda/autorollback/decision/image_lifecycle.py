@@ -69,10 +69,10 @@ def expires_soon(
 ) -> str | None:
     """Say how an image will be gone within a week.
 
-    None where no rule says so. Only the first rule, by priority, whose selection takes the image can expire it. A rule by count
-    is reckoned with as many pushes as the last week had, one by age since the last pull as if
-    nobody pulled it again; ECR counts one that was never pulled from its push. What is archived
-    cannot be pulled, so a transition counts like an expiry.
+    None where no rule says so. Only the first rule, by priority, whose selection takes the image
+    can expire it. A rule by count is reckoned with as many pushes as the last week had, one by age
+    since the last pull as if nobody pulled it again; ECR counts one that was never pulled from its
+    push. What is archived cannot be pulled, so a transition counts like an expiry.
     """
     image = next((one for one in images if one.digest == digest), None)
     if image is None:
@@ -153,7 +153,8 @@ def _crowded_out(
 def _takes(selection: Selection, image: Pushed) -> bool:
     """Whether a rule takes an image.
 
-    A rule for the archive takes none that runs. One for tagged images takes those that have a tag for each of its patterns or prefixes.
+    A rule for the archive takes none that runs. One for tagged images takes those that have a tag
+    for each of its patterns or prefixes.
     """
     if selection.get("storageClass", "standard") != "standard":
         return False
