@@ -27,11 +27,14 @@ _LINE = re.compile(
 )
 
 _PLACEHOLDER = "<TASK_DEFINITION>"
-"""As CodePipeline's templates have it; in an AppSpec that was deployed it cannot stand."""
+"""As CodePipeline's templates have it.
+
+In an AppSpec that was deployed it cannot stand.
+"""
 
 
 class UnreadableAppSpec(ValueError):  # noqa: N818 - a finding, which the caller turns into a hold
-    """It does not say in a way that is understood which one task definition it deploys."""
+    """An AppSpec whose one task definition is not understood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +76,10 @@ class AppSpec:
             raise UnreadableAppSpec("its TaskDefinition names no one revision of a task definition")
 
         properties[key] = _PLACEHOLDER
-        return cls(definition, json.dumps(document))
+        return cls(
+            task_definition=definition,
+            frame=json.dumps(document),
+        )
 
     @classmethod
     def _of_lines(cls, content: str) -> "AppSpec":
@@ -96,7 +102,10 @@ class AppSpec:
         ((index, match),) = found
         ending = lines[index].removeprefix(match.group())
         lines[index] = f"{match['before']}{_PLACEHOLDER}{match['after']}{ending}"
-        return cls(match["definition"], "".join(lines))
+        return cls(
+            task_definition=match["definition"],
+            frame="".join(lines),
+        )
 
     def deploying(self, task_definition_arn: str) -> str:
         """The content that deploys this task definition and is the same in everything else."""
@@ -112,7 +121,10 @@ class AppSpec:
 
 
 def _properties(document: object) -> dict[str, object]:
-    """The properties of the one ECS service that a document names; empty where it gives none."""
+    """The properties of the one ECS service that a document names.
+
+    Empty where it gives none.
+    """
     match _member(document, "resources"):
         case [dict(resource)] if len(resource) == 1:
             (service,) = resource.values()

@@ -63,7 +63,7 @@ The SDK retries them (botocore.retries.standard, ThrottledRetryableChecker).
 
 
 def is_throttle(error: ClientError) -> bool:
-    """Whether AWS said that it was asked too often; later it may answer."""
+    """Whether AWS said that it was asked too often, and may answer later."""
     return error.response["Error"].get("Code") in THROTTLES
 
 
@@ -152,7 +152,10 @@ class Clients:
 
     @property
     def secretsmanager(self) -> "SecretsManagerClient":
-        """Whether secrets exist; their values are never read."""
+        """Whether secrets exist.
+
+        Their values are never read.
+        """
         return self._once(
             "secretsmanager", lambda session: session.client("secretsmanager", config=CONFIG)
         )
@@ -169,8 +172,15 @@ class Clients:
 
 
 def each_once(names: Iterable[str | None]) -> tuple[str, ...]:
-    """The names that are given, each once, in their order; None is no name."""
-    return tuple(dict.fromkeys(name for name in names if name))
+    """The names that are given, each once, in their order.
+
+    None is no name.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        if name:
+            found[name] = None
+    return tuple(found)
 
 
 def in_batches(names: Sequence[str], size: int) -> Iterator[list[str]]:
@@ -180,7 +190,10 @@ def in_batches(names: Sequence[str], size: int) -> Iterator[list[str]]:
 
 
 def in_parallel(reads: Mapping[Name, Callable[[], Any]]) -> dict[Name, Any]:
-    """Run independent reads at once and wait for all; the first error among them is raised."""
+    """Run independent reads at once and wait for all.
+
+    The first error among them is raised.
+    """
     if not reads:
         return {}
 

@@ -78,7 +78,9 @@ class CodeDeployDeployment:
 
 @dataclass(slots=True)
 class CodeDeploy:
-    """Reads one deployment group; what is read once is true for one invocation.
+    """Reads one deployment group.
+
+    What is read once is true for one invocation.
 
     Attributes:
         ids: the deployments that have been listed, most often the newest first.
@@ -181,7 +183,10 @@ class CodeDeploy:
         return f"{described.get('applicationName')}/{described.get('deploymentGroupName')}"
 
     def app_specs(self, locations: "Mapping[str, RevisionLocationTypeDef]") -> dict[str, AppSpec]:
-        """The AppSpecs that are kept in these places; one that cannot be read is not there."""
+        """The AppSpecs that are kept in these places.
+
+        One that cannot be read is not there.
+        """
         unread = {
             _address(location): partial(self._app_spec, location)
             for location in locations.values()

@@ -34,7 +34,10 @@ class UnknownDefinition(LookupError):  # noqa: N818 - a finding, turned into a r
 
 
 class CannotBeRestored(ValueError):  # noqa: N818 - a finding, which the caller turns into a hold
-    """ECS refuses to register this content as it is; a changed one would not be what ran."""
+    """ECS refuses to register this content as it is.
+
+    A changed one would not be what ran.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,10 @@ class Definition:
         named: list[str] = []
         for container in self.containers:
             logging = container.get("logConfiguration", {})
-            secrets = [*container.get("secrets", []), *logging.get("secretOptions", [])]
+            secrets = [
+                *container.get("secrets", []),
+                *logging.get("secretOptions", []),
+            ]
             named += [str(secret["valueFrom"]) for secret in secrets]
         return tuple(dict.fromkeys(named))
 
@@ -123,7 +129,10 @@ class Definition:
 
     @property
     def network_mode(self) -> str:
-        """Its network mode; `bridge` where none is given (RegisterTaskDefinition, networkMode)."""
+        """Its network mode.
+
+        It is `bridge` where none is given (RegisterTaskDefinition, networkMode).
+        """
         return str(self.content.get("networkMode", "bridge"))
 
     @property
@@ -170,7 +179,10 @@ class Definitions:
 
         ecs = self.clients.ecs
         try:
-            answer = ecs.describe_task_definition(taskDefinition=reference, include=["TAGS"])
+            answer = ecs.describe_task_definition(
+                taskDefinition=reference,
+                include=["TAGS"],
+            )
         except (
             ecs.exceptions.ClientException,
             ecs.exceptions.InvalidParameterException,
@@ -203,10 +215,10 @@ class Definitions:
         digests: Mapping[str, str | None],
         known: Sequence[str] = (),
     ) -> Definition | None:
-        """A pinned copy that is there and ACTIVE already; None without one.
+        """A pinned copy that is there and ACTIVE already.
 
-        It is the family's newest revision, so that a retry makes no second one. `known` are ARNs of
-        further definitions that may be one.
+        None without one. It is the family's newest revision, so that a retry makes no second one.
+        `known` are ARNs of further definitions that may be one.
         """
         self._read.pop(original.family, None)
         wanted = _canonical(pinned(original, digests))
@@ -227,7 +239,9 @@ class Definitions:
         digests: Mapping[str, str | None],
         known: Sequence[str] = (),
     ) -> Definition:
-        """A revision with the same content, its images pinned: an existing copy, or a new one.
+        """A revision with the same content, its images pinned.
+
+        It is a copy that is there already, or a new one.
 
         Raises:
             CannotBeRestored: ECS refuses the content, or it holds fields that this version's SDK
@@ -295,10 +309,10 @@ def pinned(definition: Definition, digests: Mapping[str, str | None]) -> dict[st
 
 
 def _canonical(content: object) -> str:
-    """The content as text in which the order of keys and of named things does not count.
+    """The content as text in which the order of named things does not count.
 
-    Named things are containers, variables, mounts: AWS does not promise to describe them in the
-    order in which they were registered. Lists of words, such as a command, keep theirs.
+    Named things are keys, containers, variables, mounts: AWS does not promise to describe them in
+    the order in which they were registered. Lists of words, such as a command, keep theirs.
     """
     return _as_text(_ordered(content))
 
@@ -320,7 +334,10 @@ def _as_text(value: object) -> str:
 
 
 def without_version(image: str) -> str:
-    """An image reference without tag and digest; a registry's port stays."""
+    """An image reference without tag and digest.
+
+    A registry's port stays.
+    """
     name = image.partition("@")[0]
     path, slash, last = name.rpartition("/")
     repository = last.partition(":")[0]
@@ -328,14 +345,18 @@ def without_version(image: str) -> str:
 
 
 def unknown_fields(raw: object, parsed: object, where: str = "") -> Iterator[str]:
-    """The paths that an answer held and the SDK's model dropped; a null is no field."""
+    """The paths that an answer held and the SDK's model dropped.
+
+    A null is no field.
+    """
     if isinstance(raw, Mapping) and isinstance(parsed, Mapping):
         for key, value in raw.items():
-            path = f"{where}.{key}" if where else str(key)
+            path = f"{where}.{key}".removeprefix(".")
             if key in parsed:
                 yield from unknown_fields(value, parsed[key], path)
             elif value is not None:
                 yield path
+
     elif isinstance(raw, list) and isinstance(parsed, list):
         for index, (one, other) in enumerate(zip(raw, parsed, strict=False)):
             yield from unknown_fields(one, other, f"{where}[{index}]")

@@ -48,7 +48,10 @@ class DeploymentBackend(Protocol):
         """The service's newest deployment at this moment."""
 
     def stop(self, deployment_arn: str, /) -> bool:
-        """Have a deployment rolled back to what it came from; False where it has ended."""
+        """Have a deployment rolled back to what it came from.
+
+        False where it has ended.
+        """
 
     def update(
         self,
@@ -72,7 +75,10 @@ class Deployer:
     clients: "Clients"
 
     def newest(self, key: ServiceKey) -> str | None:
-        """ARN of the service's newest deployment at this moment; None without one."""
+        """ARN of the service's newest deployment at this moment.
+
+        None without one.
+        """
         page = Ecs(self.clients).deployments_page(key)
         return page.arns[0] if page.arns else None
 
@@ -86,7 +92,10 @@ class Deployer:
         """
         ecs = self.clients.ecs
         try:
-            ecs.stop_service_deployment(serviceDeploymentArn=deployment_arn, stopType="ROLLBACK")
+            ecs.stop_service_deployment(
+                serviceDeploymentArn=deployment_arn,
+                stopType="ROLLBACK",
+            )
         except (
             ecs.exceptions.ConflictException,
             ecs.exceptions.ServiceDeploymentNotFoundException,

@@ -22,7 +22,7 @@ from autorollback.aws.clients import each_once
 from autorollback.aws.codedeploy import BATCH, CodeDeploy, CodeDeployDeployment, UnknownGroup
 from autorollback.aws.definitions import CannotBeRestored, short_name
 from autorollback.aws.deployer import StillDeploying, Superseded
-from autorollback.aws.ecs import DeploymentPage, Ecs, History
+from autorollback.aws.ecs import NO_DEPLOYMENTS, DeploymentPage, Ecs, History
 from autorollback.decision.facts import Deployment, Revision, Status, TaskSet
 from autorollback.naming import ServiceKey
 
@@ -70,12 +70,12 @@ class DeploymentGroup:
         return cls(CodeDeploy(clients, application, group), mark)
 
     def refuses(self, task_sets: Iterable[TaskSet]) -> str | None:
-        """Say why the service cannot be deployed through this group; None where it can.
+        """Say why the service cannot be deployed through this group.
 
-        Another group deployed its task sets then. A task set that CodeDeploy made has the
-        deployment's id as its external id (botocore ecs/2014-11-13, TaskSet); the one that came
-        with the service has none. Only of deployments that the group has not listed, CodeDeploy is
-        asked whose they are. Read a page first.
+        None where it can. Else another group deployed its task sets. A task set that CodeDeploy
+        made has the deployment's id as its external id (botocore ecs/2014-11-13, TaskSet); the one
+        that came with the service has none. Only of deployments that the group has not listed,
+        CodeDeploy is asked whose they are. Read a page first.
         """
         configured = self.codedeploy.name
         for deployment_id in each_once(one.deployment for one in task_sets):
@@ -200,7 +200,10 @@ class DeploymentGroup:
         return None
 
     def newest(self, key: ServiceKey) -> str | None:
-        """Id of the group's newest deployment at this moment; None without one."""
+        """Id of the group's newest deployment at this moment.
+
+        None without one.
+        """
         self.codedeploy.known.clear()
         page = self.deployments_page(key)
         return page.arns[0] if page.arns else None
@@ -212,7 +215,10 @@ class DeploymentGroup:
         """
         client = self.codedeploy.clients.codedeploy
         try:
-            client.stop_deployment(deploymentId=deployment_id, autoRollbackEnabled=True)
+            client.stop_deployment(
+                deploymentId=deployment_id,
+                autoRollbackEnabled=True,
+            )
         except (
             client.exceptions.DeploymentAlreadyCompletedException,
             client.exceptions.DeploymentDoesNotExistException,
@@ -227,13 +233,14 @@ class DeploymentGroup:
         incident_id: str,
         over: str | None,
     ) -> str:
-        """Deploy a task definition as the last successful deployment was; the new one's id.
+        """Deploy a task definition as the last successful deployment was.
 
-        Nothing else changes. CreateDeployment has no idempotency token, and takes one deployment of
-        a group at a time. The one that it may go `over` is stopped, and gives back what ran before
-        it; the target follows once that has ended. The alarms of the group are not asked: they are
-        red because of what is rolled back, and would stop the rollback (CreateDeployment's
-        overrideAlarmConfiguration, botocore codedeploy/2014-10-06).
+        The answer is the new deployment's id. Nothing else changes. CreateDeployment has no
+        idempotency token, and takes one deployment of a group at a time. The one that it may go
+        `over` is stopped, and gives back what ran before it; the target follows once that has
+        ended. The alarms of the group are not asked: they are red because of what is rolled back,
+        and would stop the rollback (CreateDeployment's overrideAlarmConfiguration, botocore
+        codedeploy/2014-10-06).
 
         Raises:
             StillDeploying: that deployment has to end first.
@@ -341,7 +348,8 @@ def as_deployments(
         before = runs
         if before is None and one.previous:
             before = f"{one.deployment_id}{_PREVIOUS}"
-        found.append(_as_deployment(one, known.get(one.rolled_back_by or ""), before))
+        rollback = known.get(one.rolled_back_by or "")
+        found.append(_as_deployment(one, rollback, before))
 
         if one.status is Status.SUCCESSFUL:
             runs = one.deployment_id
@@ -391,13 +399,12 @@ def newest_of(
     if isinstance(page, DeploymentPage) and page.arns:
         return ecs, page
 
-    nowhere = ecs, DeploymentPage((), (), None)
     named = code_deploy()
     if not named:
-        return nowhere
+        return ecs, NO_DEPLOYMENTS
 
     group = DeploymentGroup.of(clients, named, mark)
     try:
         return group, group.deployments_page(key)
     except UnknownGroup:
-        return nowhere
+        return ecs, NO_DEPLOYMENTS

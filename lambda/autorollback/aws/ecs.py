@@ -80,6 +80,10 @@ class DeploymentPage:
     newest_at: datetime | None = None
 
 
+NO_DEPLOYMENTS = DeploymentPage(arns=(), targets=(), next=None)
+"""The page of a service that has none."""
+
+
 class History(Protocol):
     """Where a service's deployments are on record.
 
@@ -93,7 +97,10 @@ class History(Protocol):
         """Deployments in full, newest first."""
 
     def revisions(self, arns: Sequence[str]) -> dict[str, Revision]:
-        """What deployments brought, without identity; what cannot be described is not there."""
+        """What deployments brought, without identity.
+
+        What cannot be described is not there.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +149,10 @@ class Ecs:
 
         found: dict[ServiceKey, tuple[datetime, ...]] = {}
         for service in answer["services"]:
-            running = (*service.get("deployments", []), *service.get("taskSets", []))
+            running = (
+                *service.get("deployments", []),
+                *service.get("taskSets", []),
+            )
             created = [_utc(one["createdAt"]) for one in running]
             if created:
                 key = ServiceKey(cluster, service["serviceName"])
@@ -169,7 +179,7 @@ class Ecs:
             ecs.exceptions.ServiceNotFoundException,
             ecs.exceptions.ClusterNotFoundException,
         ):
-            return DeploymentPage((), (), None)
+            return NO_DEPLOYMENTS
         return _page(answer["serviceDeployments"], answer.get("nextToken"))
 
     def newest_page(self, key: ServiceKey) -> DeploymentPage | ClientError:
@@ -202,7 +212,10 @@ class Ecs:
         return tuple(found)
 
     def revisions(self, arns: Sequence[str]) -> dict[str, Revision]:
-        """Service revisions by ARN, without identity; one that AWS no longer has is not there."""
+        """Service revisions by ARN, without identity.
+
+        One that AWS no longer has is not there.
+        """
         found: dict[str, Revision] = {}
         for batch in in_batches(arns, BATCH):
             answer = self.clients.ecs.describe_service_revisions(serviceRevisionArns=batch)
@@ -249,9 +262,10 @@ def _ecs_deployment(described: "DeploymentTypeDef") -> EcsDeployment:
 
 
 def _task_set(described: "TaskSetTypeDef") -> TaskSet:
-    """A task set; one of CodeDeploy's has the deployment's id as its external id.
+    """A task set, with the deployment that made it.
 
-    The one made with the service has none.
+    CodeDeploy's task sets have the deployment's id as their external id; the one made with the
+    service has none.
     """
     by_code_deploy = described.get("startedBy") == "CODE_DEPLOY"
     return TaskSet(
@@ -265,7 +279,10 @@ def _task_set(described: "TaskSetTypeDef") -> TaskSet:
 
 def _ports(described: "ServiceTypeDef") -> tuple[tuple[str, int], ...]:
     """Container and port that the load balancers and the service registries send to."""
-    receivers = (*described.get("loadBalancers", []), *described.get("serviceRegistries", []))
+    receivers = (
+        *described.get("loadBalancers", []),
+        *described.get("serviceRegistries", []),
+    )
     ports: list[tuple[str, int]] = []
     for receiver in receivers:
         container = receiver.get("containerName")
@@ -361,8 +378,9 @@ def _deployment(described: "ServiceDeploymentTypeDef") -> Deployment:
 def _finished(described: "ServiceDeploymentTypeDef") -> datetime | None:
     if Status(described["status"]).in_progress:
         return None
-    ended = described.get("finishedAt") or described.get("stoppedAt")
-    return _utc_or_none(ended or described.get("updatedAt"))
+    return _utc_or_none(
+        described.get("finishedAt") or described.get("stoppedAt") or described.get("updatedAt"),
+    )
 
 
 def _revision(described: "ServiceRevisionTypeDef") -> Revision:

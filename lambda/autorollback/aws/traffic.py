@@ -1,4 +1,4 @@
-"""What reached a service: the requests of a time, and the targets that are healthy now."""
+"""The requests that reached a service, and the targets that are healthy now."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +21,10 @@ ONE_HOUR = timedelta(hours=1)
 
 ONE_MINUTE_KEPT = timedelta(days=15)
 FIVE_MINUTES_KEPT = timedelta(days=62)
-"""How long CloudWatch keeps datapoints of a length; a day less than it says of five-minute ones."""
+"""How long CloudWatch keeps datapoints of a length.
+
+Of the five-minute ones it is a day less than CloudWatch says.
+"""
 
 ONE_MINUTE_UP_TO = timedelta(hours=12)
 """The longest time that is asked about minute by minute."""
@@ -126,7 +129,10 @@ def _parts(
     until: datetime,
     now: datetime,
 ) -> list[tuple[datetime, datetime, timedelta]]:
-    """The times to ask about, each with the period of its datapoints; most often one."""
+    """The times to ask about, each with the period of its datapoints.
+
+    Most often it is one.
+    """
     minutes_are_kept = now - since < ONE_MINUTE_KEPT
     if minutes_are_kept and until - since <= ONE_MINUTE_UP_TO:
         return [(since, until, ONE_MINUTE)]

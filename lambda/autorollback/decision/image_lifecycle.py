@@ -1,4 +1,4 @@
-"""When ECR will expire an image: the lifecycle policy of its repository, read as ECR reads it.
+"""When ECR will expire an image by the lifecycle policy of its repository.
 
 Rules, their order and what their selections mean: "Lifecycle policy properties in Amazon ECR",
 https://docs.aws.amazon.com/AmazonECR/latest/userguide/lifecycle_policy_parameters.html, and
@@ -36,7 +36,10 @@ class Action(TypedDict):
 
 
 class Rule(TypedDict):
-    """A rule of a lifecycle policy; the lowest number is the first priority."""
+    """A rule of a lifecycle policy.
+
+    The lowest number is the first priority.
+    """
 
     rulePriority: int
     selection: Selection
@@ -64,12 +67,12 @@ def expires_soon(
     images: Sequence[Pushed],
     now: datetime,
 ) -> str | None:
-    """Say how an image will be gone within a week; None where no rule says so.
+    """Say how an image will be gone within a week.
 
-    Only the first rule, by priority, whose selection takes the image can expire it. A rule by count
-    is reckoned with as many pushes as the last week had, one by age since the last pull as if
-    nobody pulled it again; ECR counts one that was never pulled from its push. What is archived
-    cannot be pulled, so a transition counts like an expiry.
+    None where no rule says so. Only the first rule, by priority, whose selection takes the image
+    can expire it. A rule by count is reckoned with as many pushes as the last week had, one by age
+    since the last pull as if nobody pulled it again; ECR counts one that was never pulled from its
+    push. What is archived cannot be pulled, so a transition counts like an expiry.
     """
     image = next((one for one in images if one.digest == digest), None)
     if image is None:
@@ -127,7 +130,10 @@ def _crowded_out(
     images: Sequence[Pushed],
     now: datetime,
 ) -> str | None:
-    """Say how newer images will leave no place for this one; None while there is one."""
+    """Say how newer images will leave no place for this one.
+
+    None while there is one.
+    """
     kept = int(selection["countNumber"])
     week_ago = now - WEEK
 
@@ -145,9 +151,10 @@ def _crowded_out(
 
 
 def _takes(selection: Selection, image: Pushed) -> bool:
-    """Whether a rule takes an image; a rule for the archive takes none that runs.
+    """Whether a rule takes an image.
 
-    One for tagged images takes those that have a tag for each of its patterns or prefixes.
+    A rule for the archive takes none that runs. One for tagged images takes those that have a tag
+    for each of its patterns or prefixes.
     """
     if selection.get("storageClass", "standard") != "standard":
         return False
