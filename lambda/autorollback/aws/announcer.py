@@ -44,7 +44,7 @@ class Announcer:
 
         Subscribers of a queue or function get the JSON alone. Message attributes let a subscription filter.
         """
-        together(
+        in_parallel(
             {
                 "people": lambda: self._tell_people(message),
                 "machines": lambda: self._tell_machines(message, resource),
