@@ -8,7 +8,17 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autorollback.decision import stability
-from autorollback.decision.facts import (Alarm, AlarmPeriod, Controller, Deployment, Facts, Revision, Service, Status, TriggerKind)
+from autorollback.decision.facts import (
+    Alarm,
+    AlarmPeriod,
+    Controller,
+    Deployment,
+    Facts,
+    Revision,
+    Service,
+    Status,
+    TriggerKind,
+)
 from autorollback.decision.formatting import clock, span
 from autorollback.decision.lineage import CLOCK_SKEW as CLOCK_SKEW  # re-exported: part of this module's interface
 from autorollback.decision.lineage import carries_out as carries_out
