@@ -2,19 +2,28 @@
 
 from collections import abc
 from collections.abc import Callable
-from dataclasses import is_dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, TypeVar, cast, get_args, get_origin
 
-from cattrs import BaseValidationError, Converter, transform_error
+from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError, transform_error
 from cattrs.cols import homogenous_tuple_structure_factory, mapping_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
+from autorollback.decision.facts import Facts
 from autorollback.decision.result import Result
+from autorollback.policy import Policy
+
+RECORD_VERSION = 2
+"""Of the facts of a judgement. Version 1 called `ledger` `memory`."""
+
+_MISSING = "is missing"
+_UNKNOWN = "is not known"
 
 Value = TypeVar("Value")
 Hook = Callable[[Any, Any], Any]
+Json = abc.Mapping[str, object]
 
 
 class UnreadableValue(ValueError):  # noqa: N818 - a finding, which the caller names the record of
@@ -26,24 +35,113 @@ def to_json(value: object) -> dict[str, object]:
     return cast("dict[str, object]", _CONVERTER.unstructure(value))
 
 
-def from_json(document: object, kind: type[Value]) -> Value:
-    """The typed value of a JSON object.
+def record_of(facts: Facts, policy: Policy, now: datetime) -> dict[str, object]:
+    """What a verdict rested on: the three arguments of a judgement, to be judged again."""
+    return {
+        "version": RECORD_VERSION,
+        "facts": to_json(facts),
+        "policy": to_json(policy),
+        "now": _unstructure_time(now),
+    }
+
+
+def read_record(record: object) -> tuple[Facts, Policy, datetime]:
+    """The three arguments of a judgement, equal to those that were stored, by this version or an older one.
+
+    Raises:
+        UnreadableValue: for a record of a newer version, or one that is not as `record_of` writes it.
+    """
+    if not isinstance(record, abc.Mapping):
+        raise UnreadableValue(f"a record is an object, not {type(record).__name__}")
+    version = record.get("version")
+    if version not in range(1, RECORD_VERSION + 1):
+        known = f"this controller reads versions up to {RECORD_VERSION}"
+        raise UnreadableValue(f"record of version {version!r}; {known}")
+    given = _upgraded(record) if version == 1 else record
+    read = from_json(given, _Record, "record")
+    missing = _first_missing(to_json(read), given, "record")
+    if missing:
+        raise UnreadableValue(f"{missing} is missing")
+    return read.facts, read.policy, read.now
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    version: int
+    facts: Facts
+    policy: Policy
+    now: datetime
+
+
+def _upgraded(record: Json) -> Json:
+    """A record of version 1 in the words of version 2."""
+    facts = dict(_object_in(record, "facts"))
+    if "memory" in facts:
+        facts["ledger"] = facts.pop("memory")
+    trigger = _object_in(facts, "trigger")
+    facts["trigger"] = {"deployment": "", **trigger}
+    if facts.get("service") is not None:
+        service = _object_in(facts, "service")
+        facts["service"] = {"deployments": [], **service}
+    return {**record, "facts": facts}
+
+
+def _object_in(document: Json, name: str) -> Json:
+    value = document.get(name)
+    if not isinstance(value, abc.Mapping):
+        raise UnreadableValue(f"{name}: object expected, {type(value).__name__} given")
+    return value
+
+
+def _first_missing(written: object, given: object, path: str) -> str | None:
+    """The first path that a whole document has and a given one lacks: half the facts would be another verdict."""
+    if isinstance(written, abc.Mapping) and isinstance(given, abc.Mapping):
+        for name, value in written.items():
+            where = f"{path}.{name}"
+            if name not in given:
+                return where
+            missing = _first_missing(value, given[name], where)
+            if missing:
+                return missing
+    if isinstance(written, list) and isinstance(given, list):
+        for index, (value, item) in enumerate(zip(written, given, strict=True)):
+            missing = _first_missing(value, item, f"{path}[{index}]")
+            if missing:
+                return missing
+    return None
+
+
+def from_json(document: object, kind: type[Value], name: str = "") -> Value:
+    """The typed value of a JSON object; `name` is what an error calls it, else the type's own name.
 
     Raises:
         UnreadableValue: naming the path of what is missing, unknown or wrong.
     """
+    path = name or kind.__name__.lower()
     try:
         return _CONVERTER.structure(document, kind)
     except BaseValidationError as error:
-        faults = transform_error(error, path=kind.__name__.lower(), format_exception=_fault)
-        raise UnreadableValue("; ".join(faults)) from error
+        faults = transform_error(error, path=path, format_exception=_fault)
+        raise UnreadableValue("; ".join(_with_path_first(fault) for fault in faults)) from error
     except (TypeError, ValueError) as error:
-        raise UnreadableValue(f"{error} @ {kind.__name__.lower()}") from error
+        raise UnreadableValue(f"{path}: {error}") from error
+
+
+def _with_path_first(fault: str) -> str:
+    """`<path>: <what is wrong>`, of what the library tells the other way round."""
+    wrong, _, path = fault.rpartition(" @ ")
+    if wrong == _MISSING:
+        return f"{path} {_MISSING}"
+    if wrong.endswith(_UNKNOWN):
+        return f"{path}.{wrong}"
+    return f"{path}: {wrong}"
 
 
 def _fault(error: BaseException, _kind: type | None) -> str:
     if isinstance(error, KeyError):
-        return f"{error.args[0]} is missing"
+        return _MISSING
+    if isinstance(error, ForbiddenExtraKeysError):
+        return f"{min(error.extra_fields)} {_UNKNOWN}"
     return str(error)
 
 
@@ -74,8 +172,9 @@ def _structure_plain(value: object, kind: type) -> object:
     if issubclass(kind, Enum):
         return _structure_word(value, kind)
     accepted = (int, float) if kind is float else (kind,)
-    is_stray_flag = isinstance(value, bool) and kind is not bool
-    if is_stray_flag or not isinstance(value, accepted):
+    if not isinstance(value, accepted):
+        raise TypeError(f"{kind.__name__} expected, {type(value).__name__} given")
+    if isinstance(value, bool) and kind is not bool:
         raise TypeError(f"{value!r} is no {kind.__name__}")
     return value
 

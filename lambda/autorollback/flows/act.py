@@ -316,9 +316,7 @@ class _Attempt:
     def _deploy(self) -> str | None:
         incident = self.incident
         over = None if incident.intent.forced else incident.deployment
-        return self.backend.update(
-            incident.key, incident.intent.deploy, incident.incident_id, over
-        )
+        return self.backend.update(incident.key, incident.intent.deploy, incident.incident_id, over)
 
     def _only_over(self, newest: str | None) -> None:
         if newest != self.incident.deployment:
@@ -371,9 +369,7 @@ def _record(service: ProtectedService, incident: Incident, deployment: str | Non
     if intent.onset is not None:
         elapsed = round((session.now - intent.onset).total_seconds())
         result = replace(result, time_to_rollback_seconds=max(0, elapsed))
-    opened = replace(
-        incident.after(Event.ACTED), result=result, rollback_deployment=deployment
-    )
+    opened = replace(incident.after(Event.ACTED), result=result, rollback_deployment=deployment)
     told = announce.tell_of_incident(session, opened, is_own=_is_own(session, incident))
     due = session.now
     if told.announced:

@@ -175,9 +175,7 @@ def _close(service: ProtectedService, incident: Incident, recovery: Recovery) ->
 def look_into(service: ProtectedService, check: PendingCheck) -> Answer:
     """A deployment failed, and ECS was to roll it back: has it? Else it is judged here."""
     key, ledger = service.key, service.session.ledger
-    trigger = Trigger(
-        TriggerKind.DEPLOYMENT_FAILED, check.failed_at, deployment=check.named
-    )
+    trigger = Trigger(TriggerKind.DEPLOYMENT_FAILED, check.failed_at, deployment=check.named)
     newest = service.session.reader.present(service.snapshot, trigger, service.now).newest
     was_turned_away = not check.deployment
     is_it = newest is not None and newest.arn == check.deployment

@@ -167,9 +167,7 @@ class _Request:
             case RollBack() as verdict:
                 return self._to_target(judgement, verdict, plan_only=plan_only)
 
-    def _to_target(
-        self, judgement: Judgement, verdict: RollBack, *, plan_only: bool
-    ) -> Answer:
+    def _to_target(self, judgement: Judgement, verdict: RollBack, *, plan_only: bool) -> Answer:
         asked = self.asked
         names_target = asked.revision is not None or asked.image_tag is not None
         plan = RollbackPlan(
@@ -205,9 +203,7 @@ class _Request:
     def _to_the_named(self, named: Candidate) -> Judgement:
         undone, newest = undone_by_person(self.facts), self.facts.deployments[0]
         suspect = undone[0] if undone else newest
-        verdict = RollBack(
-            Reason.REQUESTED, "a person asked for it", suspect, newest, (named,)
-        )
+        verdict = RollBack(Reason.REQUESTED, "a person asked for it", suspect, newest, (named,))
         what = self.asked.image_tag or named.revision.task_definition
         finding = _finding(Reason.REQUESTED, FindingVerdict.ROLL_BACK, f"a person named {what}")
         return Judgement(verdict, (finding,), (named,))

@@ -35,11 +35,18 @@ def revision_named(desk: Desk, running: str, wanted: str) -> Definition:
     try:
         return desk.definitions.describe(reference)
     except UnknownDefinition as error:
-        raise BadRequest("revision", wanted, f"an existing revision of {family} ({error})") from error
+        raise BadRequest(
+            "revision", wanted, f"an existing revision of {family} ({error})"
+        ) from error
 
 
 def as_it_ran(
-    desk: Desk, call: Call, policy: ServicePolicy, look: FirstLook, facts: Facts, definition: Definition
+    desk: Desk,
+    call: Call,
+    policy: ServicePolicy,
+    look: FirstLook,
+    facts: Facts,
+    definition: Definition,
 ) -> Candidate:
     """A definition that a person named, with the digests that it ran with here: those of its best run, else of its newest.
 
@@ -47,7 +54,11 @@ def as_it_ran(
     is no failure: a person decided.
     """
     facts = _with_runs_of(policy, look, facts, definition)
-    runs = [described_as(r, definition) for r in facts.revisions.values() if r.task_definition_arn == definition.arn]
+    runs = [
+        described_as(r, definition)
+        for r in facts.revisions.values()
+        if r.task_definition_arn == definition.arn
+    ]
     if runs:
         facts = replace(facts, revisions={**facts.revisions, **{run.arn: run for run in runs}})
         facts = _with_histories(desk, call, facts, runs)
@@ -63,7 +74,9 @@ def as_it_ran(
     return Candidate(never, "stable", detail, (Check("has_run_here", None, detail),))
 
 
-def tagged(desk: Desk, call: Call, service: Service, facts: Facts, tag: str, container: str | None) -> Candidate:
+def tagged(
+    desk: Desk, call: Call, service: Service, facts: Facts, tag: str, container: str | None
+) -> Candidate:
     """The definition that the service runs now, with a tag of the same repository resolved to its digest.
 
     Raises:
@@ -75,41 +88,65 @@ def tagged(desk: Desk, call: Call, service: Service, facts: Facts, tag: str, con
     except UnknownDefinition as error:
         allowed = f"a revision instead: the definition that the service runs cannot be described ({error})"
         raise BadRequest("image_tag", tag, allowed) from error
-    named = {name: image for name, text in definition.images.items() if (image := registry.own_image(text))}
+    named = {
+        name: image
+        for name, text in definition.images.items()
+        if (image := registry.own_image(text))
+    }
     if container is not None and container not in named:
-        raise BadRequest("container", container, f"a container with an image in this account's ECR: {_list(named)}")
+        raise BadRequest(
+            "container",
+            container,
+            f"a container with an image in this account's ECR: {_list(named)}",
+        )
     repositories = {i.repository for name, i in named.items() if container in (None, name)}
     if len(repositories) != 1:
         several = f"the container whose image has this tag: {_list(named)}"
         raise BadRequest(
-            "container", container, several if named else "no container has an image in this account's ECR"
+            "container",
+            container,
+            several if named else "no container has an image in this account's ECR",
         )
     (repository,) = repositories
     digest = registry.digest_of(repository, tag)
     if digest is None:
         existing = ", ".join(registry.tags_like(repository, tag)) or "it has none"
-        raise BadRequest("image_tag", tag, f"a tag of the repository {repository}; the nearest: {existing}")
+        raise BadRequest(
+            "image_tag", tag, f"a tag of the repository {repository}; the nearest: {existing}"
+        )
     newest = facts.deployments[0]
     runs = facts.revision(newest.leaves or newest.target)
     now = dict(runs.images) if runs and runs.task_definition_arn == definition.arn else {}
-    taken = {name for name, image in named.items() if image.repository == repository and container in (None, name)}
+    taken = {
+        name
+        for name, image in named.items()
+        if image.repository == repository and container in (None, name)
+    }
     images = {name: digest if name in taken else now.get(name) for name in definition.images}
     detail = f"is to run {repository}:{tag} ({digest[:19]}) in {', '.join(sorted(taken))}"
     return Candidate(_as_revision(definition, images, call), "stable", detail)
 
 
-def _with_runs_of(policy: ServicePolicy, look: FirstLook, facts: Facts, definition: Definition) -> Facts:
+def _with_runs_of(
+    policy: ServicePolicy, look: FirstLook, facts: Facts, definition: Definition
+) -> Facts:
     """The facts with further pages of deployments, until one brings the definition or nothing is left to read."""
     history, after = look.history, look.page.next
     for _ in range(PAGES):
-        if after is None or any(r.task_definition_arn == definition.arn for r in facts.revisions.values()):
+        if after is None or any(
+            r.task_definition_arn == definition.arn for r in facts.revisions.values()
+        ):
             break
         page = history.deployments_page(policy.key, after)
         known = {deployment.arn for deployment in facts.deployments}
         seen = in_parallel(
             {
-                "deployments": partial(history.deployments, [arn for arn in page.arns if arn not in known]),
-                "revisions": partial(history.revisions, [arn for arn in page.targets if arn not in facts.revisions]),
+                "deployments": partial(
+                    history.deployments, [arn for arn in page.arns if arn not in known]
+                ),
+                "revisions": partial(
+                    history.revisions, [arn for arn in page.targets if arn not in facts.revisions]
+                ),
             }
         )
         facts = replace(

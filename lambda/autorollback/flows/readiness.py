@@ -82,9 +82,15 @@ class Readiness:
     def told(self) -> Result:
         """In the shape of the contract."""
         findings = [
-            {"check": f.check, "severity": f.severity, "detail": f.detail, "remedy": f.remedy} for f in self.findings
+            {"check": f.check, "severity": f.severity, "detail": f.detail, "remedy": f.remedy}
+            for f in self.findings
         ]
-        return {"cluster": self.key.cluster, "service": self.key.service, "ready": self.ready, "findings": findings}
+        return {
+            "cluster": self.key.cluster,
+            "service": self.key.service,
+            "ready": self.ready,
+            "findings": findings,
+        }
 
 
 def ask(desk: Desk, call: Call, key: ServiceKey | None) -> Result:
@@ -100,7 +106,9 @@ def daily(desk: Desk, call: Call) -> Result:
     """
     audit = _audit(desk)
     before = audit.remembered()
-    by_age = sorted(desk.evidence.policies.keys(), key=lambda k: before[str(k)].at if str(k) in before else "")
+    by_age = sorted(
+        desk.evidence.policies.keys(), key=lambda k: before[str(k)].at if str(k) in before else ""
+    )
     found, left = _in_time(desk, call, by_age)
     changed = [one for one in found if _is_news(one, before.get(str(one.key)))]
     result = _result(desk, found, left)
@@ -108,15 +116,25 @@ def daily(desk: Desk, call: Call) -> Result:
         if one.good:
             desk.ledger.keep_good(one.key, one.good)
     if changed:
-        audit.tell(_subject(found), _letter(changed), result | {"services": [one.told() for one in changed]})
+        audit.tell(
+            _subject(found),
+            _letter(changed),
+            result | {"services": [one.told() for one in changed]},
+        )
     for one in found:
         audit.remember(one.key, one.ready, sorted(f.mark for f in one.findings), call.now)
     return result
 
 
-def _in_time(desk: Desk, call: Call, keys: list[ServiceKey]) -> tuple[list[Readiness], list[ServiceKey]]:
+def _in_time(
+    desk: Desk, call: Call, keys: list[ServiceKey]
+) -> tuple[list[Readiness], list[ServiceKey]]:
     """As many services as the function's time suffices for, a few at once; and those that are left."""
-    found, left, until = list[Readiness](), keys, monotonic() + (call.time_left - ENOUGH).total_seconds()
+    found, left, until = (
+        list[Readiness](),
+        keys,
+        monotonic() + (call.time_left - ENOUGH).total_seconds(),
+    )
     while left and (not found or monotonic() < until):
         seen = in_parallel({str(key): partial(look_at, desk, call, key) for key in left[:AT_ONCE]})
         found, left = [*found, *seen.values()], left[AT_ONCE:]
@@ -131,7 +149,9 @@ def look_at(desk: Desk, call: Call, key: ServiceKey) -> Readiness:
         if not rollback.is_refusal(error):
             raise
         remedy = "grant what the error names, or deploy the stack again; a policy of the resource or the organization may deny it too"
-        return Readiness(key, (Finding("can_be_read", "error", rollback.explain(error, key), remedy),))
+        return Readiness(
+            key, (Finding("can_be_read", "error", rollback.explain(error, key), remedy),)
+        )
 
 
 def _looked_at(desk: Desk, call: Call, key: ServiceKey) -> Readiness:
@@ -139,14 +159,20 @@ def _looked_at(desk: Desk, call: Call, key: ServiceKey) -> Readiness:
         look = desk.evidence.first_look(key, call.now)
     except PolicyError as error:
         remedy = "deploy the stack again: it writes the policy as services.yaml has it"
-        return Readiness(key, (Finding("protected", "error", f"its policy cannot be read: {error}", remedy),))
+        return Readiness(
+            key, (Finding("protected", "error", f"its policy cannot be read: {error}", remedy),)
+        )
     if look.policy is None:
         remedy = "add the service to services.yaml and deploy"
-        return Readiness(key, (Finding("protected", "error", f"{key} has no policy parameter", remedy),))
+        return Readiness(
+            key, (Finding("protected", "error", f"{key} has no policy parameter", remedy),)
+        )
     policy, audit = look.policy, _audit(desk)
     if look.service is None:
         remedy = "correct cluster and service in services.yaml, or take the service out"
-        return Readiness(key, (Finding("service_active", "error", f"ECS knows no service {key}", remedy),))
+        return Readiness(
+            key, (Finding("service_active", "error", f"ECS knows no service {key}", remedy),)
+        )
     trigger = Trigger(TriggerKind.ALARM, call.now)
     facts = _with_the_present(desk, call, policy, desk.evidence.facts(look, trigger, call.now))
     chosen, of_target = _of_target(desk, call, policy, facts)
@@ -183,7 +209,9 @@ def _with_the_present(desk: Desk, call: Call, policy: ServicePolicy, facts: Fact
     if serving is None or running is None:
         return facts
     if running.identity is None:
-        facts = replace(facts, revisions={**facts.revisions, running.arn: _described(desk, running)})
+        facts = replace(
+            facts, revisions={**facts.revisions, running.arn: _described(desk, running)}
+        )
     facts = desk.evidence.with_histories(facts, serving.came, call.now)
     if not policy.load_balancer:
         return facts
@@ -200,29 +228,41 @@ def _described(desk: Desk, revision: Revision) -> Revision:
         return revision
 
 
-def _of_service(facts: Facts, policy: ServicePolicy, look: FirstLook, call: Call) -> Iterator[Finding]:
+def _of_service(
+    facts: Facts, policy: ServicePolicy, look: FirstLook, call: Call
+) -> Iterator[Finding]:
     possible = blame.can_be_rolled_back(facts)
     if isinstance(possible, Hold):
         remedy = "nothing can be rolled back as it is"
         if possible.reason is Reason.UNSUPPORTED_DEPLOYMENT_CONTROLLER:
-            remedy = (
-                "do what it says, move the service to the ECS deployment controller, or take it out of services.yaml"
-            )
+            remedy = "do what it says, move the service to the ECS deployment controller, or take it out of services.yaml"
         yield Finding("service_active", "error", possible.detail, remedy)
     if policy.policy.mode is not Mode.ENFORCE:
         remedy = "set mode: enforce in services.yaml once you trust its verdicts"
         yield Finding(
-            "mode", "warning", f"its mode is {policy.policy.mode.value}: nothing is rolled back by itself", remedy
+            "mode",
+            "warning",
+            f"its mode is {policy.policy.mode.value}: nothing is rolled back by itself",
+            remedy,
         )
     if (until := look.recollection.ledger.paused_until) and until > call.now:
         remedy = 'invoke with {"action": "resume"}'
-        yield Finding("mode", "warning", f"automatic rollbacks are paused until {until:%Y-%m-%d %H:%M}Z", remedy)
+        yield Finding(
+            "mode",
+            "warning",
+            f"automatic rollbacks are paused until {until:%Y-%m-%d %H:%M}Z",
+            remedy,
+        )
     if facts.service and facts.service.irreversible:
         remedy = "take the tag auto-rollback:irreversible off the service once older code can live with its data again"
-        yield Finding("irreversible_change", "error", "the service is tagged as irreversible", remedy)
+        yield Finding(
+            "irreversible_change", "error", "the service is tagged as irreversible", remedy
+        )
 
 
-def _of_target(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts) -> tuple[Candidate | None, list[Finding]]:
+def _of_target(
+    desk: Desk, call: Call, policy: ServicePolicy, facts: Facts
+) -> tuple[Candidate | None, list[Finding]]:
     """Is there a stable revision, and would one pass the preflight now?"""
     coming = facts.deployments[0]
     candidates = targets.candidates(Question(facts, policy.policy, call.now), coming, None)
@@ -230,7 +270,11 @@ def _of_target(desk: Desk, call: Call, policy: ServicePolicy, facts: Facts) -> t
     if not stable:
         why = "; ".join(f"{c.revision.task_definition}: {c.detail}" for c in candidates[:3])
         remedy = f"let a revision serve {policy.policy.stable_after_minutes} minutes, with requests and without alarm"
-        return None, [Finding("stable_target", "error", why or "AWS has no deployment of it on record", remedy)]
+        return None, [
+            Finding(
+                "stable_target", "error", why or "AWS has no deployment of it on record", remedy
+            )
+        ]
     verdict = RollBack(Reason.REQUESTED, "the readiness audit", coming, _newest(facts), stable)
     chosen, considered = rollback.choose(desk, facts, Asked(verdict, (), stable, automatic=False))
     failed = [
@@ -252,36 +296,40 @@ def _of_chosen(desk: Desk, policy: ServicePolicy, chosen: Candidate) -> Iterator
     definition = desk.definitions.describe(chosen.revision.task_definition_arn)
     if not any(fnmatchcase(definition.family, pattern) for pattern in policy.policy.families):
         needed = any(check.restore for check in chosen.checks)
-        detail = (
-            f"copies of the family {definition.family} may not be registered{', and one is needed' if needed else ''}"
-        )
+        detail = f"copies of the family {definition.family} may not be registered{', and one is needed' if needed else ''}"
         remedy = f"add {definition.family} to families in services.yaml and deploy"
         yield Finding("family_granted", "error" if needed else "warning", detail, remedy)
     for role in definition.roles:
         path = role_path(role)
         if not any(fnmatchcase(path, pattern) for pattern in policy.policy.task_roles):
             remedy = f"add {path} to task_roles in services.yaml and deploy"
-            yield Finding("role_granted", "error", f"the role {path} may not be passed to its tasks", remedy)
+            yield Finding(
+                "role_granted", "error", f"the role {path} may not be passed to its tasks", remedy
+            )
     for check in chosen.checks:
         if check.passed is None:
             what = "image" if check.check == "image_present" else "secret or parameter"
-            remedy = f"keep the {what} where it is for as long as you want to be able to go back to it"
+            remedy = (
+                f"keep the {what} where it is for as long as you want to be able to go back to it"
+            )
             yield Finding(check.check, "info", check.detail, remedy)
         if "after it last ran" in check.detail:
             remedy = "make sure that the revision can work with the new value"
-            yield Finding(check.check, "warning", f"{chosen.revision.task_definition}: {check.detail}", remedy)
+            yield Finding(
+                check.check, "warning", f"{chosen.revision.task_definition}: {check.detail}", remedy
+            )
 
 
 def _of_definition(desk: Desk, policy: ServicePolicy, service: Service) -> Iterator[Finding]:
     definition = _running(desk, service)
     if definition is None:
         remedy = "deploy a revision that exists, before the running tasks have to be replaced"
-        yield Finding("definition_active", "error", f"{service.task_definition} cannot be described", remedy)
+        yield Finding(
+            "definition_active", "error", f"{service.task_definition} cannot be described", remedy
+        )
     elif definition.status != "ACTIVE":
         families = ", ".join(policy.policy.families)
-        detail = (
-            f"the running definition {definition.name} is {definition.status}: a rollback to it registers a pinned copy"
-        )
+        detail = f"the running definition {definition.name} is {definition.status}: a rollback to it registers a pinned copy"
         remedy = f"nothing needs doing while its family is in families ({families}); to keep revisions, set skip_destroy (Terraform) or RETAIN on replacement (CloudFormation)"
         yield Finding("definition_active", "warning", detail, remedy)
 
@@ -290,7 +338,10 @@ def _of_alarms(alarms: dict[str, bool | None]) -> Iterator[Finding]:
     if not alarms:
         remedy = "name alarms of your own under alarms in services.yaml"
         yield Finding(
-            "alarms_present", "warning", "no alarm watches this service: only its task failures are seen", remedy
+            "alarms_present",
+            "warning",
+            "no alarm watches this service: only its task failures are seen",
+            remedy,
         )
     for name, enabled in alarms.items():
         if enabled is None:
@@ -298,10 +349,14 @@ def _of_alarms(alarms: dict[str, bool | None]) -> Iterator[Finding]:
             yield Finding("alarms_present", "error", f"there is no alarm {name}", remedy)
         elif not enabled:
             remedy = f"aws cloudwatch enable-alarm-actions --alarm-names '{name}'"
-            yield Finding("alarms_enabled", "warning", f"the actions of the alarm {name} are disabled", remedy)
+            yield Finding(
+                "alarms_enabled", "warning", f"the actions of the alarm {name} are disabled", remedy
+            )
 
 
-def _of_images(desk: Desk, audit: Audit, call: Call, service: Service, chosen: Candidate | None) -> Iterator[Finding]:
+def _of_images(
+    desk: Desk, audit: Audit, call: Call, service: Service, chosen: Candidate | None
+) -> Iterator[Finding]:
     """Can a running tag be pushed over, and will a lifecycle policy soon expire what would be gone back to?"""
     registry, running = Registry(desk.clients, service.arn), _running(desk, service)
     target = desk.definitions.describe(chosen.revision.task_definition_arn) if chosen else None
@@ -310,29 +365,44 @@ def _of_images(desk: Desk, audit: Audit, call: Call, service: Service, chosen: C
         for d in (running, target)
     )
     names = {image.repository for image in (*runs.values(), *kept.values())}
-    repositories: dict[str, Repository | None] = in_parallel({name: partial(audit.repository, name) for name in names})
+    repositories: dict[str, Repository | None] = in_parallel(
+        {name: partial(audit.repository, name) for name in names}
+    )
     for name, image in sorted(runs.items()):
         repository = repositories[image.repository]
         if repository is None:
             remedy = "restore the repository, or deploy from another"
-            yield Finding("image_present", "error", f"{name}: there is no repository {image.repository}", remedy)
+            yield Finding(
+                "image_present",
+                "error",
+                f"{name}: there is no repository {image.repository}",
+                remedy,
+            )
         elif image.tag and not image.digest and repository.can_move(image.tag):
             effect = "a rollback pins the digest all the same"
             if service.controller is Controller.CODE_DEPLOY:
                 effect = "CodeDeploy records no digest: a revision whose tag was pushed over is not gone back to"
             remedy = f"{effect}; to rule it out: aws ecr put-image-tag-mutability --repository-name {image.repository} --image-tag-mutability IMMUTABLE"
             yield Finding(
-                "tag_mutable", "warning", f"{name}: {image.repository}:{image.tag} can be pushed over", remedy
+                "tag_mutable",
+                "warning",
+                f"{name}: {image.repository}:{image.tag} can be pushed over",
+                remedy,
             )
     for name, image in sorted(kept.items()):
-        repository, digest = repositories[image.repository], chosen.revision.images.get(name) if chosen else None
+        repository, digest = (
+            repositories[image.repository],
+            chosen.revision.images.get(name) if chosen else None,
+        )
         gone = (
             expires_soon(repository.lifecycle, digest, repository.images, call.now)
             if repository and repository.lifecycle and digest
             else None
         )
         if gone:
-            yield Finding("image_kept", "warning", f"{name}: {image.repository}@{digest}: {gone}", KEEP)
+            yield Finding(
+                "image_kept", "warning", f"{name}: {image.repository}@{digest}: {gone}", KEEP
+            )
 
 
 KEEP = (
@@ -368,14 +438,21 @@ def _is_news(now: Readiness, before: Remembered | None) -> bool:
 
 
 def _result(desk: Desk, found: Sequence[Readiness], left: Sequence[ServiceKey]) -> Result:
-    for one in (one for one in found if one.key.cluster):  # a name that a person mistyped is no protected service
+    for one in (
+        one for one in found if one.key.cluster
+    ):  # a name that a person mistyped is no protected service
         metrics = Metrics(namespace=desk.names.metric_namespace)
         metrics.add_dimension("cluster", one.key.cluster)
         metrics.add_dimension("service", one.key.service)
         metrics.add_metric("RollbackReady", MetricUnit.Count, int(one.ready))
         metrics.flush_metrics()
     more = {"not_looked_at": [str(key) for key in left]} if left else {}
-    return {"outcome": "done", "summary": _subject(found), "services": [one.told() for one in found], **more}
+    return {
+        "outcome": "done",
+        "summary": _subject(found),
+        "services": [one.told() for one in found],
+        **more,
+    }
 
 
 def _subject(found: Sequence[Readiness]) -> str:
@@ -387,8 +464,13 @@ def _letter(changed: Sequence[Readiness]) -> str:
     """What has changed since the last audit, service by service."""
     lines = []
     for one in changed:
-        lines.append(f"{one.key}: {'could be rolled back' if one.ready else 'could NOT be rolled back'}")
+        lines.append(
+            f"{one.key}: {'could be rolled back' if one.ready else 'could NOT be rolled back'}"
+        )
         for finding in one.findings:
-            lines += [f"  {finding.severity}: {finding.check}: {finding.detail}", f"    {finding.remedy}"]
+            lines += [
+                f"  {finding.severity}: {finding.check}: {finding.detail}",
+                f"    {finding.remedy}",
+            ]
         lines.append("")
     return "\n".join(lines)

@@ -85,9 +85,7 @@ def trigger_of(cause: Cause) -> Trigger:
             return Trigger(TriggerKind.DEPLOYMENT_FAILED, cause.at, deployment=deployment)
 
 
-def judge(
-    service: ProtectedService, trigger: Trigger, event: AlarmChanged | None = None
-) -> Result:
+def judge(service: ProtectedService, trigger: Trigger, event: AlarmChanged | None = None) -> Result:
     """Gather the facts, decide, and act on the verdict. The caller holds the service's lease."""
     ledger = service.ledger_state.state
     early = decide_without_facts(trigger, ledger, service.policy, service.now)
@@ -101,15 +99,11 @@ def act_on(service: ProtectedService, facts: Facts, judgement: Judgement) -> Res
     """Carry out a verdict: roll back, say what would be rolled back, tell people that it holds, or nothing."""
     match judgement.verdict:
         case Ignore(reason, detail):
-            return results.judged(
-                Outcome.IGNORED, reason, detail, service.key, judgement.evidence
-            )
+            return results.judged(Outcome.IGNORED, reason, detail, service.key, judgement.evidence)
         case Hold() as hold:
             return _hold(service, facts, judgement, hold)
         case RollBack() as verdict:
-            plan = RollbackPlan(
-                verdict, judgement.evidence, judgement.candidates, automatic=True
-            )
+            plan = RollbackPlan(verdict, judgement.evidence, judgement.candidates, automatic=True)
             return _roll_back(service, facts, judgement, plan)
 
 
@@ -156,9 +150,7 @@ def held(service: ProtectedService, facts: Facts, judgement: Judgement, hold: Ho
     return replace(result, came_from=results.revision_summary(suspect))
 
 
-def _hold(
-    service: ProtectedService, facts: Facts, judgement: Judgement, hold: Hold
-) -> Result:
+def _hold(service: ProtectedService, facts: Facts, judgement: Judgement, hold: Hold) -> Result:
     result = held(service, facts, judgement, hold)
     if hold.reason in NOT_ANNOUNCED:
         return result

@@ -1,21 +1,23 @@
 """What every flow works with: the adapters of this installation, and who is asking when."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from autorollback import results
+from autorollback.aws.alarms import Alarms
 from autorollback.aws.announcer import Announcer
 from autorollback.aws.audit import Audit
 from autorollback.aws.clients import Clients
 from autorollback.aws.definitions import Definitions
+from autorollback.aws.dependencies import Dependencies
 from autorollback.aws.deployments import Deployments
 from autorollback.aws.ledger import Ledger
 from autorollback.aws.neighbours import Neighbours
 from autorollback.aws.policies import Policies
 from autorollback.aws.reader import FactsReader, Snapshot
-from autorollback.decision.incident import Incident
+from autorollback.aws.traffic import Traffic
 from autorollback.decision.ledger_state import ServiceLedger
 from autorollback.decision.result import Result
 from autorollback.decision.verdicts import Reason
@@ -65,10 +67,42 @@ class Session:
     definitions: Definitions
     deployments: Deployments
     dependencies: Dependencies
+    alarms: Alarms
+    traffic: Traffic
     announcer: Announcer
     audit: Audit
     report: Callable[[Answer], None]
     unsent: list[Exception] = field(default_factory=list)
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        clients: Clients,
+        invocation: Invocation,
+        report: Callable[[Answer], None],
+    ) -> "Session":
+        """The adapters, all on the same clients."""
+        names = settings.names
+        ledger = Ledger(clients, settings.table)
+        policies = Policies(clients, names)
+        definitions = Definitions(clients)
+        neighbours = Neighbours(clients, names, ledger, policies, settings.protected_services)
+        return cls(
+            invocation=invocation,
+            names=names,
+            ledger=ledger,
+            policies=policies,
+            reader=FactsReader(clients, names, ledger, definitions, neighbours),
+            definitions=definitions,
+            deployments=Deployments(clients, names.prefix),
+            dependencies=Dependencies(clients),
+            alarms=Alarms(clients, names),
+            traffic=Traffic(clients),
+            announcer=Announcer(clients, settings.topic_arn, names.prefix, names.installation),
+            audit=Audit(clients, names, settings.table, settings.topic_arn),
+            report=report,
+        )
 
     @property
     def now(self) -> datetime:
