@@ -140,8 +140,8 @@ def _report(settings: Settings, result: Answer, *, counted: bool = True) -> None
     if isinstance(result, Result) and counted:
         metrics.count(namespace, result)
 
-    has_incident = isinstance(result, Result | Done)
-    logger.append_keys(incident_id=result.incident_id if has_incident else None)
+    incident_id = result.incident_id if isinstance(result, Result | Done) else None
+    logger.append_keys(incident_id=incident_id)
     is_noise = isinstance(result, Result) and result.reason is Reason.UNPROTECTED_SERVICE
     log = logger.debug if is_noise else logger.info
     log(_words(result), extra={"result": results.to_json(result)})

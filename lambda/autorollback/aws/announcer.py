@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autorollback import results
-from autorollback.aws.clients import together
+from autorollback.aws.clients import in_parallel
 from autorollback.decision.result import Result
 from autorollback.message_text import night_message, subject
 from autorollback.results import Message

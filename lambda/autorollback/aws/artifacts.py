@@ -73,7 +73,13 @@ def parse_image(reference: str) -> Image | None:
     if found is None:
         return None
     tag = found["tag"] or (None if found["digest"] else "latest")
-    return Image(found["registry"], found["region"] or found["dual_stack"], found["repository"], tag, found["digest"])
+    return Image(
+        found["registry"],
+        found["region"] or found["dual_stack"],
+        found["repository"],
+        tag,
+        found["digest"],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +125,17 @@ class Registry:
         """Existing tags that are nearest to one that is not there."""
         ecr = self.clients.ecr
         pages = ecr.get_paginator("describe_images").paginate(
-            repositoryName=repository, filter={"tagStatus": "TAGGED"}, PaginationConfig={"MaxItems": TAGS_LOOKED_AT}
+            repositoryName=repository,
+            filter={"tagStatus": "TAGGED"},
+            PaginationConfig={"MaxItems": TAGS_LOOKED_AT},
         )
         try:
-            tags = [tag for page in pages for image in page["imageDetails"] for tag in image.get("imageTags", [])]
+            tags = [
+                tag
+                for page in pages
+                for image in page["imageDetails"]
+                for tag in image.get("imageTags", [])
+            ]
         except ecr.exceptions.RepositoryNotFoundException:
             return []
         return sorted(get_close_matches(tag, tags, n=TAGS_TOLD, cutoff=0))
@@ -152,30 +165,52 @@ class Preflight:
             definition = self.definitions.describe(revision.task_definition_arn)
             running = self.definitions.describe(self.service.task_definition)
         except UnknownDefinition as error:
-            return (Check("definition_usable", False, f"a task definition cannot be described: {error}"),)
-        images = {name: image for name, text in definition.images.items() if (image := self._registry.own_image(text))}
+            return (
+                Check(
+                    "definition_usable", False, f"a task definition cannot be described: {error}"
+                ),
+            )
+        images = {
+            name: image
+            for name, text in definition.images.items()
+            if (image := self._registry.own_image(text))
+        }
         wanted = _image_ids(images, revision)
         asked: dict[str, Callable[[], Any]] = {
-            f"repository {repository} {sorted(ids)}": partial(self._registry.stored, repository, ids)
+            f"repository {repository} {sorted(ids)}": partial(
+                self._registry.stored, repository, ids
+            )
             for repository, ids in wanted.items()
         }
         asked |= {
-            f"pushed {image.repository}:{image.tag}": partial(self._registry.pushed_at, image.repository, image.tag)
+            f"pushed {image.repository}:{image.tag}": partial(
+                self._registry.pushed_at, image.repository, image.tag
+            )
             for name, image in images.items()
             if image.tag and self._may_have_moved(name, image, revision)
         }
-        asked |= {f"secret {secret}": partial(self._secret, secret) for secret in definition.secrets}
+        asked |= {
+            f"secret {secret}": partial(self._secret, secret) for secret in definition.secrets
+        }
         asked |= {
             f"secret of registry {s}": partial(self._secret, s, of_registry=True)
             for s in definition.registry_credentials
         }
         asked |= {f"role {role}": partial(self._role, role) for role in definition.roles}
-        self._answers |= in_parallel({name: ask for name, ask in asked.items() if name not in self._answers})
+        self._answers |= in_parallel(
+            {name: ask for name, ask in asked.items() if name not in self._answers}
+        )
         answers = {name: self._answers[name] for name in asked}
-        stored = {name.split()[1]: answer for name, answer in answers.items() if name.startswith("repository ")}
+        stored = {
+            name.split()[1]: answer
+            for name, answer in answers.items()
+            if name.startswith("repository ")
+        }
         usable = self._usable(definition, images, revision, stored)
         present = self.now_runs.settings if self.now_runs else {}
-        settings = _settings(definition, running, self.service, present, self._other_settings(revision, present))
+        settings = _settings(
+            definition, running, self.service, present, self._other_settings(revision, present)
+        )
         return (
             *(
                 self._moved(name, images.get(name), revision, answers) or check
@@ -192,17 +227,27 @@ class Preflight:
             running = self.definitions.describe(self.service.task_definition)
         except UnknownDefinition:
             return ()
-        asked: dict[str, Callable[[], Needed]] = {name: partial(self._secret, name) for name in running.secrets}
-        asked |= {name: partial(self._secret, name, of_registry=True) for name in running.registry_credentials}
+        asked: dict[str, Callable[[], Needed]] = {
+            name: partial(self._secret, name) for name in running.secrets
+        }
+        asked |= {
+            name: partial(self._secret, name, of_registry=True)
+            for name in running.registry_credentials
+        }
         answers = in_parallel(asked)
-        return tuple(Secret(n, answers[n].changed_at, answers[n].wrong or answers[n].unknown) for n in sorted(answers))
+        return tuple(
+            Secret(n, answers[n].changed_at, answers[n].wrong or answers[n].unknown)
+            for n in sorted(answers)
+        )
 
     def _may_have_moved(self, name: str, image: Image, revision: Revision) -> bool:
         """CodeDeploy records no digests: whether a tag still means what ran then is told only by when its image was pushed."""
         unrecorded = not revision.images.get(name) and not image.digest
         return unrecorded and self.service.controller is Controller.CODE_DEPLOY
 
-    def _moved(self, name: str, image: Image | None, revision: Revision, answers: Mapping[str, Any]) -> Check | None:
+    def _moved(
+        self, name: str, image: Image | None, revision: Revision, answers: Mapping[str, Any]
+    ) -> Check | None:
         """Whether the tag has been pushed over since the revision came: then nobody can tell what ran, and it is no target."""
         if image is None or not self._may_have_moved(name, image, revision):
             return None
@@ -222,7 +267,11 @@ class Preflight:
             definition = self.definitions.describe(revision.task_definition_arn)
         except UnknownDefinition as error:
             return Check("definition_usable", None, f"it cannot be described: {error}")
-        images = {name: image for name, text in definition.images.items() if (image := self._registry.own_image(text))}
+        images = {
+            name: image
+            for name, text in definition.images.items()
+            if (image := self._registry.own_image(text))
+        }
         asked = {
             repository: partial(self._registry.stored, repository, ids)
             for repository, ids in _image_ids(images, revision).items()
@@ -231,7 +280,11 @@ class Preflight:
         return found if found.passed else replace(found, passed=None)
 
     def _usable(
-        self, definition: Definition, images: Mapping[str, Image], revision: Revision, stored: Mapping[str, Stored]
+        self,
+        definition: Definition,
+        images: Mapping[str, Image],
+        revision: Revision,
+        stored: Mapping[str, Stored],
     ) -> Check:
         """Does the definition bring back what ran, as it is or as a copy?
 
@@ -248,7 +301,9 @@ class Preflight:
         """Names of the service settings under which it ran otherwise; they stay as the service has them now."""
         if not revision.settings or not present:
             return []
-        return sorted(n for n in {*revision.settings, *present} if revision.settings.get(n) != present.get(n))
+        return sorted(
+            n for n in {*revision.settings, *present} if revision.settings.get(n) != present.get(n)
+        )
 
     def _secret(self, value_from: str, *, of_registry: bool = False) -> Needed:
         """Whether a secret or parameter is there, where that can be asked: in the service's own account and region.
@@ -266,7 +321,9 @@ class Preflight:
         except ClientError as error:
             if error.response["Error"].get("Code") not in ("AccessDenied", "AccessDeniedException"):
                 raise
-            return Needed(f"{error.operation_name} is not allowed, so that nobody can tell whether it is there")
+            return Needed(
+                f"{error.operation_name} is not allowed, so that nobody can tell whether it is there"
+            )
 
     def _parameter(self, value_from: str) -> Needed:
         """Whether a parameter is there; a version or label may follow its name (botocore ssm/2014-11-06, GetParameters)."""
@@ -279,7 +336,11 @@ class Preflight:
             ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": names}]
         )
         found = next((parameter for page in pages for parameter in page["Parameters"]), None)
-        return Needed(changed_at=found.get("LastModifiedDate")) if found else Needed("there is no such parameter")
+        return (
+            Needed(changed_at=found.get("LastModifiedDate"))
+            if found
+            else Needed("there is no such parameter")
+        )
 
     def _secrets_manager(self, secret: str) -> Needed:
         client = self.clients.secretsmanager
@@ -288,7 +349,8 @@ class Preflight:
         except client.exceptions.ResourceNotFoundException:
             return Needed("there is no such secret")
         return Needed(
-            "it is scheduled for deletion" if answer.get("DeletedDate") else None, answer.get("LastChangedDate")
+            "it is scheduled for deletion" if answer.get("DeletedDate") else None,
+            answer.get("LastChangedDate"),
         )
 
     def _role(self, arn: str) -> Needed:
@@ -309,7 +371,9 @@ def role_path(role: str) -> str:
     return role.partition(":role/")[2] or role
 
 
-def _image_ids(images: Mapping[str, Image], revision: Revision) -> dict[str, dict[str, dict[str, str]]]:
+def _image_ids(
+    images: Mapping[str, Image], revision: Revision
+) -> dict[str, dict[str, dict[str, str]]]:
     """What to ask of each repository: the digests that ran, and what the tags are now."""
     wanted: dict[str, dict[str, dict[str, str]]] = {}
     for name, image in images.items():
@@ -322,7 +386,10 @@ def _image_ids(images: Mapping[str, Image], revision: Revision) -> dict[str, dic
 
 
 def _images(
-    definition: Definition, images: Mapping[str, Image], revision: Revision, stored: Mapping[str, Stored]
+    definition: Definition,
+    images: Mapping[str, Image],
+    revision: Revision,
+    stored: Mapping[str, Stored],
 ) -> list[tuple[str, Check]]:
     """Of each container, whether its image is there."""
     checks = []
@@ -336,18 +403,40 @@ def _images(
         if digest:
             there, what = digest in have.digests, f"{image.repository}@{digest}"
         else:
-            there, what = image.tag in have.tags, f"{image.repository}:{image.tag} (no digest was recorded)"
-        checks.append((name, Check("image_present", there, f"{name}: {what} is {'' if there else 'not '}in ECR")))
+            there, what = (
+                image.tag in have.tags,
+                f"{image.repository}:{image.tag} (no digest was recorded)",
+            )
+        checks.append(
+            (
+                name,
+                Check("image_present", there, f"{name}: {what} is {'' if there else 'not '}in ECR"),
+            )
+        )
     return checks
 
 
-def _needs(check: str, prefix: str, answers: Mapping[str, Needed], ran_until: datetime | None) -> list[Check]:
-    needed = {name.removeprefix(prefix): answer for name, answer in sorted(answers.items()) if name.startswith(prefix)}
+def _needs(
+    check: str, prefix: str, answers: Mapping[str, Needed], ran_until: datetime | None
+) -> list[Check]:
+    needed = {
+        name.removeprefix(prefix): answer
+        for name, answer in sorted(answers.items())
+        if name.startswith(prefix)
+    }
     if not needed:
         return [Check(check, True, "none needed")]
-    unknown = [Check(check, None, f"{name}: {a.unknown}, not checked") for name, a in needed.items() if a.unknown]
+    unknown = [
+        Check(check, None, f"{name}: {a.unknown}, not checked")
+        for name, a in needed.items()
+        if a.unknown
+    ]
     needed = {name: answer for name, answer in needed.items() if not answer.unknown}
-    if wrong := [Check(check, False, f"{name}: {answer.wrong}") for name, answer in needed.items() if answer.wrong]:
+    if wrong := [
+        Check(check, False, f"{name}: {answer.wrong}")
+        for name, answer in needed.items()
+        if answer.wrong
+    ]:
         return [*unknown, *wrong]
     if not needed:
         return unknown
@@ -356,7 +445,10 @@ def _needs(check: str, prefix: str, answers: Mapping[str, Needed], ran_until: da
         for name, answer in needed.items()
         if ran_until and answer.changed_at and answer.changed_at > ran_until
     ]
-    return [*unknown, Check(check, True, f"{len(needed)} found{'; ' if changed else ''}{'; '.join(changed)}")]
+    return [
+        *unknown,
+        Check(check, True, f"{len(needed)} found{'; ' if changed else ''}{'; '.join(changed)}"),
+    ]
 
 
 def _as_a_whole(found: Check) -> Check:
@@ -367,16 +459,28 @@ def _as_a_whole(found: Check) -> Check:
 
 def _usable(definition: Definition, why: Sequence[str]) -> Check:
     if not why:
-        return Check("definition_usable", True, f"{definition.name} is ACTIVE, and its images resolve to what ran")
+        return Check(
+            "definition_usable",
+            True,
+            f"{definition.name} is ACTIVE, and its images resolve to what ran",
+        )
     if definition.unknown_fields:
         fields = ", ".join(definition.unknown_fields)
         detail = f"{'; '.join(why)}; it cannot be copied: this version does not know its fields {fields}. Update the controller"
         return Check("definition_usable", False, detail, restore=True)
-    return Check("definition_usable", True, f"{'; '.join(why)}: will be restored as a pinned copy", restore=True)
+    return Check(
+        "definition_usable",
+        True,
+        f"{'; '.join(why)}: will be restored as a pinned copy",
+        restore=True,
+    )
 
 
 def reasons_to_restore(
-    definition: Definition, images: Mapping[str, Image], revision: Revision, stored: Mapping[str, Stored]
+    definition: Definition,
+    images: Mapping[str, Image],
+    revision: Revision,
+    stored: Mapping[str, Stored],
 ) -> list[str]:
     """Why the definition itself might not bring back what ran: it is deregistered, a tag has moved, or nobody can tell."""
     why = [] if definition.status == "ACTIVE" else [f"{definition.name} is {definition.status}"]
@@ -386,7 +490,9 @@ def reasons_to_restore(
             continue
         image = images.get(name)
         if image is None:
-            why.append(f"{name}: whether {reference} still means {wanted[:19]} cannot be asked of its registry")
+            why.append(
+                f"{name}: whether {reference} still means {wanted[:19]} cannot be asked of its registry"
+            )
         elif pinned_to:
             why.append(f"{name}: it is pinned to {pinned_to[:19]}, {wanted[:19]} is wanted")
         elif image.tag and (now := stored[image.repository].tags.get(image.tag)) != wanted:
@@ -396,7 +502,11 @@ def reasons_to_restore(
 
 
 def _settings(
-    definition: Definition, running: Definition, service: Service, settings: Mapping[str, str], other: Sequence[str]
+    definition: Definition,
+    running: Definition,
+    service: Service,
+    settings: Mapping[str, str],
+    other: Sequence[str],
 ) -> Check:
     """Is there still what the service's load balancer and network need of the definition, and the running one has?"""
     for place in service.ports:
@@ -422,4 +532,8 @@ def _platform(running: Definition, settings: Mapping[str, str]) -> str | None:
     if launch_type := settings.get("launchType"):
         return launch_type
     providers = settings.get("capacityProviderStrategy")
-    return FARGATE if FARGATE in (running.compatibilities if providers is None else providers) else None
+    return (
+        FARGATE
+        if FARGATE in (running.compatibilities if providers is None else providers)
+        else None
+    )

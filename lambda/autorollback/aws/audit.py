@@ -1,13 +1,10 @@
 """What the readiness audit asks of AWS beyond a judgement, remembers, and tells people."""
 
-import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from autorollback.aws.items import plain, to_item
 from autorollback.decision.image_lifecycle import Pushed
 from autorollback.naming import OWN_SIGNAL_PREFIX, SIGNALS, Names, ServiceKey
 from autorollback.policy import ServicePolicy
@@ -125,50 +122,25 @@ class Audit:
 
     def remembered(self) -> dict[str, Remembered]:
         """What the audits before found, by `<cluster>/<service>`."""
-        pages = self.clients.dynamodb.get_paginator("query").paginate(
-            TableName=self.table,
-            ConsistentRead=True,
-            KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues={":pk": to_item(_PARTITION)},
-        )
-
         found: dict[str, Remembered] = {}
-        for page in pages:
-            for stored in page["Items"]:
-                item = plain(stored)
-                found[item["sk"]] = Remembered(
-                    ready=bool(item["ready"]),
-                    findings=tuple(item["findings"]),
-                    at=str(item["at"]),
-                )
+        for item in LedgerTable(self.clients, self.table).query(_PARTITION):
+            found[item["sk"]] = Remembered(
+                ready=bool(item["ready"]),
+                findings=tuple(item["findings"]),
+                at=str(item["at"]),
+            )
         return found
 
-    def remember(
-        self,
-        key: ServiceKey,
-        ready: bool,  # noqa: FBT001 - a fact
-        findings: Sequence[str],
-        at: datetime,
-    ) -> None:
+    def remember(self, key: ServiceKey, found: Remembered) -> None:
         """Keep what was found, for the next audit to compare with."""
         item = {
-            "pk": to_item(_PARTITION),
-            "sk": to_item(str(key)),
-            "ready": to_item(ready),
-            "findings": to_item(list(findings)),
-            "at": to_item(at.isoformat()),
+            "pk": _PARTITION,
+            "sk": str(key),
+            "ready": found.ready,
+            "findings": list(found.findings),
+            "at": found.at,
         }
-        self.clients.dynamodb.put_item(TableName=self.table, Item=item)
-
-    def tell(self, subject: str, letter: str, result: Mapping[str, object]) -> None:
-        """One message to the topic; subscribers of a queue or function get the JSON alone."""
-        by_protocol = {"default": json.dumps(result), "email": letter, "sms": subject}
-        self.clients.sns.publish(
-            TopicArn=self.topic_arn,
-            Subject=subject,
-            MessageStructure="json",
-            Message=json.dumps(by_protocol),
-        )
+        LedgerTable(self.clients, self.table).put(item)
 
     def _alarms_that_should_watch(self, policy: ServicePolicy) -> list[str]:
         signals = [f"{OWN_SIGNAL_PREFIX}{name}" for name in policy.alarms]

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from autorollback.aws.codedeploy import DeploymentGroup, newest_of
 from autorollback.aws.deployer import Deployer, DeploymentBackend
-from autorollback.aws.ecs import DeploymentHistory, Ecs
+from autorollback.aws.deployment_group import DeploymentGroup, newest_of
+from autorollback.aws.ecs import Ecs, History
 from autorollback.decision.facts import Service
 from autorollback.naming import ServiceKey
 
@@ -28,7 +28,7 @@ class Deployments:
         """The service as it is now; None where ECS knows none of that name."""
         return Ecs(self.clients).service(key)
 
-    def history(self, code_deploy: str | None) -> DeploymentHistory:
+    def history(self, code_deploy: str | None) -> History:
         """Where the deployments of a service are on record; read anew."""
         if code_deploy:
             return self._group(code_deploy)

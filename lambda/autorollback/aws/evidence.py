@@ -134,20 +134,27 @@ class Evidence:
             page = group.deployments_page(policy.key)
         except UnknownGroup as unknown:
             return replace(
-                look, service=replace(service, out_of_reach=f"{unknown}: correct code_deploy in services.yaml")
+                look,
+                service=replace(
+                    service, out_of_reach=f"{unknown}: correct code_deploy in services.yaml"
+                ),
             )
         if refused := group.refuses(service.task_sets):
             return replace(look, service=replace(service, out_of_reach=refused))
         return replace(look, service=replace(service, bake=group.waits), page=page, history=group)
 
-    def facts(self, look: FirstLook, trigger: Trigger, now: datetime, event: AlarmChanged | None = None) -> Facts:
+    def facts(
+        self, look: FirstLook, trigger: Trigger, now: datetime, event: AlarmChanged | None = None
+    ) -> Facts:
         """All that the judgement of a protected service rests on."""
         if look.policy is None:
             raise ValueError("facts are gathered for protected services only")
         policy = look.policy
         draft, red = self._second_look(look, policy, trigger, event, now)
         own = {a.onset for a in draft.alarms if a.in_alarm and a.onset}
-        fired = next((a.onset for a in draft.alarms if a.name == trigger.alarm and a.onset), trigger.at)
+        fired = next(
+            (a.onset for a in draft.alarms if a.name == trigger.alarm and a.onset), trigger.at
+        )
         neighbours = self.neighbours.in_trouble(red, policy, fired, own)
         for _ in range(PAGES):
             exhausted = self._look_back(draft, policy, trigger, look, now)
@@ -155,7 +162,9 @@ class Evidence:
                 break
             self._read_page(draft, policy.key)
         else:
-            draft.unread.append(f"service deployments older than the newest {len(draft.deployments)}")
+            draft.unread.append(
+                f"service deployments older than the newest {len(draft.deployments)}"
+            )
         return self._as_facts(draft, look, trigger, now, neighbours)
 
     def present(self, look: FirstLook, trigger: Trigger, now: datetime) -> Facts:
@@ -169,34 +178,53 @@ class Evidence:
         """The facts with the past of every alarm since a moment, or as far back as CloudWatch keeps its history."""
         unread = [alarm for alarm in facts.alarms if not stability.past_is_known(alarm, since, now)]
         since, alarms = max(since, now - stability.HISTORY_KEPT), Alarms(self.clients, self.names)
-        read = in_parallel({alarm.name: partial(alarms.with_history, alarm, since) for alarm in unread})
+        read = in_parallel(
+            {alarm.name: partial(alarms.with_history, alarm, since) for alarm in unread}
+        )
         return replace(facts, alarms=tuple(read.get(alarm.name, alarm) for alarm in facts.alarms))
 
     def _second_look(
-        self, look: FirstLook, policy: ServicePolicy, trigger: Trigger, event: AlarmChanged | None, now: datetime
+        self,
+        look: FirstLook,
+        policy: ServicePolicy,
+        trigger: Trigger,
+        event: AlarmChanged | None,
+        now: datetime,
     ) -> tuple[_Draft, tuple[RedAlarm, ...]]:
         key = self.names.parse_alarm(trigger.alarm) if trigger.alarm else None
-        of_targets = trigger.alarm is None or (key is not None and key.signal == blame.UNHEALTHY_TARGETS)
+        of_targets = trigger.alarm is None or (
+            key is not None and key.signal == blame.UNHEALTHY_TARGETS
+        )
         asks_for_health = {
             TriggerKind.ALARM: of_targets,  # whoever asks without an alarm may ask about any that is red
             TriggerKind.TASKS_CANNOT_START: True,
             TriggerKind.DEPLOYMENT_FAILED: False,
         }[trigger.kind]
         alarms = Alarms(self.clients, self.names)
-        beside: dict[str, Callable[[], Any]] = {"red": partial(self.neighbours.red, policy.policy, now)}
+        beside: dict[str, Callable[[], Any]] = {
+            "red": partial(self.neighbours.red, policy.policy, now)
+        }
         foreseen = self._foreseen(look, policy, trigger)
         beside |= {arn: partial(_definition, self.definitions, arn) for arn in foreseen}
         since = _flapping_from(look, now)
         if foreseen and trigger.alarm and since:
             beside["history"] = partial(alarms.history, trigger.alarm, since)
-        draft, seen = self._as_it_is(look, policy, with_health=asks_for_health, event=event, beside=beside)
+        draft, seen = self._as_it_is(
+            look, policy, with_health=asks_for_health, event=event, beside=beside
+        )
         answers: dict[_Read, Any] = {("definition", arn): seen[arn] for arn in foreseen}
         if changes := seen.get("history"):
-            answers |= {("history", a.name): changes.told_to(a) for a in draft.alarms if a.name == trigger.alarm}
+            answers |= {
+                ("history", a.name): changes.told_to(a)
+                for a in draft.alarms
+                if a.name == trigger.alarm
+            }
         _take_in(draft, answers)
         return draft, seen["red"]
 
-    def _foreseen(self, look: FirstLook, policy: ServicePolicy, trigger: Trigger) -> tuple[str, ...]:
+    def _foreseen(
+        self, look: FirstLook, policy: ServicePolicy, trigger: Trigger
+    ) -> tuple[str, ...]:
         """Task definitions that the judgement will most likely ask about: what runs, and what the ledger last saw run well.
 
         None where the newest deployment is too old to be suspect, for then nothing of the past is asked.
@@ -230,11 +258,15 @@ class Evidence:
             **(beside or {}),
         }
         if look.service and look.service.behind_load_balancer and with_health:
-            reads["healthy"] = partial(Traffic(self.clients).healthy_targets, look.service.target_groups)
+            reads["healthy"] = partial(
+                Traffic(self.clients).healthy_targets, look.service.target_groups
+            )
         seen = in_parallel(reads)
         service = replace(look.service, healthy=seen.get("healthy")) if look.service else None
         revisions = dict(seen["revisions"])
-        return _Draft(service, seen["deployments"], revisions, seen["alarms"], look.page.next, history), seen
+        return _Draft(
+            service, seen["deployments"], revisions, seen["alarms"], look.page.next, history
+        ), seen
 
     def _read_page(self, draft: _Draft, key: ServiceKey) -> None:
         history = draft.history
@@ -242,7 +274,9 @@ class Evidence:
         seen = in_parallel(
             {
                 "deployments": lambda: history.deployments(page.arns),
-                "revisions": lambda: history.revisions([arn for arn in page.targets if arn not in draft.revisions]),
+                "revisions": lambda: history.revisions(
+                    [arn for arn in page.targets if arn not in draft.revisions]
+                ),
             }
         )
         draft.deployments = (*draft.deployments, *seen["deployments"])
@@ -305,11 +339,18 @@ class Evidence:
             traffic = Traffic(self.clients)
             for period in unattested:
                 if (spot := (period.revision, period.since)) not in draft.requests:
-                    reads["requests", spot] = partial(traffic.requests, policy, period.since, period.end(now), now)
+                    reads["requests", spot] = partial(
+                        traffic.requests, policy, period.since, period.end(now), now
+                    )
         return reads
 
     def _as_facts(
-        self, draft: _Draft, look: FirstLook, trigger: Trigger, now: datetime, neighbours: Sequence[Neighbour]
+        self,
+        draft: _Draft,
+        look: FirstLook,
+        trigger: Trigger,
+        now: datetime,
+        neighbours: Sequence[Neighbour],
     ) -> Facts:
         facts = Facts(
             service=draft.service,
@@ -334,12 +375,16 @@ def _unknown_revisions(draft: _Draft) -> tuple[str, ...]:
     """
     deployments = draft.deployments if draft.next_page is None else draft.deployments[:-1]
     arns = (arn for d in deployments for arn in (*d.sources, d.rollback_revision) if arn)
-    return tuple(dict.fromkeys(a for a in arns if a not in draft.revisions and a not in draft.vanished))
+    return tuple(
+        dict.fromkeys(a for a in arns if a not in draft.revisions and a not in draft.vanished)
+    )
 
 
 def _take_in(draft: _Draft, answers: Mapping[_Read, Any]) -> None:
     draft.alarms = tuple(answers.get(("history", a.name), a) for a in draft.alarms)
-    draft.requests |= {spot: answer for (kind, spot), answer in answers.items() if kind == "requests"}
+    draft.requests |= {
+        spot: answer for (kind, spot), answer in answers.items() if kind == "requests"
+    }
     for (kind, asked), answer in answers.items():
         if kind == "revisions":
             draft.revisions |= answer
@@ -349,15 +394,25 @@ def _take_in(draft: _Draft, answers: Mapping[_Read, Any]) -> None:
     for arn, revision in draft.revisions.items():
         if revision.task_definition_arn in definitions:
             draft.revisions[arn] = described_as(revision, definitions[revision.task_definition_arn])
-    draft.unread += [f"task definition {short_name(arn)}" for arn, found in definitions.items() if found is None]
+    draft.unread += [
+        f"task definition {short_name(arn)}" for arn, found in definitions.items() if found is None
+    ]
 
 
 def described_as(revision: Revision, definition: Definition | None) -> Revision:
     """The revision with the identity that its task definition gives; unchanged where there is none any more."""
     if definition is None:
         return revision
-    images = {name: revision.images.get(name) or _pinned(image) for name, image in definition.images.items()}
-    return replace(revision, images=images, identity=definition.identity(images), irreversible=definition.irreversible)
+    images = {
+        name: revision.images.get(name) or _pinned(image)
+        for name, image in definition.images.items()
+    }
+    return replace(
+        revision,
+        images=images,
+        identity=definition.identity(images),
+        irreversible=definition.irreversible,
+    )
 
 
 def _pinned(image: str) -> str | None:
@@ -383,19 +438,29 @@ def _revisions_since(facts: Facts, moment: datetime, periods: Sequence[ServingPe
         if changed and deployment.start < moment:
             break
         arns |= dict.fromkeys(
-            arn for arn in (deployment.target, *deployment.sources, deployment.rollback_revision) if arn
+            arn
+            for arn in (deployment.target, *deployment.sources, deployment.rollback_revision)
+            if arn
         )
         target, source = facts.revision(deployment.target), blame.running_before(facts, index)
         if changed is None and _appearance(target) != _appearance(source):
             changed = target
     arns |= dict.fromkeys(s.revision for s in periods)
     if changed and changed.images:
-        arns |= {r.arn: None for r in facts.revisions.values() if not r.images or r.images == changed.images}
+        arns |= {
+            r.arn: None
+            for r in facts.revisions.values()
+            if not r.images or r.images == changed.images
+        }
     return list(arns)
 
 
 def _appearance(revision: Revision | None) -> tuple[str, tuple[tuple[str, str | None], ...]]:
-    return (revision.task_definition_arn, tuple(sorted(revision.images.items()))) if revision else ("", ())
+    return (
+        (revision.task_definition_arn, tuple(sorted(revision.images.items())))
+        if revision
+        else ("", ())
+    )
 
 
 def _is_newest(facts: Facts, period: ServingPeriod) -> bool:
@@ -413,7 +478,10 @@ def _histories_asked(
     For serving periods: of all alarms, far enough to tell how the periods went, and whether an alarm flapped before
     whatever came after them. Without any: of the alarm that convicts the suspect, whether it flapped before it.
     """
-    kept, newest = now - stability.HISTORY_KEPT, facts.deployments[0].start if facts.deployments else now
+    kept, newest = (
+        now - stability.HISTORY_KEPT,
+        facts.deployments[0].start if facts.deployments else now,
+    )
     if periods:
         ends = [s.until - blame.FLAPPING_SPAN for s in periods if s.until is not None]
         since = min([now, newest - blame.FLAPPING_SPAN, *ends, *(s.came for s in periods)])
@@ -422,16 +490,22 @@ def _histories_asked(
         return []
     if facts.trigger.alarm is not None:
         convicting = _convicting(facts, policy, now)
-        return [(alarm, max(suspect.start - blame.FLAPPING_SPAN, kept)) for alarm, suspect in convicting]
+        return [
+            (alarm, max(suspect.start - blame.FLAPPING_SPAN, kept)) for alarm, suspect in convicting
+        ]
     asked: list[tuple[Alarm, datetime]] = []
-    for alarm in (a for a in facts.alarms if a.in_alarm):  # whoever asks without an alarm may ask about any that is red
+    for alarm in (
+        a for a in facts.alarms if a.in_alarm
+    ):  # whoever asks without an alarm may ask about any that is red
         of_it = replace(facts, trigger=replace(facts.trigger, alarm=alarm.name))
         starts = [newest, *(suspect.start for _, suspect in _convicting(of_it, policy, now))]
         asked.append((alarm, max(min(starts) - blame.FLAPPING_SPAN, kept)))
     return asked
 
 
-def _convicting(facts: Facts, policy: ServicePolicy, now: datetime) -> list[tuple[Alarm, Deployment]]:
+def _convicting(
+    facts: Facts, policy: ServicePolicy, now: datetime
+) -> list[tuple[Alarm, Deployment]]:
     """The alarm that convicts, and the deployment that it blames: one, or none."""
     suspicion = blame.find_suspect(facts, policy.policy, now)
     if isinstance(suspicion, blame.Suspicion):
@@ -463,7 +537,10 @@ def _changed(facts: Facts, index: int, deployment: Deployment) -> bool:
 
 
 def _requests(
-    facts: Facts, read: Mapping[tuple[str, datetime], Requests], policy: ServicePolicy, now: datetime
+    facts: Facts,
+    read: Mapping[tuple[str, datetime], Requests],
+    policy: ServicePolicy,
+    now: datetime,
 ) -> dict[str, int | None]:
     """The requests in the calm part of each serving period that they were read for; the most of a revision's periods."""
     counted: dict[str, int | None] = {}
@@ -473,6 +550,10 @@ def _requests(
         if requests is None:
             continue
         assessment = stability.assess(period, question)
-        number = requests.between(assessment.calm_since, assessment.calm_until) if assessment.stable else 0
+        number = (
+            requests.between(assessment.calm_since, assessment.calm_until)
+            if assessment.stable
+            else 0
+        )
         counted[period.revision] = max(number, counted.get(period.revision) or 0)
     return counted

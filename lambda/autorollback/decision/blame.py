@@ -20,7 +20,9 @@ from autorollback.decision.facts import (
     TriggerKind,
 )
 from autorollback.decision.formatting import clock, span
-from autorollback.decision.lineage import CLOCK_SKEW as CLOCK_SKEW  # re-exported: part of this module's interface
+from autorollback.decision.lineage import (
+    CLOCK_SKEW as CLOCK_SKEW,
+)  # re-exported: part of this module's interface
 from autorollback.decision.lineage import carries_out as carries_out
 from autorollback.decision.lineage import rollback_behind as rollback_behind
 from autorollback.decision.lineage import running_before as running_before
@@ -60,7 +62,10 @@ def asleep(facts: Facts, policy: Policy, now: datetime) -> Passed | Ignore:
     if policy.mode is Mode.OFF:
         return Ignore(Reason.PAUSED, "the mode of this service is off")
     if facts.ledger.paused_until and now < facts.ledger.paused_until:
-        return Ignore(Reason.PAUSED, f"automatic rollbacks are paused until {clock(facts.ledger.paused_until)}")
+        return Ignore(
+            Reason.PAUSED,
+            f"automatic rollbacks are paused until {clock(facts.ledger.paused_until)}",
+        )
     return Passed(f"mode {policy.mode}, neither muted nor paused")
 
 
@@ -70,7 +75,9 @@ def still_true(facts: Facts) -> Passed | Ignore:
         return _borne_out(facts)
     alarm = facts.alarm(facts.trigger.alarm)
     if alarm is None:
-        return Ignore(Reason.NO_LONGER_IN_ALARM, f"the alarm {facts.trigger.alarm} does not exist any more")
+        return Ignore(
+            Reason.NO_LONGER_IN_ALARM, f"the alarm {facts.trigger.alarm} does not exist any more"
+        )
     if not alarm.in_alarm:
         when = f" since {clock(alarm.since)}" if alarm.since else ""
         return Ignore(Reason.NO_LONGER_IN_ALARM, f"{alarm.signal} is not in ALARM{when}")
@@ -83,13 +90,15 @@ def _borne_out(facts: Facts) -> Passed | Ignore:
     if facts.service is None or newest is None:
         return Passed(f"an ECS event of {clock(at)}, no alarm")
     failed = facts.trigger.kind is TriggerKind.DEPLOYMENT_FAILED
-    found = _failure_seen(facts, facts.service, newest) if failed else _failing_tasks_seen(facts, facts.service, newest)
+    found = (
+        _failure_seen(facts, facts.service, newest)
+        if failed
+        else _failing_tasks_seen(facts, facts.service, newest)
+    )
     if found:
         return Passed(f"an ECS event of {clock(at)}, no alarm: {found}")
     what = "a deployment that failed" if failed else "tasks that cannot start"
-    detail = (
-        f"the event of {clock(at)} speaks of {what}, and ECS does not say so of the deployment of {clock(newest.start)}"
-    )
+    detail = f"the event of {clock(at)} speaks of {what}, and ECS does not say so of the deployment of {clock(newest.start)}"
     return Ignore(Reason.SUPERSEDED, detail)
 
 
@@ -99,7 +108,11 @@ def _failure_seen(facts: Facts, service: Service, newest: Deployment) -> str | N
     if primary and named == primary.id and primary.rollout == "FAILED":
         return f"{named} is the service's deployment, and has failed"
     gave_up = newest.status in (Status.STOPPED, Status.ROLLBACK_FAILED) or newest.status.is_rollback
-    if service.controller is Controller.ECS and gave_up and newest.start <= facts.trigger.at + CLOCK_SKEW:
+    if (
+        service.controller is Controller.ECS
+        and gave_up
+        and newest.start <= facts.trigger.at + CLOCK_SKEW
+    ):
         return f"the newest deployment is {newest.status}"
     return None
 
@@ -134,7 +147,9 @@ def can_be_rolled_back(facts: Facts) -> Passed | Hold:
     if service.desired == 0:
         return Hold(Reason.SERVICE_INACTIVE, "the service is scaled to zero")
     if service.controller is Controller.EXTERNAL:
-        detail = "the service's deployment controller is EXTERNAL; ECS and CODE_DEPLOY are supported"
+        detail = (
+            "the service's deployment controller is EXTERNAL; ECS and CODE_DEPLOY are supported"
+        )
         return Hold(Reason.UNSUPPORTED_DEPLOYMENT_CONTROLLER, detail)
     if service.out_of_reach is not None:
         return Hold(Reason.UNSUPPORTED_DEPLOYMENT_CONTROLLER, service.out_of_reach)
@@ -147,10 +162,14 @@ def left_to_ecs(facts: Facts) -> Passed | Ignore:
         return Passed("no failed deployment that ECS itself rolls back")
     newest = newest_deployment(facts)
     if newest and newest.status.is_rollback:
-        return Ignore(Reason.HANDLED_BY_ECS, f"ECS has rolled it back, or is rolling it back ({newest.status})")
+        return Ignore(
+            Reason.HANDLED_BY_ECS,
+            f"ECS has rolled it back, or is rolling it back ({newest.status})",
+        )
     if facts.service and facts.service.rolls_back_by_itself:
         return Ignore(
-            Reason.HANDLED_BY_ECS, "the service's circuit breaker or deployment alarms are set to roll it back"
+            Reason.HANDLED_BY_ECS,
+            "the service's circuit breaker or deployment alarms are set to roll it back",
         )
     return Passed("no failed deployment that ECS itself rolls back")
 
@@ -163,7 +182,9 @@ def not_handled(facts: Facts, policy: Policy, now: datetime) -> Passed | Hold | 
         return Passed("the newest deployment is no rollback of this controller")
     pinned_until = max(newest.start, past.at) + policy.window
     if past.pins and now < pinned_until:
-        detail = f"a person rolled back to {past.to_task_definition}: theirs until {clock(pinned_until)}"
+        detail = (
+            f"a person rolled back to {past.to_task_definition}: theirs until {clock(pinned_until)}"
+        )
         return Hold(Reason.PINNED_BY_HUMAN, detail, newest)
     if past.is_open:
         return Ignore(
@@ -184,7 +205,10 @@ def find_suspect(facts: Facts, policy: Policy, now: datetime) -> Suspicion | Hol
             return hold
         if not _same_identity(facts, index):
             return _of_before(facts, deployment, onset) or suspicion
-        changed, began_before = changed_settings(facts, index), _began_before(facts, deployment, onset)
+        changed, began_before = (
+            changed_settings(facts, index),
+            _began_before(facts, deployment, onset),
+        )
         if changed and (deployment.status.in_progress or not began_before):
             return _of_before(facts, deployment, onset) or _only_settings(suspicion, changed)
         if not began_before and (hold := _only_restarted(facts, index, policy, now)):
@@ -195,7 +219,9 @@ def find_suspect(facts: Facts, policy: Policy, now: datetime) -> Suspicion | Hol
 def convict(suspicion: Suspicion, facts: Facts, policy: Policy, now: datetime) -> Suspicion | Hold:
     """Did the trouble start after the deployment? The alarm that fired is asked first, then the service's other red ones."""
     fired = facts.alarm(facts.trigger.alarm)
-    others = sorted((a for a in facts.alarms if a.in_alarm and a is not fired), key=lambda a: a.name)
+    others = sorted(
+        (a for a in facts.alarms if a.in_alarm and a is not fired), key=lambda a: a.name
+    )
     first_refusal: Hold | None = None
     for alarm in ([fired] if fired else []) + others:
         answer = _convict_by(alarm, suspicion.suspect, facts, policy, now)
@@ -205,20 +231,30 @@ def convict(suspicion: Suspicion, facts: Facts, policy: Policy, now: datetime) -
             return answer
         first_refusal = first_refusal or answer
     return first_refusal or Hold(
-        Reason.ALARM_PREDATES_DEPLOYMENT, "no datapoint says when the trouble began", suspicion.suspect
+        Reason.ALARM_PREDATES_DEPLOYMENT,
+        "no datapoint says when the trouble began",
+        suspicion.suspect,
     )
 
 
 def still_serving(suspicion: Suspicion, facts: Facts) -> Passed | Hold:
     """Tasks that cannot start while half of the desired ones serve: a registry or capacity outage looks the same."""
     service, suspect = facts.service, suspicion.suspect
-    if facts.trigger.kind is not TriggerKind.TASKS_CANNOT_START or service is None or suspect.status.in_progress:
+    if (
+        facts.trigger.kind is not TriggerKind.TASKS_CANNOT_START
+        or service is None
+        or suspect.status.in_progress
+    ):
         return Passed("the deployment is not a finished one whose tasks stopped starting")
     serving = service.healthy if service.behind_load_balancer else service.running
     if serving is None:
         return Hold(Reason.STILL_SERVING, "how many targets are healthy could not be read", suspect)
     if serving * 2 >= service.desired:
-        return Hold(Reason.STILL_SERVING, f"{serving} of {service.desired} desired tasks still serve", suspect)
+        return Hold(
+            Reason.STILL_SERVING,
+            f"{serving} of {service.desired} desired tasks still serve",
+            suspect,
+        )
     return Passed(f"only {serving} of {service.desired} desired tasks serve")
 
 
@@ -230,9 +266,15 @@ def calm_before(suspicion: Suspicion, policy: Policy, now: datetime) -> Passed |
     if not stability.past_is_known(alarm, suspect.start - FLAPPING_SPAN, now):
         detail = f"the history of {alarm.signal} in the 24 h before the deployment was not read"
         return Hold(Reason.ALARM_IS_FLAPPING, detail, suspect)
-    before = [s for s in alarm.spells or () if suspect.start - FLAPPING_SPAN <= s.since < suspect.start]
+    before = [
+        s for s in alarm.spells or () if suspect.start - FLAPPING_SPAN <= s.since < suspect.start
+    ]
     detail = f"{alarm.signal} went to ALARM {len(before)} times in the 24 h before the deployment, {policy.flap_limit} are allowed"
-    return Hold(Reason.ALARM_IS_FLAPPING, detail, suspect) if len(before) > policy.flap_limit else Passed(detail)
+    return (
+        Hold(Reason.ALARM_IS_FLAPPING, detail, suspect)
+        if len(before) > policy.flap_limit
+        else Passed(detail)
+    )
 
 
 def not_shared(suspicion: Suspicion, facts: Facts, policy: Policy) -> Passed | Hold:
@@ -262,13 +304,23 @@ def services_for_shared_cause(protected_services: int, policy: Policy) -> int:
     return min(policy.shared_cause_services, max(2, -(-(protected_services - 1) // 2)))
 
 
-def reversible(suspicion: Suspicion, facts: Facts, between: Sequence[Revision | None] = ()) -> Passed | Hold:
+def reversible(
+    suspicion: Suspicion, facts: Facts, between: Sequence[Revision | None] = ()
+) -> Passed | Hold:
     """A change that old code cannot live with is for a person to undo: of the suspect, or of any deployed since the target."""
     if facts.service and facts.service.irreversible:
-        return Hold(Reason.IRREVERSIBLE_CHANGE, "the service has the tag auto-rollback:irreversible", suspicion.suspect)
+        return Hold(
+            Reason.IRREVERSIBLE_CHANGE,
+            "the service has the tag auto-rollback:irreversible",
+            suspicion.suspect,
+        )
     for revision in (facts.revision(suspicion.suspect.target), *between):
         if revision is None or revision.identity is None:
-            what = revision.task_definition if revision else "something that was deployed after the target"
+            what = (
+                revision.task_definition
+                if revision
+                else "something that was deployed after the target"
+            )
             detail = f"the tags of {what} could not be read, and one of them may be auto-rollback:irreversible"
             return Hold(Reason.IRREVERSIBLE_CHANGE, detail, suspicion.suspect)
         if revision.irreversible:
@@ -307,10 +359,13 @@ def is_rollback(facts: Facts, index: int, policy: Policy, now: datetime) -> bool
     target = facts.revision(deployment.target)
     if target is None or _same_identity(facts, index) or not something_ran_before(facts, index):
         return False
-    good = {good.revision.identity for good in facts.ledger.known_good if good.until <= deployment.start}
+    good = {
+        good.revision.identity for good in facts.ledger.known_good if good.until <= deployment.start
+    }
     return (
         target.identity in good
-        or stability.may_have_been_stable(Question(facts, policy, now), target, deployment.start) is not None
+        or stability.may_have_been_stable(Question(facts, policy, now), target, deployment.start)
+        is not None
     )
 
 
@@ -324,13 +379,22 @@ def changed_settings(facts: Facts, index: int) -> list[str]:
 def only_settings_in_progress(facts: Facts, suspect: Deployment) -> bool:
     """Whether a suspect still in progress changes nothing but settings of the service: stopped, it brings them back."""
     index = facts.deployments.index(suspect)
-    return suspect.status.in_progress and _same_identity(facts, index) and bool(changed_settings(facts, index))
+    return (
+        suspect.status.in_progress
+        and _same_identity(facts, index)
+        and bool(changed_settings(facts, index))
+    )
 
 
 def _same_identity(facts: Facts, index: int) -> bool:
     """Whether a deployment brings what ran already. One that takes the place of another build's unfinished one goes back."""
     target, source = facts.revision(facts.deployments[index].target), running_before(facts, index)
-    if target is None or source is None or target.identity is None or target.identity != source.identity:
+    if (
+        target is None
+        or source is None
+        or target.identity is None
+        or target.identity != source.identity
+    ):
         return False
     aborted = _unfinished_before(facts, index)
     brought = facts.revision(aborted.target) if aborted else None
@@ -340,7 +404,11 @@ def _same_identity(facts: Facts, index: int) -> bool:
 def _unfinished_before(facts: Facts, index: int) -> Deployment | None:
     """The deployment that one took the place of before it had finished, where nobody rolled it back."""
     before = facts.deployments[index + 1] if index + 1 < len(facts.deployments) else None
-    return None if before is None or before.status is Status.SUCCESSFUL or before.status.is_rollback else before
+    return (
+        None
+        if before is None or before.status is Status.SUCCESSFUL or before.status.is_rollback
+        else before
+    )
 
 
 def _newest_but_restarts(facts: Facts) -> Deployment | None:
@@ -350,16 +418,24 @@ def _newest_but_restarts(facts: Facts) -> Deployment | None:
     return newest_deployment(facts)
 
 
-def _within_window(deployment: Deployment, facts: Facts, onset: datetime, policy: Policy) -> Suspicion | Hold:
+def _within_window(
+    deployment: Deployment, facts: Facts, onset: datetime, policy: Policy
+) -> Suspicion | Hold:
     target = facts.revision(deployment.target)
     what = f"the deployment of {target.task_definition if target else clock(deployment.start)}"
     if deployment.status.in_progress:
-        return Suspicion(deployment, onset, f"{what} is in progress since {clock(deployment.start)}")
+        return Suspicion(
+            deployment, onset, f"{what} is in progress since {clock(deployment.start)}"
+        )
     finished = deployment.finished_at or deployment.start
     if onset - finished > policy.window:
         detail = f"{what} finished {span(onset - finished)} before the trouble began; suspect are {policy.window_minutes} min"
         return Hold(Reason.NO_RECENT_DEPLOYMENT, detail, deployment)
-    when = f"{span(onset - finished)} before" if onset >= finished else f"{span(finished - onset)} after"
+    when = (
+        f"{span(onset - finished)} before"
+        if onset >= finished
+        else f"{span(finished - onset)} after"
+    )
     return Suspicion(deployment, onset, f"{what} finished {when} the trouble began")
 
 
@@ -369,7 +445,9 @@ def _cannot_be_told(facts: Facts, index: int) -> Hold | None:
     target, source = facts.revision(deployment.target), running_before(facts, index)
     if target is None or target.identity is None:
         unread = f"what the deployment of {clock(deployment.start)} brought"
-    elif aborted and ((brought := facts.revision(aborted.target)) is None or brought.identity is None):
+    elif aborted and (
+        (brought := facts.revision(aborted.target)) is None or brought.identity is None
+    ):
         unread = f"what the unfinished deployment of {clock(aborted.start)} brought"
     elif something_ran_before(facts, index) and (source is None or source.identity is None):
         unread = f"what ran before the deployment of {clock(deployment.start)}"
@@ -387,7 +465,11 @@ def _goes_back(facts: Facts, index: int, policy: Policy, now: datetime) -> Hold 
     name = target.task_definition if target else "an unknown revision"
     detail = f"the newest deployment, of {clock(deployment.start)}, is itself a rollback, to {name}"
     if deployment.status.is_rollback:
-        by = "CodeDeploy" if facts.service and facts.service.controller is Controller.CODE_DEPLOY else "ECS"
+        by = (
+            "CodeDeploy"
+            if facts.service and facts.service.controller is Controller.CODE_DEPLOY
+            else "ECS"
+        )
         detail = f"{by} has rolled back, or is rolling back, the deployment of {name} ({deployment.status})"
     return Hold(Reason.DEPLOYMENT_IS_A_ROLLBACK, detail, deployment)
 
@@ -398,7 +480,9 @@ def _only_settings(suspicion: Suspicion, changed: Sequence[str]) -> Suspicion | 
     if suspect.status.in_progress:
         detail = f"{suspicion.detail} and changes only settings of the service: {names}"
         return Suspicion(suspect, suspicion.onset, detail)
-    detail = f"the deployment of {clock(suspect.start)} changed only settings of the service: {names}"
+    detail = (
+        f"the deployment of {clock(suspect.start)} changed only settings of the service: {names}"
+    )
     return Hold(Reason.ONLY_SETTINGS_CHANGED, detail, suspect)
 
 
@@ -420,7 +504,11 @@ def _only_restarted(facts: Facts, index: int, policy: Policy, now: datetime) -> 
     """A restart of what had been stable, which the trouble followed. Any other restart is passed over."""
     restart = facts.deployments[index]
     target = facts.revision(restart.target)
-    if target is None or stability.may_have_been_stable(Question(facts, policy, now), target, restart.start) is None:
+    if (
+        target is None
+        or stability.may_have_been_stable(Question(facts, policy, now), target, restart.start)
+        is None
+    ):
         return None
     detail = (
         f"the deployment of {clock(restart.start)} restarted what had been stable before: nothing that a rollback "
@@ -434,26 +522,41 @@ def _new_to_its_tasks(facts: Facts, index: int) -> str:
     if facts.secrets is None:
         return "look at secrets, parameters and what the service depends on"
     source, older = running_before(facts, index), facts.deployments[index + 1 :]
-    since = older[0].start if older else source.created_at if source else facts.deployments[index].start
+    since = (
+        older[0].start if older else source.created_at if source else facts.deployments[index].start
+    )
     told = [f"{s.name}: {s.wrong}" for s in facts.secrets if s.wrong]
     told += [
-        f"{s.name} changed at {clock(s.changed_at)}" for s in facts.secrets if s.changed_at and s.changed_at > since
+        f"{s.name} changed at {clock(s.changed_at)}"
+        for s in facts.secrets
+        if s.changed_at and s.changed_at > since
     ]
     if told:
         return f"of its secrets and parameters, though: {'; '.join(told)}"
-    seen = f"none of its {len(facts.secrets)} secrets and parameters has changed since {clock(since)}"
+    seen = (
+        f"none of its {len(facts.secrets)} secrets and parameters has changed since {clock(since)}"
+    )
     return f"{seen if facts.secrets else 'it is given no secrets or parameters'}: look at what the service depends on"
 
 
-def _convict_by(alarm: Alarm, suspect: Deployment, facts: Facts, policy: Policy, now: datetime) -> Suspicion | Hold:
+def _convict_by(
+    alarm: Alarm, suspect: Deployment, facts: Facts, policy: Policy, now: datetime
+) -> Suspicion | Hold:
     if alarm.onset is None:
-        return Hold(Reason.ALARM_PREDATES_DEPLOYMENT, f"when {alarm.signal} began is not known", suspect)
+        return Hold(
+            Reason.ALARM_PREDATES_DEPLOYMENT, f"when {alarm.signal} began is not known", suspect
+        )
     if slow := _slow_start(alarm, suspect, facts, now):
         return slow
     if _predates(alarm, suspect):
         return _convict_chain(alarm, suspect, facts, policy, now)
-    if not suspect.status.in_progress and alarm.onset - (suspect.finished_at or suspect.start) > policy.window:
-        return Hold(Reason.NO_RECENT_DEPLOYMENT, f"{alarm.signal} began long after the deployment", suspect)
+    if (
+        not suspect.status.in_progress
+        and alarm.onset - (suspect.finished_at or suspect.start) > policy.window
+    ):
+        return Hold(
+            Reason.NO_RECENT_DEPLOYMENT, f"{alarm.signal} began long after the deployment", suspect
+        )
     return Suspicion(suspect, alarm.onset, _since(alarm, suspect), alarm)
 
 
@@ -468,8 +571,13 @@ def _predates(alarm: Alarm, deployment: Deployment) -> bool:
 
 def _was_red(alarm: Alarm, moment: datetime) -> bool:
     """Whether an alarm was in ALARM at a moment, be it that it has been calm since and came again."""
-    spells = (*(alarm.spells or ()), *([AlarmPeriod(alarm.since)] if alarm.in_alarm and alarm.since else []))
-    return any(spell.since <= moment and (spell.until is None or moment < spell.until) for spell in spells)
+    spells = (
+        *(alarm.spells or ()),
+        *([AlarmPeriod(alarm.since)] if alarm.in_alarm and alarm.since else []),
+    )
+    return any(
+        spell.since <= moment and (spell.until is None or moment < spell.until) for spell in spells
+    )
 
 
 def _since(alarm: Alarm, deployment: Deployment) -> str:
@@ -486,8 +594,14 @@ def _slow_start(alarm: Alarm, suspect: Deployment, facts: Facts, now: datetime) 
         healthy = facts.service.healthy if facts.service else None
         if healthy == 0:
             return None
-        seen = "how many targets are healthy could not be read" if healthy is None else f"{healthy} targets are healthy"
-        detail = f"the deployment is in progress and {seen}: tasks that start slowly are not failing"
+        seen = (
+            "how many targets are healthy could not be read"
+            if healthy is None
+            else f"{healthy} targets are healthy"
+        )
+        detail = (
+            f"the deployment is in progress and {seen}: tasks that start slowly are not failing"
+        )
         return Hold(Reason.SLOW_START, detail, suspect)
     if suspect.finished_at is None:
         return Hold(Reason.SLOW_START, "when the deployment finished could not be read", suspect)
@@ -498,7 +612,9 @@ def _slow_start(alarm: Alarm, suspect: Deployment, facts: Facts, now: datetime) 
     return Hold(Reason.SLOW_START, detail, suspect)
 
 
-def _convict_chain(alarm: Alarm, suspect: Deployment, facts: Facts, policy: Policy, now: datetime) -> Suspicion | Hold:
+def _convict_chain(
+    alarm: Alarm, suspect: Deployment, facts: Facts, policy: Policy, now: datetime
+) -> Suspicion | Hold:
     """The trouble began before the newest deployment: is an earlier one to blame, that was replaced before it had proven itself?
 
     Every deployment from that one on is suspect, and the target lies before it. A restart proves nothing and replaces

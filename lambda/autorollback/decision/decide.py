@@ -6,7 +6,14 @@ from datetime import datetime
 
 from autorollback.decision import blame, targets
 from autorollback.decision.blame import Passed, Suspicion
-from autorollback.decision.facts import Deployment, Facts, LedgerState, Revision, Trigger, TriggerKind
+from autorollback.decision.facts import (
+    Deployment,
+    Facts,
+    LedgerState,
+    Revision,
+    Trigger,
+    TriggerKind,
+)
 from autorollback.decision.question import Question
 from autorollback.decision.verdicts import (
     Candidate,
@@ -70,7 +77,9 @@ def decide(facts: Facts, policy: Policy, now: datetime) -> Judgement:
     """
     rules = _OF_ALARMS if facts.trigger.kind is TriggerKind.ALARM else _OF_ECS_EVENTS
     heard = _hear((*_BEFORE_BLAME, *rules, *_BEFORE_ACTING), Case(facts, policy, now))
-    return heard if isinstance(heard, Judgement) else _roll_back(heard, _REASONS[facts.trigger.kind])
+    return (
+        heard if isinstance(heard, Judgement) else _roll_back(heard, _REASONS[facts.trigger.kind])
+    )
 
 
 def choose_for_person(facts: Facts, policy: Policy, now: datetime) -> Judgement:
@@ -109,15 +118,23 @@ def _hear(rules: Sequence[tuple[str, Rule]], case: Case) -> Case | Judgement:
             case = replace(case, considered=answer.candidates)
             if not case.stable:
                 hold = Hold(Reason.NO_STABLE_REVISION, answer.detail, case.blamed.suspect)
-                return Judgement(hold, (*case.evidence, RuleFinding(hold.reason, FindingVerdict.HOLD, hold.detail)), case.considered)
-        case = replace(case, evidence=(*case.evidence, RuleFinding(name, FindingVerdict.PASSED, answer.detail)))
+                return Judgement(
+                    hold,
+                    (*case.evidence, RuleFinding(hold.reason, FindingVerdict.HOLD, hold.detail)),
+                    case.considered,
+                )
+        case = replace(
+            case, evidence=(*case.evidence, RuleFinding(name, FindingVerdict.PASSED, answer.detail))
+        )
     return case
 
 
 def _roll_back(case: Case, reason: Reason) -> Judgement:
     blamed = case.blamed
     onset = None if reason is Reason.REQUESTED else blamed.onset
-    verdict = RollBack(reason, blamed.detail, blamed.suspect, case.facts.deployments[0], case.stable, onset)
+    verdict = RollBack(
+        reason, blamed.detail, blamed.suspect, case.facts.deployments[0], case.stable, onset
+    )
     evidence = (*case.evidence, RuleFinding(reason, FindingVerdict.ROLL_BACK, blamed.detail))
     return Judgement(verdict, evidence, case.considered)
 
@@ -149,9 +166,7 @@ def _considered(case: Case, candidates: tuple[Candidate, ...]) -> Considered:
         return Considered(candidates, f"{best.revision.task_definition}: {best.detail}")
     looked_at = "; ".join(f"{c.revision.task_definition}: {c.detail}" for c in candidates[:3])
     unread = f"; could not be read: {', '.join(case.facts.unread)}" if case.facts.unread else ""
-    detail = (
-        f"no revision before this deployment is known to have run well{': ' if looked_at else ''}{looked_at}{unread}"
-    )
+    detail = f"no revision before this deployment is known to have run well{': ' if looked_at else ''}{looked_at}{unread}"
     return Considered(candidates, detail)
 
 
@@ -164,7 +179,10 @@ _BEFORE_BLAME: tuple[tuple[str, Rule], ...] = (
     ("no_recent_deployment", lambda case: blame.find_suspect(case.facts, case.policy, case.now)),
 )
 _OF_ALARMS: tuple[tuple[str, Rule], ...] = (
-    ("alarm_predates_deployment", lambda case: blame.convict(case.blamed, case.facts, case.policy, case.now)),
+    (
+        "alarm_predates_deployment",
+        lambda case: blame.convict(case.blamed, case.facts, case.policy, case.now),
+    ),
     ("alarm_is_flapping", lambda case: blame.calm_before(case.blamed, case.policy, case.now)),
 )
 _OF_ECS_EVENTS: tuple[tuple[str, Rule], ...] = (
@@ -173,9 +191,15 @@ _OF_ECS_EVENTS: tuple[tuple[str, Rule], ...] = (
 _BEFORE_ACTING: tuple[tuple[str, Rule], ...] = (
     ("shared_cause", lambda case: blame.not_shared(case.blamed, case.facts, case.policy)),
     ("irreversible_change", lambda case: blame.reversible(case.blamed, case.facts)),
-    ("rollback_limit_reached", lambda case: blame.within_limit(case.facts, case.policy, case.now, case.blamed.suspect)),
+    (
+        "rollback_limit_reached",
+        lambda case: blame.within_limit(case.facts, case.policy, case.now, case.blamed.suspect),
+    ),
     ("no_stable_revision", _targets),
-    ("irreversible_change", lambda case: blame.reversible(case.blamed, case.facts, case.stable[0].between)),
+    (
+        "irreversible_change",
+        lambda case: blame.reversible(case.blamed, case.facts, case.stable[0].between),
+    ),
 )
 _OF_PERSONS: tuple[tuple[str, Rule], ...] = (
     ("service_inactive", lambda case: blame.can_be_rolled_back(case.facts)),

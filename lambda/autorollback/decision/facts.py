@@ -63,25 +63,6 @@ class TaskSet:
 
 @dataclass(frozen=True, slots=True)
 class EcsDeployment:
-    """One of the deployments that ECS names in its answer about a service, by the id that its events name.
-
-    Attributes:
-        id: `ecs-svc/...`; a service deployment has another id.
-        primary: the newest; what it replaces is listed until its tasks are gone.
-        rollout: IN_PROGRESS, COMPLETED or FAILED; None where ECS does not say.
-        failed_tasks: those that failed in a row before the first one ran well.
-    """
-
-    id: str
-    created_at: datetime
-    primary: bool = False
-    rollout: str | None = None
-    running: int = 0
-    failed_tasks: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class EcsDeployment:
     """One of the deployments in ECS's answer about a service, by the id that its events name.
 
     Attributes:
@@ -271,7 +252,6 @@ class Trigger:
     alarm: str | None = None
     muted: str | None = None
     overdue: bool = False
-    deployment: str = ""
     deployment: str = ""
 
 

@@ -16,7 +16,7 @@ from autorollback.aws.refusals import explain, is_refusal
 from autorollback.decision import plan as plans
 from autorollback.decision.facts import Facts
 from autorollback.decision.formatting import clock
-from autorollback.decision.incident import Event, Incident, Intent, Phase, RollbackMethod
+from autorollback.decision.incident import Event, Incident, Intent, Phase
 from autorollback.decision.ledger_state import verdict_marks
 from autorollback.decision.lineage import carries_out
 from autorollback.decision.plan import RollbackPlan, Target

@@ -6,10 +6,11 @@ from datetime import datetime, timedelta
 from autorollback import results
 from autorollback.decision.facts import Facts, Status, Trigger, TriggerKind
 from autorollback.decision.formatting import clock
-from autorollback.decision.incident import Incident, Phase
+from autorollback.decision.incident import Event, Incident
 from autorollback.decision.ledger_state import PendingCheck
 from autorollback.decision.lineage import deployment_of
-from autorollback.decision.recovery import Progress, Recovery, assess_recovery
+from autorollback.decision.question import Question
+from autorollback.decision.recovery import Progress, Recovery, assess
 from autorollback.decision.result import IncidentState, Result
 from autorollback.decision.verdicts import Reason
 from autorollback.flows import act, announce, completed, respond, settle
@@ -28,6 +29,12 @@ ECS_HAS = timedelta(minutes=10)
 
 CODE_DEPLOY_HAS = timedelta(minutes=5)
 """How long CodeDeploy has to begin the rollback of a deployment that it was asked to stop."""
+
+_ENDED_BY = {
+    Progress.RECOVERED: Event.CALM,
+    Progress.NOT_RECOVERED: Event.NOT_CALM,
+    Progress.SUPERSEDED: Event.DISPLACED,
+}
 
 
 def confirm(session: Session, key: ServiceKey) -> Answer:
@@ -109,7 +116,8 @@ def _follow(service: ProtectedService, facts: Facts, incident: Incident) -> Answ
         ledger.save(incident, due=_due(service, incident, now + CODE_DEPLOY_HAS))
         still = "CodeDeploy has not begun the rollback yet"
         return Done(f"{incident.incident_id} is still open: {still}")
-    recovery = assess_recovery(incident.as_past_rollback(), facts, service.policy, now)
+    question = Question(facts, service.policy, now)
+    recovery = assess(incident.as_past_rollback(), question)
     if recovery.progress is Progress.OPEN:
         ledger.save(incident, due=_due(service, incident, recovery.look_again))
         return Done(f"{incident.incident_id} is still open: {recovery.detail}")
@@ -162,7 +170,7 @@ def _close(service: ProtectedService, incident: Incident, recovery: Recovery) ->
         elapsed = round((recovery.calm_since - incident.claimed_at).total_seconds())
         result = replace(result, time_to_recover_seconds=max(0, elapsed))
     session = service.session
-    closed = incident.closed(recovery.progress.event, result, session.now)
+    closed = incident.closed(_ENDED_BY[recovery.progress], result, session.now)
     saved = session.ledger.save(closed, due=session.now)
     told = announce.tell_of_incident(session, saved, is_own=True)
     session.ledger.finish(told, None if told.announced else session.now, session.request_id)
@@ -192,11 +200,12 @@ def look_into(service: ProtectedService, check: PendingCheck) -> Answer:
     return result
 
 
-def _failed(service: ProtectedService, trigger: Trigger) -> Result:
+def _failed(service: ProtectedService, trigger: Trigger) -> Result | Done:
     """Judge a failed deployment; one that is ECS's to roll back is looked into later, until ECS has had its time."""
     result = respond.judge(service, trigger)
     newest = service.newest_deployment
-    if result.reason is Reason.HANDLED_BY_ECS and newest:
+    is_left = isinstance(result, Result) and result.reason is Reason.HANDLED_BY_ECS
+    if is_left and newest:
         due = service.now + ECS_HAS
         check = PendingCheck(newest, trigger.at, due, named=trigger.deployment)
         service.session.ledger.add_pending_check(service.key, check)

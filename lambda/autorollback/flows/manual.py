@@ -8,7 +8,7 @@ from autorollback.decision.decide import choose_for_person, decide, undone_by_pe
 from autorollback.decision.facts import Facts, Revision, Status, Trigger, TriggerKind
 from autorollback.decision.lineage import rollback_behind
 from autorollback.decision.plan import RollbackPlan, Target
-from autorollback.decision.result import Outcome, Result
+from autorollback.decision.result import Outcome
 from autorollback.decision.verdicts import (
     Candidate,
     FindingVerdict,
@@ -31,7 +31,6 @@ from autorollback.flows import (
 from autorollback.flows.session import (
     ProtectedService,
     Session,
-    already_being_judged,
     unprotected,
 )
 from autorollback.naming import ServiceKey

@@ -33,7 +33,7 @@ def history(session: Session, asked: Manual, key: ServiceKey | None) -> HistoryA
 
 def pause(session: Session, asked: Manual, key: ServiceKey | None) -> Answer:
     """Automatic rollbacks rest until a time; a person's own go on."""
-    if not _is_protected(session, key):
+    if key and not _is_protected(session, key):
         return unprotected(session, key)
     until = session.now + timedelta(minutes=asked.minutes or 0)
     session.ledger.pause(key, until, asked.reason, session.now)
@@ -43,7 +43,7 @@ def pause(session: Session, asked: Manual, key: ServiceKey | None) -> Answer:
 
 def resume(session: Session, key: ServiceKey | None) -> Answer:
     """Automatic rollbacks go on."""
-    if not _is_protected(session, key):
+    if key and not _is_protected(session, key):
         return unprotected(session, key)
     session.ledger.resume(key)
     if key is None:
@@ -77,10 +77,8 @@ def _ways_to_name(task_definition: str) -> tuple[str, str]:
     return task_definition, task_definition.rpartition(":")[2]
 
 
-def _is_protected(session: Session, key: ServiceKey | None) -> bool:
+def _is_protected(session: Session, key: ServiceKey) -> bool:
     """A pause of a name that was mistyped would protect nobody. One whose policy is broken can be paused."""
-    if key is None:
-        return True
     try:
         return session.policies.of(key) is not None
     except PolicyError:

@@ -29,7 +29,7 @@ from autorollback.flows.session import (
 )
 from autorollback.policy import Mode
 from autorollback.requests import AlarmChanged, DeploymentEnded, TasksCannotStart
-from autorollback.results import Answer
+from autorollback.results import Answer, Done
 
 Cause = AlarmChanged | TasksCannotStart | DeploymentEnded
 
@@ -65,7 +65,7 @@ def _leave_to_the_sweep(session: Session, cause: AlarmChanged | TasksCannotStart
         session.ledger.add_pending_check(cause.service, check)
 
 
-def judge_turned_away(service: ProtectedService, check: PendingCheck) -> Result:
+def judge_turned_away(service: ProtectedService, check: PendingCheck) -> Result | Done:
     """ECS said that tasks cannot start while the service was being judged: now that is judged too."""
     trigger = Trigger(TriggerKind.TASKS_CANNOT_START, check.failed_at)
     result = judge(service, trigger)
@@ -85,7 +85,9 @@ def trigger_of(cause: Cause) -> Trigger:
             return Trigger(TriggerKind.DEPLOYMENT_FAILED, cause.at, deployment=deployment)
 
 
-def judge(service: ProtectedService, trigger: Trigger, event: AlarmChanged | None = None) -> Result:
+def judge(
+    service: ProtectedService, trigger: Trigger, event: AlarmChanged | None = None
+) -> Result | Done:
     """Gather the facts, decide, and act on the verdict. The caller holds the service's lease."""
     ledger = service.ledger_state.state
     early = decide_without_facts(trigger, ledger, service.policy, service.now)
@@ -95,7 +97,7 @@ def judge(service: ProtectedService, trigger: Trigger, event: AlarmChanged | Non
     return act_on(service, facts, decide(facts, service.policy, service.now))
 
 
-def act_on(service: ProtectedService, facts: Facts, judgement: Judgement) -> Result:
+def act_on(service: ProtectedService, facts: Facts, judgement: Judgement) -> Result | Done:
     """Carry out a verdict: roll back, say what would be rolled back, tell people that it holds, or nothing."""
     match judgement.verdict:
         case Ignore(reason, detail):
@@ -109,7 +111,7 @@ def act_on(service: ProtectedService, facts: Facts, judgement: Judgement) -> Res
 
 def _roll_back(
     service: ProtectedService, facts: Facts, judgement: Judgement, plan: RollbackPlan
-) -> Result:
+) -> Result | Done:
     chosen, considered = preflight.choose(service, facts, plan)
     if chosen is None:
         hold = no_candidate(plan, considered)
