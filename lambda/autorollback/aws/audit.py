@@ -5,6 +5,7 @@ from datetime import UTC
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from autorollback.aws.ledger_table import LedgerTable
 from autorollback.decision.image_lifecycle import Pushed
 from autorollback.naming import OWN_SIGNAL_PREFIX, SIGNALS, Names, ServiceKey
 from autorollback.policy import ServicePolicy
@@ -76,7 +77,6 @@ class Audit:
     clients: "Clients"
     names: Names
     table: str
-    topic_arn: str
 
     def alarms(self, policy: ServicePolicy) -> dict[str, bool | None]:
         """Whether the actions of the alarms that should watch a service are enabled.

@@ -100,7 +100,7 @@ class Session:
             alarms=Alarms(clients, names),
             traffic=Traffic(clients),
             announcer=Announcer(clients, settings.topic_arn, names.prefix, names.installation),
-            audit=Audit(clients, names, settings.table, settings.topic_arn),
+            audit=Audit(clients, names, settings.table),
             report=report,
         )
 
