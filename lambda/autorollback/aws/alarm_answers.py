@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from autorollback.decision import onset
-from autorollback.decision.blame import CLOCK_SKEW
 from autorollback.decision.facts import Alarm, AlarmPeriod, Datapoint
+from autorollback.decision.lineage import CLOCK_SKEW
 from autorollback.requests import AlarmChanged, parse_time
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from autorollback.aws.clients import in_parallel, is_throttle
 from autorollback.aws.deployment_group import newest_of
 from autorollback.aws.ecs import Ecs
 from autorollback.aws.policies import Policies
-from autorollback.decision import blame
 from autorollback.decision.facts import Deployment, Neighbour
+from autorollback.decision.rules.shared_cause import NEAR, services_for_shared_cause
 from autorollback.naming import Names, ServiceKey
 from autorollback.policy import Policy, ServicePolicy
 
@@ -76,7 +76,7 @@ class Neighbours:
         DG/deployment-alarm-failure.html). Where it throttles, many services are being judged at
         once, and the page that one of them has just read serves the others too.
         """
-        needed = blame.services_for_shared_cause(self.protected_services, policy)
+        needed = services_for_shared_cause(self.protected_services, policy)
         if self.protected_services <= needed:
             return ()
 
@@ -119,7 +119,7 @@ class Neighbours:
         nearest = _nearest(onsets, fired)
 
         changed: Mapping[ServiceKey, bool] = {}
-        needed = blame.services_for_shared_cause(self.protected_services, policy.policy)
+        needed = services_for_shared_cause(self.protected_services, policy.policy)
         if len(nearest) >= needed:
             first_onsets = {key: min(onsets[key]) for key in nearest}
             changed = self._deployed_before(first_onsets)
@@ -192,7 +192,7 @@ def _onsets_near(
     near: dict[ServiceKey, set[datetime]] = {}
     for alarm in alarms:
         distance = min(abs(alarm.onset - onset) for onset in onsets)
-        if distance <= blame.SHARED_CAUSE_SPAN:
+        if distance <= NEAR:
             near.setdefault(alarm.key.service, set()).add(alarm.onset)
     return near
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from autorollback.decision.facts import Controller, Deployment, Facts, Revision, Status
 from autorollback.decision.formatting import span
-from autorollback.decision.incident import Intent, LeftRevision, RollbackMethod
+from autorollback.decision.incident import LeftRevision, RollbackMethod
 from autorollback.decision.lineage import running_before
 from autorollback.decision.verdicts import Candidate, RollBack, RuleFinding
 

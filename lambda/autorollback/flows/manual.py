@@ -4,11 +4,12 @@ from dataclasses import replace
 from typing import assert_never
 
 from autorollback import results
-from autorollback.decision.decide import choose_for_person, decide, undone_by_person
+from autorollback.decision.decide import choose_for_person, decide
 from autorollback.decision.facts import Facts, Revision, Status, Trigger, TriggerKind
 from autorollback.decision.lineage import rollback_behind
 from autorollback.decision.plan import RollbackPlan, Target
 from autorollback.decision.result import Outcome
+from autorollback.decision.rules.requested import undone_by_person
 from autorollback.decision.verdicts import (
     Candidate,
     FindingVerdict,
@@ -201,7 +202,7 @@ class _Request:
 
     def _to_the_named(self, named: Candidate) -> Judgement:
         undone, newest = undone_by_person(self.facts), self.facts.deployments[0]
-        suspect = undone[0] if undone else newest
+        suspect = undone.deployment if undone else newest
         verdict = RollBack(Reason.REQUESTED, "a person asked for it", suspect, newest, (named,))
         what = self.asked.image_tag or named.revision.task_definition
         finding = _finding(Reason.REQUESTED, FindingVerdict.ROLL_BACK, f"a person named {what}")

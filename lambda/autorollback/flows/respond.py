@@ -10,6 +10,7 @@ from autorollback.decision.facts import Facts, Trigger, TriggerKind
 from autorollback.decision.ledger_state import PendingCheck, verdict_marks
 from autorollback.decision.plan import RollbackPlan, Target
 from autorollback.decision.result import Outcome, Result
+from autorollback.decision.rules import paused
 from autorollback.decision.verdicts import (
     Candidate,
     FindingVerdict,
@@ -40,10 +41,10 @@ NOT_ANNOUNCED = frozenset({Reason.SLOW_START})
 def respond(session: Session, cause: AlarmChanged | TasksCannotStart) -> Answer:
     """Judge a service, one judgement at a time, and act on the verdict."""
     key, trigger = cause.service, trigger_of(cause)
-    if trigger.muted:
+    is_muted = paused.muted(trigger)
+    if is_muted:
         session.ledger.record_muted(key, trigger.alarm or "", trigger.at)
-        detail = f"the alarm's actions are muted: {trigger.muted}"
-        return results.ignored(Reason.MUTED, detail, key)
+        return results.ignored(is_muted.reason, is_muted.detail, key)
     is_alarm = isinstance(cause, AlarmChanged)
     if not is_alarm and session.policies.of(key) is None:
         return unprotected(session, key)  # ECS speaks of every service; alarms of ours are of ours

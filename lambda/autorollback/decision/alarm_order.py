@@ -1,0 +1,54 @@
+"""Did an alarm's trouble begin before a deployment, or after it?"""
+
+from datetime import datetime
+
+from autorollback.decision.facts import Alarm, AlarmPeriod, Deployment, Facts
+from autorollback.decision.formatting import clock, span
+
+
+def trouble_began(facts: Facts) -> datetime:
+    """The onset that the trigger speaks of; of an ECS event, its time."""
+    alarm = facts.alarm(facts.trigger.alarm)
+    if alarm and alarm.onset:
+        return alarm.onset
+    return facts.trigger.at
+
+
+def predates(alarm: Alarm, deployment: Deployment) -> bool:
+    """Whether the trouble was there before a deployment began; also where that is not known."""
+    if alarm.onset is None or alarm.since is None:
+        return True
+    if was_red(alarm, deployment.start):
+        return True
+    if alarm.onset_is_datapoint:
+        return alarm.onset + alarm.period <= deployment.start
+    return alarm.onset < deployment.start
+
+
+def was_red(alarm: Alarm, moment: datetime) -> bool:
+    """Whether an alarm was in ALARM at a moment, be it that it has been calm since and came again."""
+    periods = list(alarm.spells or ())
+    if alarm.in_alarm and alarm.since:
+        periods.append(AlarmPeriod(alarm.since))
+    return any(_covers(period, moment) for period in periods)
+
+
+def after_words(alarm: Alarm, deployment: Deployment) -> str:
+    """How long after a deployment an alarm's trouble began."""
+    if alarm.onset is None or alarm.onset < deployment.start:
+        return f"{alarm.signal} fired in the minute of the deployment"
+    return f"{alarm.signal} fired {span(alarm.onset - deployment.start)} after the deployment"
+
+
+def before_words(alarm: Alarm, deployment: Deployment) -> str:
+    """How long before a deployment an alarm's trouble was there."""
+    start = deployment.start
+    if alarm.since and alarm.since > start and was_red(alarm, start):
+        then = f"when the deployment started at {clock(start)}, calmed and came again"
+        return f"{alarm.signal} was in ALARM {then}"
+    began = min(alarm.onset or start, alarm.since or start)
+    return f"{alarm.signal} was in trouble {span(start - began)} before the deployment started"
+
+
+def _covers(period: AlarmPeriod, moment: datetime) -> bool:
+    return period.since <= moment and (period.until is None or moment < period.until)

@@ -1,0 +1,162 @@
+"""Rule 3: the newest service deployment that changed what runs, if it is recent enough to be suspect."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from autorollback.decision.alarm_order import predates, trouble_began
+from autorollback.decision.case import Case, Rule, Suspicion
+from autorollback.decision.changes import (
+    changed_settings,
+    is_restart,
+    is_return,
+    name_of,
+    not_described,
+)
+from autorollback.decision.facts import Controller, Deployment, Facts, Secret, TriggerKind
+from autorollback.decision.formatting import clock
+from autorollback.decision.lineage import CLOCK_SKEW, running_before
+from autorollback.decision.question import Question
+from autorollback.decision.stability import may_have_been_stable
+from autorollback.decision.verdicts import Hold, Ignore, Reason
+from autorollback.decision.window import within_window
+
+
+def find_suspect(question: Question) -> Suspicion | Hold | Ignore:
+    """The deployment that is suspect; restarts that nothing followed are passed over."""
+    facts, onset = question.facts, trouble_began(question.facts)
+    for index, deployment in enumerate(facts.deployments):
+        suspicion = within_window(deployment, facts, onset, question.policy)
+        if isinstance(suspicion, Hold):
+            return suspicion
+        hold = _cannot_be_told(facts, index) or _goes_back(question, index)
+        if hold:
+            return hold
+        if not is_restart(facts, index):
+            return _of_an_older_one(facts, deployment, onset) or suspicion
+        answer = _of_restart(question, index, suspicion)
+        if answer:
+            return answer
+    return Hold(Reason.NO_RECENT_DEPLOYMENT, "no deployment on record changed what runs")
+
+
+def _of_restart(
+    question: Question, index: int, suspicion: Suspicion
+) -> Suspicion | Hold | Ignore | None:
+    """What is to be said of a deployment that brought what ran already; None where it is passed over."""
+    facts, deployment = question.facts, suspicion.suspect
+    changed = changed_settings(facts, index)
+    began_before = _began_before(facts, deployment, suspicion.onset)
+    if changed and (deployment.status.in_progress or not began_before):
+        older = _of_an_older_one(facts, deployment, suspicion.onset)
+        return older or _only_settings(suspicion, changed)
+    if began_before:
+        return None
+    return _only_restarted(question, index)
+
+
+def _cannot_be_told(facts: Facts, index: int) -> Hold | None:
+    """What could not be described is neither blamed nor acquitted."""
+    unread = not_described(facts, index)
+    if unread is None:
+        return None
+    why = "so it cannot be told whether that deployment changed what runs"
+    detail = f"{unread} could not be described, {why}"
+    return Hold(Reason.NO_RECENT_DEPLOYMENT, detail, facts.deployments[index])
+
+
+def _goes_back(question: Question, index: int) -> Hold | None:
+    if not is_return(question, index):
+        return None
+    facts = question.facts
+    deployment = facts.deployments[index]
+    name = name_of(facts.revision(deployment.target))
+    when = f"the newest deployment, of {clock(deployment.start)}"
+    detail = f"{when}, is itself a rollback, to {name}"
+    if deployment.status.is_rollback:
+        status = f"the deployment of {name} ({deployment.status})"
+        detail = f"{_deployer(facts)} has rolled back, or is rolling back, {status}"
+    return Hold(Reason.DEPLOYMENT_IS_A_ROLLBACK, detail, deployment)
+
+
+def _deployer(facts: Facts) -> str:
+    through_code_deploy = facts.service and facts.service.controller is Controller.CODE_DEPLOY
+    return "CodeDeploy" if through_code_deploy else "ECS"
+
+
+def _of_an_older_one(facts: Facts, deployment: Deployment, onset: datetime) -> Ignore | None:
+    """What ECS said before a deployment began, it said of an older one; of this one it will speak again."""
+    if facts.trigger.kind is TriggerKind.ALARM or onset >= deployment.start - CLOCK_SKEW:
+        return None
+    event = f"the event of {clock(onset)} is older than the deployment of"
+    detail = f"{event} {clock(deployment.start)}: somebody deployed meanwhile"
+    return Ignore(Reason.SUPERSEDED, detail)
+
+
+def _began_before(facts: Facts, deployment: Deployment, onset: datetime) -> bool:
+    """Whether the trouble that the trigger speaks of was there before a deployment began."""
+    alarm = facts.alarm(facts.trigger.alarm)
+    if alarm and alarm.onset:
+        return predates(alarm, deployment)
+    return onset < deployment.start
+
+
+def _only_settings(suspicion: Suspicion, changed: Sequence[str]) -> Suspicion | Hold:
+    """One that has completed is a person's; one in progress can be stopped, which brings its settings back."""
+    suspect, names = suspicion.suspect, ", ".join(changed)
+    if suspect.status.in_progress:
+        detail = f"{suspicion.detail} and changes only settings of the service: {names}"
+        return Suspicion(suspect, suspicion.onset, detail)
+    what = f"the deployment of {clock(suspect.start)} changed only settings of the service"
+    return Hold(Reason.ONLY_SETTINGS_CHANGED, f"{what}: {names}", suspect)
+
+
+def _only_restarted(question: Question, index: int) -> Hold | None:
+    """A restart of what had been stable, which the trouble followed. Any other restart is passed over."""
+    facts = question.facts
+    restart = facts.deployments[index]
+    target = facts.revision(restart.target)
+    if target is None or may_have_been_stable(question, target, restart.start) is None:
+        return None
+    what = f"the deployment of {clock(restart.start)} restarted what had been stable before"
+    unchanged = "nothing that a rollback restores has changed"
+    detail = f"{what}: {unchanged}; {_new_to_its_tasks(facts, index)}"
+    return Hold(Reason.ONLY_SETTINGS_CHANGED, detail, restart)
+
+
+def _new_to_its_tasks(facts: Facts, index: int) -> str:
+    """Which secrets and parameters a restart may have brought anew.
+
+    They are those that changed since what it restarted had started.
+    """
+    if facts.secrets is None:
+        return "look at secrets, parameters and what the service depends on"
+    since = _restarted_since(facts, index)
+    told = [f"{secret.name}: {secret.wrong}" for secret in facts.secrets if secret.wrong]
+    for secret in facts.secrets:
+        if secret.changed_at and secret.changed_at > since:
+            told.append(f"{secret.name} changed at {clock(secret.changed_at)}")
+    if told:
+        return f"of its secrets and parameters, though: {'; '.join(told)}"
+    return f"{_none_changed(facts.secrets, since)}: look at what the service depends on"
+
+
+def _none_changed(secrets: Sequence[Secret], since: datetime) -> str:
+    if not secrets:
+        return "it is given no secrets or parameters"
+    return f"none of its {len(secrets)} secrets and parameters has changed since {clock(since)}"
+
+
+def _restarted_since(facts: Facts, index: int) -> datetime:
+    """Since when what a deployment restarted had run."""
+    older = facts.deployments[index + 1 :]
+    if older:
+        return older[0].start
+    source = running_before(facts, index)
+    return source.created_at if source else facts.deployments[index].start
+
+
+def _ask(case: Case) -> Suspicion | Hold | Ignore:
+    return find_suspect(case.question)
+
+
+RULE = Rule("no_recent_deployment", _ask)

@@ -1,0 +1,43 @@
+"""Rule 9: which revision ran well before the suspect?"""
+
+from autorollback.decision import targets
+from autorollback.decision.case import Case, Considered, Rule
+from autorollback.decision.changes import only_settings_in_progress
+from autorollback.decision.rules.requested import undone_by_person
+from autorollback.decision.verdicts import Candidate, CandidateVerdict
+
+_TOLD = 3
+
+
+def _ask(case: Case) -> Considered:
+    facts, suspect = case.facts, case.blamed.suspect
+    if only_settings_in_progress(facts, suspect):
+        return _considered(case, targets.source_candidates(case.question, suspect))
+    brought = facts.revision(suspect.target)
+    return _considered(case, targets.candidates(case.question, suspect, brought))
+
+
+def _ask_for_person(case: Case) -> Considered:
+    undone = undone_by_person(case.facts)
+    running = undone.running if undone else None
+    return _considered(case, targets.candidates(case.question, case.blamed.suspect, running))
+
+
+def _considered(case: Case, candidates: tuple[Candidate, ...]) -> Considered:
+    for candidate in candidates:
+        if candidate.verdict is CandidateVerdict.STABLE:
+            detail = f"{candidate.revision.task_definition}: {candidate.detail}"
+            return Considered(candidates, detail)
+
+    detail = "no revision before this deployment is known to have run well"
+    looked_at = [f"{c.revision.task_definition}: {c.detail}" for c in candidates[:_TOLD]]
+    if looked_at:
+        detail = f"{detail}: {'; '.join(looked_at)}"
+    if case.facts.unread:
+        detail = f"{detail}; could not be read: {', '.join(case.facts.unread)}"
+    return Considered(candidates, detail)
+
+
+RULE = Rule("no_stable_revision", _ask)
+RULE_FOR_PERSON = Rule("no_stable_revision", _ask_for_person)
+"""A person's rollback goes back from what runs; nobody is blamed."""
