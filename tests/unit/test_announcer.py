@@ -1,33 +1,35 @@
 """What people read at night, and what machines get."""
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from autorollback.aws.announcer import SUBJECT_LIMIT, night_message, severity, subject
+from autorollback.decision.result import FindingSummary, IncidentState, Outcome, Result, RevisionSummary, TargetSummary
+from autorollback.decision.verdicts import FindingVerdict, Reason
+from autorollback.message_text import SUBJECT_LIMIT, night_message, subject
+from autorollback.results import Done
 
-ROLLED_BACK: Mapping[str, Any] = {
-    "outcome": "rolled_back",
-    "reason": "alarm_after_deployment",
-    "summary": "auth-service rolled back from auth-service:19 to auth-service:18: 5xx-rate fired 4 min after the deployment; :18 served 6 d.",
-    "cluster": "my-cluster",
-    "service": "auth-service",
-    "from": {"task_definition": "auth-service:19", "images": {}},
-    "to": {"task_definition": "auth-service:18", "images": {}, "restored_as": "auth-service:20"},
-    "evidence": [
-        {"rule": "paused", "verdict": "passed", "detail": "not paused"},
-        {"rule": "alarm_after_deployment", "verdict": "roll_back", "detail": "5xx-rate fired 4 min after the deployment"},
-    ],
-    "candidates": [],
-    "incident_id": "my-cluster/auth-service/2026-03-10/abc",
-    "incident_state": "open",
-}  # fmt: skip
+ROLLED_BACK = Result(
+    Outcome.ROLLED_BACK,
+    Reason.ALARM_AFTER_DEPLOYMENT,
+    "auth-service rolled back from auth-service:19 to auth-service:18: 5xx-rate fired 4 min after the deployment; :18 served 6 d.",
+    "my-cluster",
+    "auth-service",
+    came_from=RevisionSummary("auth-service:19"),
+    goes_to=TargetSummary("auth-service:18", restored_as="auth-service:20"),
+    evidence=(
+        FindingSummary("paused", FindingVerdict.PASSED, "not paused"),
+        FindingSummary("alarm_after_deployment", FindingVerdict.ROLL_BACK, "5xx-rate fired 4 min after the deployment"),
+    ),
+    incident_id="my-cluster/auth-service/2026-03-10/abc",
+    incident_state=IncidentState.OPEN,
+)
 
 
 def test_the_night_message_says_what_from_to_why_whether_it_is_better_what_next_and_how_to_undo() -> None:
     assert night_message(ROLLED_BACK).splitlines() == [
-        ROLLED_BACK["summary"],
+        ROLLED_BACK.summary,
         "",
         "From:    auth-service:19",
         "To:      auth-service:18 (restored as auth-service:20)",
@@ -48,27 +50,27 @@ def test_the_commands_name_the_installation_that_speaks() -> None:
     ("changed", "word", "how_grave", "says"),
     [
         pytest.param({}, "ROLLED BACK", "warning", "being watched", id="rolled back"),
-        pytest.param({"incident_state": "recovered"}, "RECOVERED", "info", "nothing tonight", id="recovered"),
+        pytest.param({"incident_state": IncidentState.RECOVERED}, "RECOVERED", "info", "nothing tonight", id="recovered"),
         pytest.param(
-            {"incident_state": "not_recovered"},
+            {"incident_state": IncidentState.NOT_RECOVERED},
             "NOT RECOVERED",
             "critical",
             "nothing will be rolled back further",
             id="not recovered",
         ),
-        pytest.param({"incident_state": "superseded"}, "SUPERSEDED", "info", "somebody has deployed", id="superseded"),
+        pytest.param({"incident_state": IncidentState.SUPERSEDED}, "SUPERSEDED", "info", "somebody has deployed", id="superseded"),
         pytest.param(
-            {"outcome": "held", "incident_state": None}, "HELD", "warning", "a person decides", id="held: a person decides"
+            {"outcome": Outcome.HELD, "incident_state": None}, "HELD", "warning", "a person decides", id="held: a person decides"
         ),
         pytest.param(
-            {"outcome": "would_roll_back", "incident_state": None},
+            {"outcome": Outcome.WOULD_ROLL_BACK, "incident_state": None},
             "WOULD ROLL BACK",
             "warning",
             "nothing was changed",
             id="observed",
         ),
         pytest.param(
-            {"outcome": "failed", "incident_state": "failed"},
+            {"outcome": Outcome.FAILED, "incident_state": IncidentState.FAILED},
             "FAILED",
             "critical",
             "runs what it ran before",
@@ -77,16 +79,25 @@ def test_the_commands_name_the_installation_that_speaks() -> None:
     ],
 )  # fmt: skip
 def test_subject_severity_and_advice_follow_what_happened(
-    changed: Mapping[str, Any], word: str, how_grave: str, says: str
+    changed: dict[str, Any], word: str, how_grave: str, says: str
 ) -> None:
-    result = {**ROLLED_BACK, **changed}
+    result = replace(ROLLED_BACK, **changed)
     assert subject(result) == f"[{word}] my-cluster/auth-service: alarm after deployment"
-    assert severity(result) == how_grave
+    assert result.severity == how_grave
     assert says in night_message(result)
 
 
 def test_a_subject_is_what_sns_takes() -> None:
-    long = subject({**ROLLED_BACK, "service": "zahlungsdienst-für-überweisungen-" + "x" * 100})
+    long = subject(replace(ROLLED_BACK, service="zahlungsdienst-für-überweisungen-" + "x" * 100))
     assert len(long) <= SUBJECT_LIMIT
     assert long.isascii()
     assert "\n" not in long
+
+
+def test_the_return_of_a_quarantined_build_is_told_with_the_way_back() -> None:
+    detail = "auth:19 runs in my-cluster/auth-service again"
+    message = Done(detail, f"{detail}.", "my-cluster", "auth-service", RevisionSummary("auth:19"))
+    assert subject(message).startswith(
+        "[BACK FROM QUARANTINE] my-cluster/auth-service: a build that was rolled back from"
+    )
+    assert night_message(message).splitlines()[-1].strip() == "./rollback.sh auth-service --cluster my-cluster"
