@@ -15,7 +15,7 @@ without one to the last revision that ran well. Shows the plan and asks before i
   --yes            do not ask (needed where there is no terminal)
   --cluster NAME   needed only if two protected services share the name
   --reason TEXT    why, for the record
-  --name NAME      another copy of the controller: the function auto-rollback-NAME
+  --name NAME      another installation: the function auto-rollback-NAME
   --help           this text
 
 Account, Region and credentials are those of the aws command (AWS_PROFILE, AWS_REGION ...).
@@ -74,7 +74,7 @@ aws_failed() {
   said=$(cat "$folder/errors")
   case $said in
     *ResourceNotFoundException*)
-      die "There is no function $function in this account and Region. Is the stack deployed there? A second copy needs --name." ;;
+      die "There is no function $function in this account and Region. Is the stack deployed there? A second installation needs --name." ;;
     *[Cc]redentials* | *ExpiredToken* | *UnrecognizedClient* | *"Token has expired"*)
       die "AWS credentials are missing or no longer valid; log in first. aws says: $said" ;;
     *AccessDenied*) die "These credentials may not invoke $function (lambda:InvokeFunction). aws says: $said" ;;

@@ -99,7 +99,7 @@ class ServicePermissions(Construct):
             raise TooManyServicesError(
                 f"the rights on {len(services)} services, with their families and task_roles, do not fit into the "
                 f"{POLICIES_PER_ROLE} policies that a role can have; let services share families and task_roles "
-                "(wildcards are allowed), or deploy a second copy with -c name=<name> -c services=<another file>"
+                "(wildcards are allowed), or deploy a second installation with -c name=<name> -c services=<another file>"
             )
         self._attach(short)
 

@@ -30,7 +30,7 @@ class RollbackStack(cdk.Stack):
             description="Rolls ECS services back when their newest deployment is to blame for an alarm",
             suppress_template_indentation=len(configuration.services) > MANY_SERVICES,
         )
-        controller = AutoRollback(self, "Controller", name=names.copy, emails=configuration.emails)
+        controller = AutoRollback(self, "Controller", name=names.installation, emails=configuration.emails)
         further = self._further_stacks(scope, names)
         room = RESOURCES_PER_STACK - _RESERVED_FOR_THE_CONTROLLER - len(configuration.emails)
         scopes: list[Construct] = []

@@ -10,7 +10,7 @@ OWN_SIGNAL_PREFIX = "own-"
 ALARM_NAME_LIMIT = 255
 """Characters; PutMetricAlarm's AlarmName (botocore cloudwatch/2010-08-01, shape AlarmName)."""
 
-_COPY = re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?")
+_INSTALLATION = re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +34,14 @@ class AlarmKey:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """All names of one copy of the controller; `copy` is empty for the first in an account and region."""
+    """All names of one installation; `installation` is empty for the first in an account and region."""
 
-    copy: str = ""
+    installation: str = ""
 
     def __post_init__(self) -> None:
-        if self.copy and not _COPY.fullmatch(self.copy):
+        if self.installation and not _INSTALLATION.fullmatch(self.installation):
             raise ValueError(
-                f"context key name: {self.copy!r} given; allowed: 1 to 20 lowercase letters, digits and hyphens, "
+                f"context key name: {self.installation!r} given; allowed: 1 to 20 lowercase letters, digits and hyphens, "
                 "neither first nor last a hyphen"
             )
 
@@ -57,12 +57,12 @@ class Names:
     @property
     def prefix(self) -> str:
         """The name of the function and the topic, the source of the events, the first part of all other names."""
-        return f"{BASE}-{self.copy}" if self.copy else BASE
+        return f"{BASE}-{self.installation}" if self.installation else BASE
 
     @property
     def stack(self) -> str:
         """The CloudFormation stack."""
-        return f"AutoRollback-{self.copy}" if self.copy else "AutoRollback"
+        return f"AutoRollback-{self.installation}" if self.installation else "AutoRollback"
 
     @property
     def metric_namespace(self) -> str:

@@ -44,7 +44,7 @@ def test_everything_has_the_name_that_others_rely_on(template: Template) -> None
     assert _expected_names(Names()) <= _names_in(template)
 
 
-def test_a_second_copy_shares_no_name_with_the_first(template: Template, tmp_path: Path) -> None:
+def test_a_second_installation_shares_no_name_with_the_first(template: Template, tmp_path: Path) -> None:
     stacks = synthesize(tmp_path, name="blue")
     assert list(stacks) == ["AutoRollback-blue"]
     blue = stacks["AutoRollback-blue"]

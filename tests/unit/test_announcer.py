@@ -40,7 +40,7 @@ def test_the_night_message_says_what_from_to_why_whether_it_is_better_what_next_
     ]
 
 
-def test_the_commands_name_the_copy_of_the_controller_that_speaks() -> None:
+def test_the_commands_name_the_installation_that_speaks() -> None:
     assert "--cluster my-cluster --name blue --reason undo" in night_message(ROLLED_BACK, "blue")
 
 

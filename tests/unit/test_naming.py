@@ -7,14 +7,14 @@ from autorollback.naming import AlarmKey, Names, ServiceKey
 AUTH = ServiceKey("shop", "auth")
 
 
-def test_the_first_copy_has_the_plain_names() -> None:
+def test_the_first_installation_has_the_plain_names() -> None:
     names = Names()
     assert (names.stack, names.prefix, names.metric_namespace) == ("AutoRollback", "auto-rollback", "AutoRollback")
     assert names.alarm(AUTH, "5xx-rate") == "auto-rollback/shop/auth/5xx-rate"
     assert names.policy_parameter(AUTH) == "/auto-rollback/shop/auth"
 
 
-def test_another_copy_has_its_own() -> None:
+def test_another_installation_has_its_own() -> None:
     names = Names("blue")
     assert (names.stack, names.prefix) == ("AutoRollback-blue", "auto-rollback-blue")
     assert names.metric_namespace == "AutoRollback-blue"
@@ -23,12 +23,12 @@ def test_another_copy_has_its_own() -> None:
 
 
 @pytest.mark.parametrize("name", ["a", "blue", "a1-b2", "a" * 20])
-def test_a_copy_is_read_back_from_its_prefix(name: str) -> None:
+def test_an_installation_is_read_back_from_its_prefix(name: str) -> None:
     assert Names.of_prefix(Names(name).prefix) == Names(name)
 
 
 @pytest.mark.parametrize("name", ["Blue", "-a", "a-", "a_b", "a" * 21, "ä", "a/b"])
-def test_names_that_no_copy_can_have(name: str) -> None:
+def test_names_that_no_installation_can_have(name: str) -> None:
     with pytest.raises(ValueError, match="context key name"):
         Names(name)
 

@@ -104,7 +104,7 @@ class TestAlarms:
         [
             pytest.param(alarm_event(alarmName="ServerCpuTooHigh"), "is not named", id="another alarm"),
             pytest.param(
-                alarm_event(alarmName="auto-rollback-blue/shop/auth/latency"), "is not named", id="another copy"
+                alarm_event(alarmName="auto-rollback-blue/shop/auth/latency"), "is not named", id="another installation"
             ),
             pytest.param(alarm_event(alarmName="auto-rollback/shop/auth"), "is not named", id="no signal"),
         ],
@@ -311,7 +311,7 @@ class TestManual:
         assert (refused.value.field, refused.value.given) == (field, None)
 
 
-def test_another_copy_has_its_own_names() -> None:
+def test_another_installation_has_its_own_names() -> None:
     blue = Names("blue")
     assert isinstance(parse(alarm_event(), blue), NotOurs)
     assert isinstance(parse(alarm_event(alarmName="auto-rollback-blue/shop/auth/latency"), blue), AlarmChanged)

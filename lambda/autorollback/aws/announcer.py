@@ -46,12 +46,10 @@ class Announcer:
 
     def _tell_people(self, result: Mapping[str, Any]) -> None:
         text = json.dumps(result)
-        copy = self.source.removeprefix(f"{BASE}-") if self.source != BASE else ""
-        letter = f"{night_message(result, copy)}\n\n{json.dumps(result, indent=2)}"
+        installation = self.source.removeprefix(f"{BASE}-") if self.source != BASE else ""
+        letter = f"{night_message(result, installation)}\n\n{json.dumps(result, indent=2)}"
         if len(text) + len(letter) > LETTER_LIMIT:
-            letter = (
-                f"{night_message(result, copy)}\n\nThe whole result is too long for a letter: see the action history."
-            )
+            letter = f"{night_message(result, installation)}\n\nThe whole result is too long for a letter: see the action history."
         attributes: dict[str, MessageAttributeValueTypeDef] = {
             name: {"DataType": "String", "StringValue": value}
             for name in ("cluster", "service", "outcome", "reason", "incident_state")
@@ -96,10 +94,10 @@ def subject(result: Mapping[str, Any]) -> str:
     return plain if len(plain) <= SUBJECT_LIMIT else f"{plain[: SUBJECT_LIMIT - 3]}..."
 
 
-def night_message(result: Mapping[str, Any], copy: str = "") -> str:
+def night_message(result: Mapping[str, Any], installation: str = "") -> str:
     """What a person reads at night: what, from, to, why, is it better, what next, and the command to undo.
 
-    `copy` is the name of this copy of the controller, which the commands have to name; empty for the first.
+    `installation` is the name of this installation, which the commands have to name; empty for the first.
     """
     lines = [str(result.get("summary")), ""]
     came, went = result.get("from"), result.get("to")
@@ -109,16 +107,16 @@ def night_message(result: Mapping[str, Any], copy: str = "") -> str:
         as_copy = f" (restored as {went['restored_as']})" if went.get("restored_as") else ""
         lines.append(f"To:      {went['task_definition']}{as_copy}")
     lines += [f"Why:     {e['detail']}" for e in result.get("evidence", []) if e["verdict"] != "passed"]
-    lines += [f"{head + ':':<8} {text}" for head, text in _what_next(result, copy) if text]
+    lines += [f"{head + ':':<8} {text}" for head, text in _what_next(result, installation) if text]
     if result.get("incident_id"):
         lines += ["", f"Incident {result['incident_id']}"]
     return "\n".join(lines)
 
 
-def _what_next(result: Mapping[str, Any], copy: str) -> Sequence[tuple[str, str]]:
+def _what_next(result: Mapping[str, Any], installation: str) -> Sequence[tuple[str, str]]:
     """Is it better, what next, and the command to undo."""
     command = f"./rollback.sh {result.get('service')}"
-    where = f" --cluster {result.get('cluster')}{f' --name {copy}' if copy else ''}"
+    where = f" --cluster {result.get('cluster')}{f' --name {installation}' if installation else ''}"
     came = str((result.get("from") or {}).get("task_definition", "")).rpartition(":")[2]
     undo = f"{command} {came}{where} --reason undo" if came else ""
     state, outcome = result.get("incident_state"), result.get("outcome")

@@ -1,4 +1,4 @@
-"""What every flow works with: the adapters of one copy of the controller, and who is asking when."""
+"""What every flow works with: the adapters of one installation, and who is asking when."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from autorollback.results import Result
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the function's environment says. `protected_services` is how many services this copy protects."""
+    """What the function's environment says. `protected_services` is how many services this installation protects."""
 
     names: Names
     table: str
@@ -30,7 +30,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The adapters of one copy of the controller, made anew for each invocation: what was read is true for one.
+    """The adapters of one installation, made anew for each invocation: what was read is true for one.
 
     `report` counts and logs a result that is not the invocation's own answer, which its caller does. `unsent` is what kept
     messages of this very invocation from being sent: it fails in the end, when all else is done, and is tried again.
