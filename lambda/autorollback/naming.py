@@ -11,6 +11,9 @@ ALARM_NAME_LIMIT = 255
 """Characters; PutMetricAlarm's AlarmName (botocore cloudwatch/2010-08-01, shape AlarmName)."""
 
 _INSTALLATION = re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?")
+_INSTALLATION_ALLOWED = (
+    "1 to 20 lowercase letters, digits and hyphens, neither first nor last a hyphen"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,7 @@ class ServiceKey:
 
 @dataclass(frozen=True, slots=True)
 class AlarmKey:
-    """What the name of an alarm of this controller says: whose it is, and which signal it watches."""
+    """Whose an alarm of this controller is, and which signal it watches."""
 
     service: ServiceKey
     signal: str
@@ -34,20 +37,27 @@ class AlarmKey:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """All names of one installation; `installation` is empty for the first in an account and region."""
+    """All names of one installation.
+
+    Attributes:
+        installation: what the installation is called; empty for the first in an account and region.
+    """
 
     installation: str = ""
 
     def __post_init__(self) -> None:
         if self.installation and not _INSTALLATION.fullmatch(self.installation):
             raise ValueError(
-                f"context key name: {self.installation!r} given; allowed: 1 to 20 lowercase letters, digits and hyphens, "
-                "neither first nor last a hyphen"
+                f"context key name: {self.installation!r} given; allowed: {_INSTALLATION_ALLOWED}"
             )
 
     @classmethod
     def of_prefix(cls, prefix: str) -> "Names":
-        """The names behind a prefix such as `auto-rollback-blue`; ValueError where it is none of ours."""
+        """The names behind a prefix such as `auto-rollback-blue`.
+
+        Raises:
+            ValueError: the prefix is none of ours.
+        """
         if prefix == BASE:
             return cls()
         if prefix.startswith(f"{BASE}-"):
@@ -56,13 +66,16 @@ class Names:
 
     @property
     def prefix(self) -> str:
-        """The name of the function and the topic, the source of the events, the first part of all other names."""
-        return f"{BASE}-{self.installation}" if self.installation else BASE
+        """The first part of all other names.
+
+        Also the name of the function and of the topic, and the source of the events.
+        """
+        return self._with_installation(BASE)
 
     @property
     def stack(self) -> str:
         """The CloudFormation stack."""
-        return f"AutoRollback-{self.installation}" if self.installation else "AutoRollback"
+        return self._with_installation("AutoRollback")
 
     @property
     def metric_namespace(self) -> str:
@@ -91,29 +104,47 @@ class Names:
 
     def alarms_of(self, key: ServiceKey) -> str:
         """What the names of all alarms of one service start with."""
-        return f"{self.alarm_prefix}{key.cluster}/{key.service}/"
+        return f"{self.alarm_prefix}{key}/"
 
     def alarm(self, key: ServiceKey, signal: str) -> str:
-        """The alarm of one service and signal; the signal is one of SIGNALS or `own-<alarm name>`."""
+        """The alarm of one service and signal.
+
+        The signal is one of SIGNALS or `own-<alarm name>`.
+        """
         return f"{self.alarms_of(key)}{signal}"
 
     def parse_alarm(self, alarm_name: str) -> AlarmKey | None:
-        """Whose alarm it is; None where the name is not of this controller's form. The signal may hold slashes."""
+        """Whose alarm it is; None where the name is not of this form.
+
+        The signal may hold slashes.
+        """
         if not alarm_name.startswith(self.alarm_prefix):
             return None
+
         parts = alarm_name.removeprefix(self.alarm_prefix).split("/", 2)
-        if len(parts) != 3 or not all(parts):
+        if len(parts) != 3 or "" in parts:
             return None
+
         cluster, service, signal = parts
         return AlarmKey(ServiceKey(cluster, service), signal)
 
     def policy_parameter(self, key: ServiceKey) -> str:
         """The SSM parameter that holds the policy of one service."""
-        return f"{self.parameter_prefix}{key.cluster}/{key.service}"
+        return f"{self.parameter_prefix}{key}"
 
     def parse_policy_parameter(self, parameter: str) -> ServiceKey | None:
-        """Whose policy it is; None where the name is not of this controller's form."""
+        """Whose policy it is; None where the name is not of this form."""
         if not parameter.startswith(self.parameter_prefix):
             return None
+
         parts = parameter.removeprefix(self.parameter_prefix).split("/")
-        return ServiceKey(*parts) if len(parts) == 2 and all(parts) else None
+        if len(parts) != 2 or "" in parts:
+            return None
+
+        cluster, service = parts
+        return ServiceKey(cluster, service)
+
+    def _with_installation(self, name: str) -> str:
+        if not self.installation:
+            return name
+        return f"{name}-{self.installation}"
