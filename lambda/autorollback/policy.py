@@ -1,18 +1,25 @@
 """The policy of one protected service: its keys, defaults and bounds.
 
-One table serves `services.yaml` at deployment and the SSM parameter at run time, so that neither accepts what the
-other refuses. Pure, and without a validation library: the function's zip holds no compiled code.
+One table serves `services.yaml` at deployment and the SSM parameter at run time, so that neither
+accepts what the other refuses. Pure, and without a validation library: the function's zip holds no
+compiled code.
 """
 
 import json
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Annotated, Any, Generic, TypeVar, get_type_hints
 
 from autorollback.naming import ServiceKey
+
+Value = TypeVar("Value")
+
+SHOWN_CHARACTERS = 200
+"""Of what was given, in an error."""
 
 
 class Mode(StrEnum):
@@ -24,10 +31,18 @@ class Mode(StrEnum):
 
 
 class PolicyError(ValueError):
-    """A key that is missing, unknown or wrong: `field` (a path), `given` and `allowed` say which and how."""
+    """A key that is missing, unknown or wrong.
+
+    Attributes:
+        field: the path of the key.
+        given: what stands there.
+        allowed: what could stand there, in words.
+    """
 
     def __init__(self, field: str, given: object, allowed: str) -> None:
-        self.field, self.given, self.allowed = field, given, allowed
+        self.field = field
+        self.given = given
+        self.allowed = allowed
         super().__init__(f"{field}: {_shown(given)}; allowed: {allowed}")
 
 
@@ -41,89 +56,184 @@ _MISSING = _Missing()
 def _shown(given: object) -> str:
     if isinstance(given, _Missing):
         return "missing"
+
     try:
         text = json.dumps(given, default=str)
     except ValueError:  # YAML's aliases can make a list that holds itself
         text = str(given)
-    return f"{text if len(text) <= 200 else text[:200] + '...'} given"
+    if len(text) > SHOWN_CHARACTERS:
+        text = f"{text[:SHOWN_CHARACTERS]}..."
+    return f"{text} given"
+
+
+class KeyRule(ABC, Generic[Value]):
+    """What one key takes."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def allowed(self) -> str:
+        """What is taken, for a person."""
+
+    @abstractmethod
+    def read(self, given: object) -> Value | None:
+        """The value as the policy holds it; None for what is not allowed."""
+
+    def take(self, given: object, path: str) -> Value:
+        """The value as the policy holds it.
+
+        Raises:
+            PolicyError: naming the path, where the value is not allowed or missing.
+        """
+        value = self.read(given)
+        if value is None:
+            raise PolicyError(path, given, self.allowed)
+        return value
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
-    allowed: str
-    accepts: Callable[[Any], bool]
-    convert: Callable[[Any], Any] = lambda value: value
+class _OneMode(KeyRule[Mode]):
+    @property
+    def allowed(self) -> str:
+        return "enforce, observe or off"
+
+    def read(self, given: object) -> Mode | None:
+        if isinstance(given, str) and given in list(Mode):
+            return Mode(given)
+        return None
 
 
-def _number_above_zero(high: float, unit: str) -> _Rule:
-    def accepts(value: object) -> bool:
-        return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= high
+@dataclass(frozen=True, slots=True)
+class _Flag(KeyRule[bool]):
+    @property
+    def allowed(self) -> str:
+        return "true or false"
 
-    return _Rule(f"a number of {unit} above 0, at most {high:g}", accepts, float)
-
-
-def _whole(low: int, high: int, unit: str) -> _Rule:
-    def accepts(value: object) -> bool:
-        return isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
-
-    return _Rule(f"a whole number of {unit} from {low} to {high}", accepts)
+    def read(self, given: object) -> bool | None:
+        if isinstance(given, bool):
+            return given
+        return None
 
 
-def _texts(what: str, pattern: str, *, least: int) -> _Rule:
-    compiled = re.compile(pattern)
+@dataclass(frozen=True, slots=True)
+class _NumberAboveZero(KeyRule[float]):
+    high: float
+    unit: str
 
-    def accepts(value: object) -> bool:
-        return (
-            isinstance(value, Sequence)
-            and not isinstance(value, str)
-            and len(value) >= least
-            and all(isinstance(item, str) and compiled.fullmatch(item) for item in value)
-            and len(set(value)) == len(value)
-        )
+    @property
+    def allowed(self) -> str:
+        return f"a number of {self.unit} above 0, at most {self.high:g}"
 
-    return _Rule(f"a list of {what}, each once{', at least one' if least else ''}", accepts, tuple)
+    def read(self, given: object) -> float | None:
+        if not isinstance(given, int | float) or isinstance(given, bool):
+            return None
+        if 0 < given <= self.high:
+            return float(given)
+        return None
 
 
-_MODE = _Rule(
-    "enforce, observe or off",
-    lambda value: isinstance(value, str) and value in list(Mode),
-    Mode,
+@dataclass(frozen=True, slots=True)
+class _Whole(KeyRule[int]):
+    low: int
+    high: int
+    unit: str
+
+    @property
+    def allowed(self) -> str:
+        return f"a whole number of {self.unit} from {self.low} to {self.high}"
+
+    def read(self, given: object) -> int | None:
+        if not isinstance(given, int) or isinstance(given, bool):
+            return None
+        if self.low <= given <= self.high:
+            return given
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Text(KeyRule[str]):
+    form: str
+    pattern: re.Pattern[str]
+
+    @property
+    def allowed(self) -> str:
+        return self.form
+
+    def read(self, given: object) -> str | None:
+        if isinstance(given, str) and self.pattern.fullmatch(given):
+            return given
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Texts(KeyRule[tuple[str, ...]]):
+    """A list of different texts, at least `least` of them."""
+
+    form: str
+    pattern: re.Pattern[str]
+    least: int
+
+    @property
+    def allowed(self) -> str:
+        return self.form
+
+    def read(self, given: object) -> tuple[str, ...] | None:
+        if not isinstance(given, Sequence) or isinstance(given, str):
+            return None
+
+        texts: list[str] = []
+        for item in given:
+            if not isinstance(item, str) or not self.pattern.fullmatch(item):
+                return None
+            texts.append(item)
+
+        different = len(set(texts)) == len(texts)
+        if different and len(texts) >= self.least:
+            return tuple(texts)
+        return None
+
+
+_FAMILIES = _Texts(
+    "a list of task definition families (letters, digits, - _ and the wildcards * ?), "
+    "each once, at least one",
+    re.compile(r"[A-Za-z0-9_*?-]{1,255}"),
+    least=1,
 )
-_FLAG = _Rule("true or false", lambda value: isinstance(value, bool))
-
-
-def _key(rule: _Rule, default: Any = MISSING) -> Any:
-    metadata = {"rule": rule}
-    return field(metadata=metadata) if default is MISSING else field(default=default, metadata=metadata)
+_TASK_ROLES = _Texts(
+    "a list of role names (IAM's characters and the wildcards * ?), each once, at least one",
+    re.compile(r"(?!arn:)[\w+=,.@*?/-]{1,576}"),
+    least=1,
+)
+_DATAPOINTS = "one-minute datapoints"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """How one service is judged. Durations are whole minutes, as the keys say; the properties give timedeltas."""
+    """How one service is judged.
 
-    mode: Mode = _key(_MODE, Mode.ENFORCE)
-    error_rate_percent: float = _key(_number_above_zero(100, "percent"), 5.0)
-    latency_p99_seconds: float = _key(_number_above_zero(3600, "seconds"), 2.0)
-    unhealthy_targets: int = _key(_whole(1, 1000, "targets"), 2)
-    dedicated_load_balancer: bool = _key(_FLAG, default=False)
-    minimum_requests: int = _key(_whole(1, 10_000_000, "requests a minute"), 20)
-    minimum_errors: int = _key(_whole(1, 10_000_000, "errors a minute"), 5)
-    datapoints_to_alarm: int = _key(_whole(1, 1440, "one-minute datapoints, at most evaluation_periods"), 3)
-    evaluation_periods: int = _key(_whole(1, 1440, "one-minute datapoints"), 5)
-    window_minutes: int = _key(_whole(1, 10_080, "minutes"), 60)
-    stable_after_minutes: int = _key(_whole(1, 43_200, "minutes"), 30)
-    flap_limit: int = _key(_whole(0, 1000, "transitions"), 2)
-    shared_cause_services: int = _key(_whole(1, 1000, "services"), 3)
-    confirm_within_minutes: int = _key(_whole(1, 1440, "minutes"), 15)
-    max_rollbacks_per_day: int = _key(_whole(0, 100, "rollbacks"), 3)
-    families: tuple[str, ...] = _key(
-        _texts(
-            "task definition families (letters, digits, - _ and the wildcards * ?)", r"[A-Za-z0-9_*?-]{1,255}", least=1
-        )
-    )
-    task_roles: tuple[str, ...] = _key(
-        _texts("role names (IAM's characters and the wildcards * ?)", r"(?!arn:)[\w+=,.@*?/-]{1,576}", least=1)
-    )
+    Durations are whole minutes, as the keys say; the properties give timedeltas.
+    """
+
+    mode: Annotated[Mode, _OneMode()] = Mode.ENFORCE
+    error_rate_percent: Annotated[float, _NumberAboveZero(100, "percent")] = 5.0
+    latency_p99_seconds: Annotated[float, _NumberAboveZero(3600, "seconds")] = 2.0
+    unhealthy_targets: Annotated[int, _Whole(1, 1000, "targets")] = 2
+    dedicated_load_balancer: Annotated[bool, _Flag()] = False
+    minimum_requests: Annotated[int, _Whole(1, 10_000_000, "requests a minute")] = 20
+    minimum_errors: Annotated[int, _Whole(1, 10_000_000, "errors a minute")] = 5
+    datapoints_to_alarm: Annotated[
+        int, _Whole(1, 1440, f"{_DATAPOINTS}, at most evaluation_periods")
+    ] = 3
+    evaluation_periods: Annotated[int, _Whole(1, 1440, _DATAPOINTS)] = 5
+    window_minutes: Annotated[int, _Whole(1, 10_080, "minutes")] = 60
+    stable_after_minutes: Annotated[int, _Whole(1, 43_200, "minutes")] = 30
+    flap_limit: Annotated[int, _Whole(0, 1000, "transitions")] = 2
+    shared_cause_services: Annotated[int, _Whole(1, 1000, "services")] = 3
+    confirm_within_minutes: Annotated[int, _Whole(1, 1440, "minutes")] = 15
+    max_rollbacks_per_day: Annotated[int, _Whole(0, 100, "rollbacks")] = 3
+    families: Annotated[tuple[str, ...], _FAMILIES]
+    task_roles: Annotated[tuple[str, ...], _TASK_ROLES]
 
     @property
     def window(self) -> timedelta:
@@ -141,13 +251,21 @@ class Policy:
         return timedelta(minutes=self.confirm_within_minutes)
 
 
+KEY_RULES: Mapping[str, KeyRule[object]] = {
+    name: hint.__metadata__[0] for name, hint in get_type_hints(Policy, include_extras=True).items()
+}
+"""What each key of a policy takes: the annotation beside its type."""
+
+_REQUIRED = tuple(field.name for field in fields(Policy) if field.default is MISSING)
+
+
 @dataclass(frozen=True, slots=True)
 class ServicePolicy:
-    """One protected service: which it is, what its alarms watch, and how it is judged.
+    """Which a protected service is, what its alarms watch, and how it is judged.
 
     Attributes:
-        load_balancer: the CloudWatch dimension value `app/<name>/<id>`; None for a service without one.
-        target_groups: the CloudWatch dimension values `targetgroup/<name>/<id>`; two where blue/green swaps them.
+        load_balancer: the CloudWatch dimension value `app/<name>/<id>`, where it has one.
+        target_groups: `targetgroup/<name>/<id>`, likewise; two where blue/green swaps them.
         alarms: names of the users' own alarms that should also roll back.
         code_deploy: `<application>/<deployment group>` of a service that CodeDeploy deploys.
     """
@@ -159,77 +277,134 @@ class ServicePolicy:
     alarms: tuple[str, ...] = ()
     code_deploy: str | None = None
 
-    def to_document(self) -> dict[str, Any]:
-        """The JSON object that the policy parameter holds; `parse_service` reads it back to an equal value."""
-        document: dict[str, Any] = {"cluster": self.key.cluster, "service": self.key.service}
+    def to_document(self) -> dict[str, object]:
+        """The JSON object that the policy parameter holds.
+
+        `parse_service` reads it back to an equal value.
+        """
+        document: dict[str, object] = {"cluster": self.key.cluster, "service": self.key.service}
         if self.load_balancer is not None:
             document["load_balancer"] = self.load_balancer
-            document["target_group"] = (
-                self.target_groups[0] if len(self.target_groups) == 1 else list(self.target_groups)
-            )
+            document["target_group"] = self._target_group()
         if self.alarms:
             document["alarms"] = list(self.alarms)
         if self.code_deploy is not None:
             document["code_deploy"] = self.code_deploy
-        return document | {
-            name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self.policy).items()
-        }
+
+        document |= asdict(self.policy)
+        document["families"] = list(self.policy.families)
+        document["task_roles"] = list(self.policy.task_roles)
+        return document
+
+    def _target_group(self) -> str | list[str]:
+        if len(self.target_groups) == 1:
+            return self.target_groups[0]
+        return list(self.target_groups)
 
 
-_RULES: dict[str, _Rule] = {f.name: f.metadata["rule"] for f in fields(Policy)}
-_REQUIRED = tuple(f.name for f in fields(Policy) if f.default is MISSING)
-
-# The names ECS takes: "up to 255 letters (uppercase and lowercase), numbers, underscores, and hyphens"
-# (CreateCluster clusterName, CreateService serviceName; botocore ecs/2014-11-13). Alarm names take any character.
-_ECS_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
-_LOAD_BALANCER = re.compile(r"app/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}")
-_TARGET_GROUP = re.compile(r"targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}")
-_NAME = _Rule(
+# The names ECS takes: "up to 255 letters (uppercase and lowercase), numbers, underscores, and
+# hyphens" (CreateCluster clusterName, CreateService serviceName; botocore ecs/2014-11-13).
+_NAME = _Text(
     "a name of up to 255 letters, digits, - and _",
-    lambda value: isinstance(value, str) and bool(_ECS_NAME.fullmatch(value)),
+    re.compile(r"[A-Za-z0-9_-]{1,255}"),
 )
-_ALARMS = _texts("alarm names", r"(?s).{1,255}", least=0)
+
+# Alarm names take any character.
+_ALARMS = _Texts("a list of alarm names, each once", re.compile(r"(?s).{1,255}"), least=0)
+
 # What CodeDeploy takes in the names of applications and deployment groups, up to 100 characters
 # (https://docs.aws.amazon.com/codedeploy/latest/userguide/limits.html); a slash is none of them.
-_CODE_DEPLOY = _Rule(
-    "<application>/<deployment group> of CodeDeploy, each up to 100 letters, digits and . _ + = , @ -",
-    lambda value: (
-        isinstance(value, str) and bool(re.fullmatch(r"[\w.+=,@-]{1,100}/[\w.+=,@-]{1,100}", value, re.ASCII))
-    ),
+_CODE_DEPLOY = _Text(
+    "<application>/<deployment group> of CodeDeploy, "
+    "each up to 100 letters, digits and . _ + = , @ -",
+    re.compile(r"[\w.+=,@-]{1,100}/[\w.+=,@-]{1,100}", re.ASCII),
 )
+
+_LOAD_BALANCER = _Text(
+    "the CloudWatch dimension value of an Application Load Balancer, "
+    "app/<name>/<16 hex digits>, beside target_group",
+    re.compile(r"app/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _TargetGroups(KeyRule[tuple[str, ...]]):
+    """One target group, or a list of one or two."""
+
+    groups: _Texts
+
+    @property
+    def allowed(self) -> str:
+        return self.groups.allowed
+
+    def read(self, given: object) -> tuple[str, ...] | None:
+        if isinstance(given, str):
+            given = [given]
+        found = self.groups.read(given)
+        if found is None or len(found) > 2:
+            return None
+        return found
+
+
+_TARGET_GROUPS = _TargetGroups(
+    _Texts(
+        "the CloudWatch dimension value targetgroup/<name>/<16 hex digits>, "
+        "or a list of two different ones, beside load_balancer",
+        re.compile(r"targetgroup/[A-Za-z0-9-]{1,32}/[0-9a-f]{16}"),
+        least=1,
+    )
+)
+
 _SERVICE_KEYS = ("cluster", "service", "load_balancer", "target_group", "alarms", "code_deploy")
 
+Tunables = Mapping[str, Any]
+"""Some of a policy's keys, each value taken by its rule: arguments for Policy."""
 
-def parse_tunables(document: object, where: str = "") -> dict[str, Any]:
-    """The keys that may stand under `defaults`, each checked alone; none is required here.
+
+def parse_tunables(document: object, where: str = "") -> Tunables:
+    """The keys that may stand under `defaults`, each checked alone.
+
+    None is required here.
 
     Raises:
         PolicyError: naming the first key that is unknown or wrong, with `where` before it.
     """
-    return _checked(_mapping(document, where), where, _RULES)
+    given = _mapping(document, where)
+    _refuse_unknown(given, where, KEY_RULES)
+    return _take_tunables(given, where)
 
 
-def parse_service(document: object, where: str = "", defaults: Mapping[str, Any] | None = None) -> ServicePolicy:
-    """The policy of one service, from a mapping with the keys of one entry under `services`.
+def parse_service(
+    document: object, where: str = "", defaults: Tunables | None = None
+) -> ServicePolicy:
+    """The policy of one service, from a mapping as under `services`.
 
     Raises:
         PolicyError: naming the first key that is missing, unknown or wrong, with `where` before it.
     """
     given = _mapping(document, where)
-    _refuse_unknown(given, where, (*_SERVICE_KEYS, *_RULES))
-    cluster, service = (_require(given, where, name, _NAME) for name in ("cluster", "service"))
+    _refuse_unknown(given, where, (*_SERVICE_KEYS, *KEY_RULES))
+
+    cluster = _take(_NAME, given, where, "cluster")
+    service = _take(_NAME, given, where, "service")
     load_balancer, target_groups = parse_load_balancing(given, where)
-    optional = {"alarms": _ALARMS, "code_deploy": _CODE_DEPLOY}
-    more = _checked({name: value for name, value in given.items() if name in optional}, where, optional)
+
+    alarms: tuple[str, ...] = ()
+    if "alarms" in given:
+        alarms = _take(_ALARMS, given, where, "alarms")
+
+    code_deploy = None
+    if "code_deploy" in given:
+        code_deploy = _take(_CODE_DEPLOY, given, where, "code_deploy")
+
+    tunables = {**(defaults or {}), **_take_tunables(given, where)}
     return ServicePolicy(
         ServiceKey(cluster, service),
-        build_policy(
-            {**(defaults or {}), **_checked({k: v for k, v in given.items() if k in _RULES}, where, _RULES)}, where
-        ),
+        build_policy(tunables, where),
         load_balancer,
         target_groups,
-        more.get("alarms", ()),
-        more.get("code_deploy"),
+        alarms,
+        code_deploy,
     )
 
 
@@ -239,20 +414,21 @@ def parse_code_deploy(value: object, where: str = "code_deploy") -> str:
     Raises:
         PolicyError: for another form.
     """
-    if not _CODE_DEPLOY.accepts(value):
-        raise PolicyError(where, value, _CODE_DEPLOY.allowed)
-    return str(value)
+    return _CODE_DEPLOY.take(value, where)
 
 
-def build_policy(tunables: Mapping[str, Any], where: str = "") -> Policy:
-    """A policy from checked tunables; asks for what is required and for what must fit together.
+def build_policy(tunables: Tunables, where: str = "") -> Policy:
+    """A policy from checked tunables.
+
+    What is required, and what must fit together, is checked here.
 
     Raises:
         PolicyError: naming the key.
     """
     for name in _REQUIRED:
         if name not in tunables:
-            raise PolicyError(_path(where, name), _MISSING, _RULES[name].allowed)
+            raise PolicyError(_path(where, name), _MISSING, KEY_RULES[name].allowed)
+
     policy = Policy(**tunables)
     if policy.datapoints_to_alarm > policy.evaluation_periods:
         raise PolicyError(
@@ -263,61 +439,50 @@ def build_policy(tunables: Mapping[str, Any], where: str = "") -> Policy:
     return policy
 
 
-def parse_load_balancing(given: Mapping[str, Any], where: str = "") -> tuple[str | None, tuple[str, ...]]:
-    """The load balancer and its one or two target groups, by their dimension values; both keys or neither.
+def parse_load_balancing(
+    given: Mapping[str, object], where: str = ""
+) -> tuple[str | None, tuple[str, ...]]:
+    """The dimension values of the load balancer and its one or two target groups.
+
+    Both keys are given, or neither.
 
     Raises:
         PolicyError: naming the key, with `where` before it.
     """
-    load_balancer, target_group = given.get("load_balancer"), given.get("target_group")
-    if not given.keys() & {"load_balancer", "target_group"}:
+    if "load_balancer" not in given and "target_group" not in given:
         return None, ()
-    if not (isinstance(load_balancer, str) and _LOAD_BALANCER.fullmatch(load_balancer)):
-        raise PolicyError(
-            _path(where, "load_balancer"),
-            given.get("load_balancer", _MISSING),
-            "the CloudWatch dimension value of an Application Load Balancer, app/<name>/<16 hex digits>, beside target_group",
-        )
-    groups = [target_group] if isinstance(target_group, str) else target_group
-    if not (
-        isinstance(groups, Sequence)
-        and 1 <= len(groups) <= 2
-        and len({str(group) for group in groups}) == len(groups)
-        and all(isinstance(group, str) and _TARGET_GROUP.fullmatch(group) for group in groups)
-    ):
-        raise PolicyError(
-            _path(where, "target_group"),
-            given.get("target_group", _MISSING),
-            "the CloudWatch dimension value targetgroup/<name>/<16 hex digits>, or a list of two different ones, beside load_balancer",
-        )
-    return load_balancer, tuple(groups)
+    load_balancer = _take(_LOAD_BALANCER, given, where, "load_balancer")
+    target_groups = _take(_TARGET_GROUPS, given, where, "target_group")
+    return load_balancer, target_groups
 
 
-def _checked(given: Mapping[str, Any], where: str, rules: Mapping[str, _Rule]) -> dict[str, Any]:
-    _refuse_unknown(given, where, rules)
+def _take(rule: KeyRule[Value], given: Mapping[str, object], where: str, name: str) -> Value:
+    return rule.take(given.get(name, _MISSING), _path(where, name))
+
+
+def _take_tunables(given: Mapping[str, object], where: str) -> Tunables:
+    taken: dict[str, object] = {}
     for name, value in given.items():
-        if not rules[name].accepts(value):
-            raise PolicyError(_path(where, name), value, rules[name].allowed)
-    return {name: rules[name].convert(value) for name, value in given.items()}
+        rule = KEY_RULES.get(name)
+        if rule is not None:
+            taken[name] = rule.take(value, _path(where, name))
+    return taken
 
 
-def _require(given: Mapping[str, Any], where: str, name: str, rule: _Rule) -> Any:
-    if name not in given:
-        raise PolicyError(_path(where, name), _MISSING, rule.allowed)
-    return _checked({name: given[name]}, where, {name: rule})[name]
-
-
-def _refuse_unknown(given: Mapping[str, Any], where: str, known: Collection[str]) -> None:
+def _refuse_unknown(given: Mapping[str, object], where: str, known: Collection[str]) -> None:
     for name in given:
         if name not in known:
-            raise PolicyError(_path(where, str(name)), given[name], f"one of the keys {', '.join(known)}")
+            allowed = f"one of the keys {', '.join(known)}"
+            raise PolicyError(_path(where, str(name)), given[name], allowed)
 
 
-def _mapping(document: object, where: str) -> Mapping[str, Any]:
+def _mapping(document: object, where: str) -> Mapping[str, object]:
     if not isinstance(document, Mapping):
         raise PolicyError(where or "(document)", document, "a mapping of keys to values")
     return document
 
 
 def _path(where: str, name: str) -> str:
-    return f"{where}.{name}" if where else name
+    if not where:
+        return name
+    return f"{where}.{name}"
