@@ -1,18 +1,16 @@
-"""Alarms as they are now, their history, and the onset that their datapoints give."""
+"""Alarms as they are now, and their history."""
 
-import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
 
-from autorollback.decision import onset
-from autorollback.decision.blame import CLOCK_SKEW
-from autorollback.decision.model import Alarm, Datapoint, Spell
+from autorollback.aws import alarm_answers
+from autorollback.aws.alarm_answers import Answer, StateChanges
+from autorollback.decision.model import Alarm
 from autorollback.naming import OWN_SIGNAL_PREFIX, SIGNALS, AlarmKey, Names
 from autorollback.policy import ServicePolicy
-from autorollback.requests import AlarmChanged, parse_time
+from autorollback.requests import AlarmChanged
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch import CloudWatchClient
@@ -21,8 +19,8 @@ if TYPE_CHECKING:
 
     from autorollback.aws.clients import Clients
 
-_STRANGE_DATA = (ValueError, KeyError, TypeError, AttributeError)
-_RATE = re.compile(r"rate\((?P<count>\d+) (?P<unit>minute|hour|day)s?\)")
+NAMES_A_CALL = 100
+"""That DescribeAlarms takes at most, and alarms a page (botocore cloudwatch/2010-08-01)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,52 +40,51 @@ class Alarms:
     names: Names
 
     def of(self, policy: ServicePolicy, event: AlarmChanged | None = None) -> tuple[Alarm, ...]:
-        """The service's own alarms that exist. The children of composites are read with them, for the onset.
+        """The service's own alarms that exist.
 
-        The event that fired tells the onset of its alarm, unless the alarm has changed its state again since.
-
-        DescribeAlarms takes at most 100 names, and hides composite and log alarms unless AlarmTypes asks for them
-        (botocore cloudwatch/2010-08-01). Only a user's own alarm may be a log alarm.
+        The children of composites are read with them, for the onset. The event that fired tells the
+        onset of its alarm, unless the alarm has changed its state again since.
         """
-        kinds: list[AlarmTypeType] = ["MetricAlarm", "CompositeAlarm"]
-        kinds += ["LogAlarm"] if policy.alarms else []
-        signals = (*SIGNALS, *(f"{OWN_SIGNAL_PREFIX}{alarm}" for alarm in policy.alarms))
-        ours = {self.names.alarm(policy.key, signal): signal for signal in signals}
-        wanted = [*ours, *policy.alarms]
-        described: dict[str, Mapping[str, Any]] = {}
-        for start in range(0, len(wanted), 100):
-            answer = self.clients.cloudwatch.describe_alarms(
-                AlarmNames=wanted[start : start + 100], AlarmTypes=kinds, MaxRecords=100
-            )
-            found = (*answer["MetricAlarms"], *answer["CompositeAlarms"], *answer.get("LogAlarms", []))
-            described |= {str(a["AlarmName"]): a for a in found}
+        signals = self._signals_by_alarm(policy)
+        described = self._described([*signals, *policy.alarms], policy)
         if event and event.alarm in described:
-            described[event.alarm] = _as_it_fired(described[event.alarm], event)
-        return tuple(_alarm(described[name], signal, described) for name, signal in ours.items() if name in described)
+            described[event.alarm] = alarm_answers.as_it_fired(described[event.alarm], event)
+
+        alarms = []
+        for name, signal in signals.items():
+            if name in described:
+                alarms.append(alarm_answers.read_alarm(described[name], signal, described))
+        return tuple(alarms)
 
     def red(self, cloudwatch: "CloudWatchClient | None" = None) -> tuple[RedAlarm, ...]:
-        """One page of this controller's alarms that are in ALARM: at most 100. Another client may be named."""
-        answer = (cloudwatch or self.clients.cloudwatch).describe_alarms(
+        """One page of this controller's alarms that are in ALARM: at most 100.
+
+        Another client may be named.
+        """
+        client = cloudwatch or self.clients.cloudwatch
+        answer = client.describe_alarms(
             AlarmNamePrefix=self.names.alarm_prefix,
             StateValue="ALARM",
             AlarmTypes=["MetricAlarm", "CompositeAlarm"],
-            MaxRecords=100,
+            MaxRecords=NAMES_A_CALL,
         )
-        found = []
+
+        alarms = []
         for described in (*answer["MetricAlarms"], *answer["CompositeAlarms"]):
-            name = str(described.get("AlarmName"))
-            key = self.names.parse_alarm(name)
-            alarm = _alarm(described, key.signal, {}) if key else None
-            if key and alarm and alarm.onset:
-                found.append(RedAlarm(key, name, alarm.onset))
-        return tuple(found)
+            alarm = self._red_alarm(described)
+            if alarm is not None:
+                alarms.append(alarm)
+        return tuple(alarms)
 
     def with_history(self, alarm: Alarm, since: datetime) -> Alarm:
         """The alarm with its times in ALARM since a moment."""
         return self.history(alarm.name, since).told_to(alarm)
 
-    def history(self, name: str, since: datetime) -> "StateChanges":
-        """An alarm's changes of state since a moment, from DescribeAlarmHistory (kept 30 days, 100 items a page)."""
+    def history(self, name: str, since: datetime) -> StateChanges:
+        """An alarm's changes of state since a moment.
+
+        DescribeAlarmHistory keeps 30 days, and gives 100 items a page.
+        """
         pages = self.clients.cloudwatch.get_paginator("describe_alarm_history").paginate(
             AlarmName=name,
             AlarmTypes=["MetricAlarm", "CompositeAlarm"],
@@ -96,165 +93,46 @@ class Alarms:
             ScanBy="TimestampDescending",
             PaginationConfig={"PageSize": 100},
         )
-        return StateChanges(since, tuple(item for page in pages for item in page["AlarmHistoryItems"]))
+        items: list[AlarmHistoryItemTypeDef] = []
+        for page in pages:
+            items += page["AlarmHistoryItems"]
+        return StateChanges(since, tuple(items))
 
+    def _signals_by_alarm(self, policy: ServicePolicy) -> dict[str, str]:
+        """The signals of the service's own alarms, by the names of the alarms."""
+        own_signals = [f"{OWN_SIGNAL_PREFIX}{alarm}" for alarm in policy.alarms]
+        signals = (*SIGNALS, *own_signals)
+        return {self.names.alarm(policy.key, signal): signal for signal in signals}
 
-@dataclass(frozen=True, slots=True)
-class StateChanges:
-    """What DescribeAlarmHistory told of an alarm since a moment."""
+    def _described(self, wanted: Sequence[str], policy: ServicePolicy) -> dict[str, Answer]:
+        """The alarms that exist, by their names.
 
-    since: datetime
-    items: tuple["AlarmHistoryItemTypeDef", ...]
+        DescribeAlarms hides composite and log alarms unless AlarmTypes asks for them (botocore
+        cloudwatch/2010-08-01). Only a user's own alarm may be a log alarm.
+        """
+        kinds: list[AlarmTypeType] = ["MetricAlarm", "CompositeAlarm"]
+        if policy.alarms:
+            kinds.append("LogAlarm")
 
-    def told_to(self, alarm: Alarm) -> Alarm:
-        """The alarm with its times in ALARM since that moment."""
-        traces = [*(i["Timestamp"] for i in self.items), *([alarm.first_trace] if alarm.first_trace else [])]
-        return replace(
-            alarm, spells=_spells(self.items, alarm), history_from=self.since, first_trace=min(traces, default=None)
-        )
-
-
-def _alarm(described: Mapping[str, Any], signal: str, others: Mapping[str, Mapping[str, Any]]) -> Alarm:
-    in_alarm = described.get("StateValue") == "ALARM"
-    since = described.get("StateTransitionedTimestamp") or described.get("StateUpdatedTimestamp")
-    data = _object(described.get("StateReasonData"))
-    children = [c for name, state, _ in _children(data) if state == "ALARM" and (c := others.get(name))]
-    source = children[0] if children else described
-    period, evaluation_range = _timing(source)
-    points = [p for d in (children or [described]) for p in datapoints(_object(d.get("StateReasonData")), d)]
-    started = told = onset.first_lasting_breach(points) if in_alarm else None
-    if in_alarm and started is None and since:
-        changes = [at for _, state, at in _children(data) if state == "ALARM"] or [since]
-        started = onset.fallback(min(changes), evaluation_range)
-    traces = [
-        t
-        for key in ("StateTransitionedTimestamp", "StateUpdatedTimestamp", "AlarmConfigurationUpdatedTimestamp")
-        if (t := described.get(key))
-    ]
-    return Alarm(
-        str(described["AlarmName"]),
-        signal,
-        in_alarm,
-        since,
-        started,
-        period,
-        evaluation_range,
-        onset.last_breach(points),
-        first_trace=min(traces, default=None),
-        onset_is_datapoint=told is not None,
-    )
-
-
-def _as_it_fired(described: Mapping[str, Any], event: AlarmChanged) -> Mapping[str, Any]:
-    since = described.get("StateTransitionedTimestamp")
-    changed_again = since is not None and since > event.at + CLOCK_SKEW
-    if not event.reason_data or (changed_again and described.get("StateReasonData")):
-        return described
-    return {**described, "StateReasonData": event.reason_data}
-
-
-def _timing(described: Mapping[str, Any]) -> tuple[timedelta, timedelta]:
-    """The period of one datapoint, and the evaluation range.
-
-    A log alarm has query results instead of datapoints: each looks back StartTimeOffset seconds from its run
-    (LogAlarm and ScheduleConfiguration, botocore cloudwatch/2010-08-01).
-    """
-    if results := described.get("QueryResultsToEvaluate"):
-        schedule = (described.get("ScheduledQueryConfiguration") or {}).get("ScheduleConfiguration") or {}
-        every = _every(str(schedule.get("ScheduleExpression")))
-        looks_back = max(every, timedelta(seconds=int(schedule.get("StartTimeOffset") or 0)))
-        return every, every * (int(results) - 1) + looks_back
-    periods = [described.get("Period")] + [
-        query.get("Period") or (query.get("MetricStat") or {}).get("Period") for query in described.get("Metrics") or []
-    ]
-    period = timedelta(seconds=max((int(p) for p in periods if p), default=60))
-    return period, period * int(described.get("EvaluationPeriods") or 5)
-
-
-def _every(rate: str) -> timedelta:
-    """How often a scheduled query runs: `rate(5 minutes)`. A day, which convicts nobody, where that cannot be told."""
-    if found := _RATE.fullmatch(rate):
-        return int(found["count"]) * timedelta(**{f"{found['unit']}s": 1})
-    return timedelta(days=1)
-
-
-def datapoints(reason_data: Mapping[str, Any], described: Mapping[str, Any]) -> list[Datapoint]:
-    """The evaluated datapoints of an alarm, each breaching or not; empty where the reason data holds none that can be read.
-
-    `evaluatedDatapoints` carries a time each, and no value where it was missing; the older form has `startDate`, `period`
-    and `recentDatapoints`, oldest first. Anomaly bands bring their thresholds along, one for each datapoint.
-    """
-    try:
-        if evaluated := reason_data.get("evaluatedDatapoints"):
-            values = [(parse_time(point["timestamp"]), point.get("value")) for point in evaluated]
-            values.sort(key=lambda v: v[0])
-        else:
-            start, period = parse_time(reason_data["startDate"]), timedelta(seconds=reason_data["period"])
-            values = [(start + i * period, value) for i, value in enumerate(reason_data["recentDatapoints"])]
-        return [Datapoint(at, _breaches(value, i, reason_data, described)) for i, (at, value) in enumerate(values)]
-    except _STRANGE_DATA:
-        return []
-
-
-def _breaches(value: float | None, index: int, data: Mapping[str, Any], described: Mapping[str, Any]) -> bool | None:
-    if value is None:
-        return {"breaching": True, "notBreaching": False}.get(str(described.get("TreatMissingData")))
-    low, high = data.get("recentLowerThresholds") or [], data.get("recentUpperThresholds") or []
-    operator = described.get("ComparisonOperator")
-    if low or high:
-        below = bool(low) and value < low[min(index, len(low) - 1)]
-        above = bool(high) and value > high[min(index, len(high) - 1)]
-        return {"LessThanLowerThreshold": below, "GreaterThanUpperThreshold": above}.get(str(operator), below or above)
-    threshold = float(data["threshold"])
-    return {
-        "GreaterThanThreshold": value > threshold,
-        "GreaterThanOrEqualToThreshold": value >= threshold,
-        "LessThanThreshold": value < threshold,
-        "LessThanOrEqualToThreshold": value <= threshold,
-    }[str(operator)]
-
-
-def _children(reason_data: Mapping[str, Any]) -> list[tuple[str, str, datetime]]:
-    """The alarms that a composite names in `triggeringAlarms`: name, state and the time of its change."""
-    try:
-        return [
-            (
-                str(child["arn"]).partition(":alarm:")[2],
-                str(child["state"]["value"]),
-                parse_time(child["state"]["timestamp"]),
+        described: dict[str, Answer] = {}
+        for start in range(0, len(wanted), NAMES_A_CALL):
+            answer = self.clients.cloudwatch.describe_alarms(
+                AlarmNames=wanted[start : start + NAMES_A_CALL],
+                AlarmTypes=kinds,
+                MaxRecords=NAMES_A_CALL,
             )
-            for child in reason_data.get("triggeringAlarms") or []
-        ]
-    except _STRANGE_DATA:
-        return []
+            log_alarms = answer.get("LogAlarms", [])
+            for alarm in (*answer["MetricAlarms"], *answer["CompositeAlarms"], *log_alarms):
+                described[str(alarm["AlarmName"])] = alarm
+        return described
 
+    def _red_alarm(self, described: Answer) -> RedAlarm | None:
+        name = str(described.get("AlarmName"))
+        key = self.names.parse_alarm(name)
+        if key is None:
+            return None
 
-def _spells(items: Sequence["AlarmHistoryItemTypeDef"], alarm: Alarm) -> tuple[Spell, ...]:
-    changes: list[tuple[datetime, str, str]] = []
-    for item in sorted(items, key=lambda i: i["Timestamp"]):
-        data = _object(item.get("HistoryData"))
-        old, new = (str((data.get(key) or {}).get("stateValue")) for key in ("oldState", "newState"))
-        changes.append((item["Timestamp"], old, new))
-    spells: list[Spell] = []
-    since: datetime | None = None
-    for index, (at, old, new) in enumerate(changes):
-        if index == 0 and old == "ALARM" and new != "ALARM":
-            spells.append(Spell(datetime.min.replace(tzinfo=at.tzinfo), at))
-        if new == "ALARM" and since is None:
-            since = at
-        elif new != "ALARM" and since is not None:
-            spells.append(Spell(since, at))
-            since = None
-    if since is not None:
-        spells.append(Spell(since))
-    elif alarm.in_alarm and alarm.since and not changes:
-        spells.append(Spell(alarm.since))
-    return tuple(spells)
-
-
-def _object(text: object) -> Mapping[str, Any]:
-    try:
-        parsed = json.loads(text) if isinstance(text, str) else text
-    except ValueError:
-        return {}
-    return parsed if isinstance(parsed, Mapping) else {}
+        alarm = alarm_answers.read_alarm(described, key.signal, {})
+        if alarm.onset is None:
+            return None
+        return RedAlarm(key, name, alarm.onset)
