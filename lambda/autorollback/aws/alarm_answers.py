@@ -284,8 +284,8 @@ def _breaches(value: float | None, index: int, reason: Answer, described: Answer
 
 def _leaves_band(value: float, index: int, reason: Answer, comparison: str) -> bool:
     """Whether a value leaves its anomaly band, on a side that the alarm looks at."""
-    lows = reason.get("recentLowerThresholds")
-    highs = reason.get("recentUpperThresholds")
+    lows = reason.get("recentLowerThresholds") or []
+    highs = reason.get("recentUpperThresholds") or []
     below = bool(lows) and value < _threshold_at(index, lows)
     above = bool(highs) and value > _threshold_at(index, highs)
 

@@ -1,4 +1,7 @@
-"""The other protected services: which are in trouble now, and whether a deployment of their own may explain it."""
+"""Which other protected services are in trouble now.
+
+Also whether a deployment of their own may explain it.
+"""
 
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -16,7 +19,7 @@ from autorollback.aws.codedeploy import newest_of
 from autorollback.aws.ecs import Ecs
 from autorollback.aws.policies import Policies
 from autorollback.decision import blame
-from autorollback.decision.model import Neighbour
+from autorollback.decision.model import Deployment, Neighbour
 from autorollback.naming import Names, ServiceKey
 from autorollback.policy import Policy, ServicePolicy
 
@@ -31,18 +34,31 @@ NEWEST = 5
 """Of a neighbour that was deployed since it fell ill: as many of its deployments are looked at."""
 
 LONGEST_DEPLOYMENT = timedelta(hours=24)
-"""A deployment's stage ends after 24 hours (blue-green-deployment-how-it-works.html); a pause hook may last longer."""
+"""A deployment's stage ends after 24 hours (blue-green-deployment-how-it-works.html).
+
+A pause hook may last longer.
+"""
 
 FRESH = timedelta(seconds=10)
-"""How old a page of red alarms that another invocation read may be: far below the minutes that onsets are compared by."""
+"""How old a page of red alarms that another invocation read may be.
 
-ATTEMPTS, LONGEST_WAIT = 8, 20.0
-"""How often CloudWatch is asked before the SDK's own patience takes over, and seconds between two attempts at most."""
+Far below the minutes that onsets are compared by.
+"""
+
+ATTEMPTS = 8
+"""How often CloudWatch is asked before the SDK's own patience takes over."""
+
+LONGEST_WAIT = 20.0
+"""Seconds between two attempts at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """Reads the other services, made anew for each invocation. `protected_services` is how many there are in all."""
+    """Reads the other services, made anew for each invocation.
+
+    Attributes:
+        protected_services: how many there are in all.
+    """
 
     clients: "Clients"
     names: Names
@@ -52,90 +68,168 @@ class Neighbours:
     _began: float = field(default_factory=lambda: monotonic())
 
     def red(self, policy: Policy, now: datetime) -> tuple[RedAlarm, ...]:
-        """One page of this controller's alarms that are in ALARM; `now` is when the invocation began.
+        """One page of this controller's alarms that are in ALARM.
 
-        Nobody is asked where too few other services are protected for a shared cause to show.
-        DescribeAlarms is limited to 9 calls a second for the whole account, ECS's own deployment alarms included
-        (CW/cloudwatch_limits.html, DG/deployment-alarm-failure.html). Where it throttles, many services are being judged at
+        `now` is when the invocation began. Nobody is asked where too few other services are
+        protected for a shared cause to show. DescribeAlarms is limited to 9 calls a second for the
+        whole account, ECS's own deployment alarms included (CW/cloudwatch_limits.html,
+        DG/deployment-alarm-failure.html). Where it throttles, many services are being judged at
         once, and the page that one of them has just read serves the others too.
         """
-        if self.protected_services <= blame.services_for_shared_cause(self.protected_services, policy):
+        needed = blame.services_for_shared_cause(self.protected_services, policy)
+        if self.protected_services <= needed:
             return ()
+
         alarms = Alarms(self.clients, self.names)
         for attempt in range(ATTEMPTS):
             try:
                 page = alarms.red(self.clients.cloudwatch_unretried)
+            except BotoCoreError:
+                break
             except ClientError as error:
                 if not is_throttle(error):
                     break
-                shared = self.ledger.shared_red(self._moment(now) - FRESH)
-                if shared is not None:
-                    return shared
-                sleep(min(random.random() * 2**attempt, LONGEST_WAIT))  # noqa: S311 - jitter
-            except BotoCoreError:
-                break
             else:
-                if attempt:
+                if attempt > 0:
                     self.ledger.share_red(page, self._moment(now))
                 return page
+
+            shared = self.ledger.shared_red(self._moment(now) - FRESH)
+            if shared is not None:
+                return shared
+
+            wait = random.random() * 2**attempt  # noqa: S311 - jitter
+            sleep(min(wait, LONGEST_WAIT))
         return alarms.red()
 
     def in_trouble(
-        self, red: Sequence[RedAlarm], policy: ServicePolicy, fired: datetime, own: Collection[datetime]
+        self,
+        red: Sequence[RedAlarm],
+        policy: ServicePolicy,
+        fired: datetime,
+        own: Collection[datetime],
     ) -> tuple[Neighbour, ...]:
-        """Other services in trouble around these onsets; whether they were deployed is asked only where enough of them are.
+        """Other services in trouble around these onsets.
 
-        `fired` is the onset that the trigger speaks of, `own` are those of the service's red alarms.
+        Whether they were deployed is asked only where enough of them are. `fired` is the onset that
+        the trigger speaks of, `own` are those of the service's red alarms.
         """
-        onsets: dict[ServiceKey, set[datetime]] = {}
-        for alarm in red:
-            key = alarm.key.service
-            near = any(abs(alarm.onset - onset) <= blame.SHARED_CAUSE_SPAN for onset in {fired, *own})
-            if key != policy.key and near:
-                onsets.setdefault(key, set()).add(alarm.onset)
-        nearest = sorted(onsets, key=lambda k: (min(abs(onset - fired) for onset in onsets[k]), str(k)))[:ASKED]
+        others = [alarm for alarm in red if alarm.key.service != policy.key]
+        onsets = _onsets_near(others, {fired, *own})
+        nearest = _nearest(onsets, fired)
+
         changed: Mapping[ServiceKey, bool] = {}
-        if len(nearest) >= blame.services_for_shared_cause(self.protected_services, policy.policy):
-            changed = self._deployed_before({key: min(onsets[key]) for key in nearest})
-        return tuple(Neighbour(key, onset, changed.get(key)) for key in nearest for onset in sorted(onsets[key]))
+        needed = blame.services_for_shared_cause(self.protected_services, policy.policy)
+        if len(nearest) >= needed:
+            first_onsets = {key: min(onsets[key]) for key in nearest}
+            changed = self._deployed_before(first_onsets)
+
+        neighbours: list[Neighbour] = []
+        for key in nearest:
+            neighbours += [Neighbour(key, onset, changed.get(key)) for onset in sorted(onsets[key])]
+        return tuple(neighbours)
 
     def _deployed_before(self, onsets: Mapping[ServiceKey, datetime]) -> dict[ServiceKey, bool]:
-        """Which services had a deployment in progress at their onset, or finished within their own window before it.
+        """Which services may have fallen ill by a deployment of their own.
 
-        When the deployments that run were created tells that of most, by one call for each cluster: nothing finishes before
-        it was created, nor more than a day after. Only of those between are the deployments themselves asked, and of those
-        that were deployed since their onset: that may have been the rollback of what made them ill.
+        When the deployments that run were created tells that of most, by one call for each cluster.
+        Only of the others are the deployments themselves asked.
         """
-        ecs = Ecs(self.clients)
-        clusters = {cluster: [k for k in onsets if k.cluster == cluster] for cluster in {k.cluster for k in onsets}}
-        reads: dict[tuple[str, str], Callable[[], object]] = {
-            ("cluster", cluster): partial(ecs.deployed_at, cluster, keys) for cluster, keys in clusters.items()
-        }
-        seen = together(reads | {("policies", ""): partial(self.policies.of_all, tuple(onsets))})
-        policies: Mapping[ServiceKey, ServicePolicy] = seen.pop(("policies", ""))
-        created = {key: times for answer in seen.values() for key, times in answer.items()}
+        policies, created = self._policies_and_creations(tuple(onsets))
+
         answers: dict[ServiceKey, bool] = {}
         unsure: dict[ServiceKey, Callable[[], bool]] = {}
         for key, onset in onsets.items():
-            policy, times = policies.get(key), created.get(key, ())
+            policy = policies.get(key)
+            times = created.get(key)
             if policy is None or not times:
                 answers[key] = False
-            elif any(onset - policy.policy.window <= at <= onset for at in times):
-                answers[key] = True
-            elif times[0] < onset - policy.policy.window - LONGEST_DEPLOYMENT:
-                answers[key] = False
-            else:
+                continue
+
+            answer = _explained_by_creations(times, onset, policy.policy.window)
+            if answer is None:
                 unsure[key] = partial(self._was_deployed, key, onset, policy)
+            else:
+                answers[key] = answer
+
         return answers | together(unsure)
 
+    def _policies_and_creations(
+        self, keys: Sequence[ServiceKey]
+    ) -> tuple[Mapping[ServiceKey, ServicePolicy], Mapping[ServiceKey, Sequence[datetime]]]:
+        """The policies of services, and when the deployments that run there were created."""
+        by_cluster: dict[str, list[ServiceKey]] = {}
+        for key in keys:
+            by_cluster.setdefault(key.cluster, []).append(key)
+
+        ecs = Ecs(self.clients)
+        reads: dict[str, Callable[[], object]] = {"policies": partial(self.policies.of_all, keys)}
+        for cluster, in_cluster in by_cluster.items():
+            reads[f"cluster {cluster}"] = partial(ecs.deployed_at, cluster, in_cluster)
+        answers = together(reads)
+
+        policies: Mapping[ServiceKey, ServicePolicy] = answers.pop("policies")
+        created: dict[ServiceKey, Sequence[datetime]] = {}
+        for of_cluster in answers.values():
+            created.update(of_cluster)
+        return policies, created
+
     def _was_deployed(self, key: ServiceKey, onset: datetime, policy: ServicePolicy) -> bool:
-        """Whether one of a service's newest deployments had begun by its onset, and not finished a window before it."""
+        """Whether one of a service's newest deployments may explain its trouble."""
         history, page = newest_of(self.clients, key, lambda: policy.code_deploy, self.names.prefix)
         newest = history.deployments(page.arns[:NEWEST])
-        return any(
-            d.start <= onset and (d.finished_at is None or onset - d.finished_at <= policy.policy.window)
-            for d in newest
-        )
+        window = policy.policy.window
+        return any(_explains(deployment, onset, window) for deployment in newest)
 
     def _moment(self, now: datetime) -> datetime:
         return now + timedelta(seconds=monotonic() - self._began)
+
+
+def _onsets_near(
+    alarms: Sequence[RedAlarm], onsets: Collection[datetime]
+) -> dict[ServiceKey, set[datetime]]:
+    """The onsets of alarms that are near one of these, by service."""
+    near: dict[ServiceKey, set[datetime]] = {}
+    for alarm in alarms:
+        distance = min(abs(alarm.onset - onset) for onset in onsets)
+        if distance <= blame.SHARED_CAUSE_SPAN:
+            near.setdefault(alarm.key.service, set()).add(alarm.onset)
+    return near
+
+
+def _nearest(
+    onsets: Mapping[ServiceKey, Collection[datetime]], fired: datetime
+) -> list[ServiceKey]:
+    """The services whose onsets are nearest to one, as many as are asked about."""
+
+    def distance(key: ServiceKey) -> tuple[timedelta, str]:
+        distances = [abs(onset - fired) for onset in onsets[key]]
+        return min(distances), str(key)
+
+    return sorted(onsets, key=distance)[:ASKED]
+
+
+def _explained_by_creations(
+    times: Sequence[datetime], onset: datetime, window: timedelta
+) -> bool | None:
+    """Whether a service was deployed before its onset, by when its deployments were created.
+
+    Nothing finishes before it was created, nor more than a day after. None where only the
+    deployments themselves tell: of those between, and of a service that was deployed since its
+    onset, for that may have been the rollback of what made it ill. `times` are newest first.
+    """
+    if any(onset - window <= at <= onset for at in times):
+        return True
+    newest = times[0]
+    if newest < onset - window - LONGEST_DEPLOYMENT:
+        return False
+    return None
+
+
+def _explains(deployment: Deployment, onset: datetime, window: timedelta) -> bool:
+    """Whether it had begun by an onset, and not finished a window before it."""
+    if deployment.start > onset:
+        return False
+    if deployment.finished_at is None:
+        return True
+    return onset - deployment.finished_at <= window
