@@ -1,11 +1,11 @@
-"""What the readiness audit asks of AWS beyond a judgement, what it remembers, and how it tells people."""
+"""What the readiness audit asks of AWS beyond a judgement, remembers, and tells people."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from autorollback.aws.items import plain, to_item
 from autorollback.aws.lifecycle import Pushed
@@ -13,18 +13,29 @@ from autorollback.naming import OWN_SIGNAL_PREFIX, SIGNALS, Names, ServiceKey
 from autorollback.policy import ServicePolicy
 
 if TYPE_CHECKING:
+    from mypy_boto3_ecr.type_defs import ImageDetailTypeDef
+
     from autorollback.aws.clients import Clients
 
-IMAGES_LOOKED_AT, IMAGES_A_PAGE = 10_000, 1000
-"""Of a repository, to tell how many are newer than one of them; a page as large as DescribeImages gives (botocore ecr/2015-09-21)."""
+IMAGES_LOOKED_AT = 10_000
+"""Of a repository, to tell how many are newer than one of them."""
+
+IMAGES_A_PAGE = 1000
+"""As many as DescribeImages gives (botocore ecr/2015-09-21)."""
+
+ALARMS_A_CALL = 100
+"""As many as DescribeAlarms gives (botocore cloudwatch/2010-08-01)."""
 
 _PARTITION = "readiness"
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """How an ECR repository treats tags and old images. `lifecycle` is its policy's JSON text, where it has one: then
-    `images` are those that the policy may take.
+    """How an ECR repository treats tags and old images.
+
+    Attributes:
+        lifecycle: its policy's JSON text, where it has one.
+        images: those that the policy may take; empty where it has none.
     """
 
     mutability: str
@@ -33,11 +44,20 @@ class Repository:
     images: tuple[Pushed, ...]
 
     def can_move(self, tag: str) -> bool:
-        """Whether a tag may be pushed over (botocore ecr/2015-09-21, ImageTagMutability and its exclusion filters)."""
+        """Whether a tag may be pushed over.
+
+        By ImageTagMutability and its exclusion filters (botocore ecr/2015-09-21).
+        """
         excluded = any(fnmatchcase(tag, pattern) for pattern in self.exclusions)
-        return {"MUTABLE": True, "IMMUTABLE": False, "IMMUTABLE_WITH_EXCLUSION": excluded}.get(
-            self.mutability, not excluded
-        )
+        match self.mutability:
+            case "MUTABLE":
+                return True
+            case "IMMUTABLE":
+                return False
+            case "IMMUTABLE_WITH_EXCLUSION":
+                return excluded
+            case _:
+                return not excluded
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +71,10 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """Reads for readiness, and the memory of the last audit: one partition of the ledger, beside those of the services."""
+    """Reads for readiness, and the memory of the last audit.
+
+    The memory is one partition of the ledger, beside those of the services.
+    """
 
     clients: "Clients"
     names: Names
@@ -59,55 +82,45 @@ class Audit:
     topic_arn: str
 
     def alarms(self, policy: ServicePolicy) -> dict[str, bool | None]:
-        """The alarms that should watch a service: whether their actions are enabled, None where there is no such alarm.
+        """Whether the actions of the alarms that should watch a service are enabled.
 
-        A composite alarm is told only where AlarmTypes asks for it, and 100 names at once (botocore cloudwatch/2010-08-01).
+        None where there is no such alarm. A composite alarm is told only where AlarmTypes asks for
+        it (botocore cloudwatch/2010-08-01).
         """
-        signals = [
-            *(SIGNALS if policy.load_balancer else ()),
-            *(f"{OWN_SIGNAL_PREFIX}{name}" for name in policy.alarms),
-        ]
-        wanted = [*(self.names.alarm(policy.key, signal) for signal in signals), *policy.alarms]
-        found: dict[str, bool | None] = {}
-        for start in range(0, len(wanted), 100):
+        wanted = self._alarms_that_should_watch(policy)
+        enabled: dict[str, bool | None] = dict.fromkeys(wanted)
+
+        for start in range(0, len(wanted), ALARMS_A_CALL):
             answer = self.clients.cloudwatch.describe_alarms(
-                AlarmNames=wanted[start : start + 100], AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=100
+                AlarmNames=wanted[start : start + ALARMS_A_CALL],
+                AlarmTypes=["MetricAlarm", "CompositeAlarm"],
+                MaxRecords=ALARMS_A_CALL,
             )
             for described in (*answer["MetricAlarms"], *answer["CompositeAlarms"]):
-                found[str(described.get("AlarmName"))] = bool(described.get("ActionsEnabled", True))
-        return {name: found.get(name) for name in wanted}
+                name = str(described.get("AlarmName"))
+                enabled[name] = described.get("ActionsEnabled", True)
+        return enabled
 
     def repository(self, name: str) -> Repository | None:
         """An ECR repository; None where there is none of that name."""
         ecr = self.clients.ecr
         try:
-            (described,) = ecr.describe_repositories(repositoryNames=[name])["repositories"]
+            answer = ecr.describe_repositories(repositoryNames=[name])
         except ecr.exceptions.RepositoryNotFoundException:
             return None
-        try:
-            lifecycle = ecr.get_lifecycle_policy(repositoryName=name).get("lifecyclePolicyText")
-        except ecr.exceptions.LifecyclePolicyNotFoundException:
-            lifecycle = None
-        return Repository(
-            described.get("imageTagMutability", "MUTABLE"),
-            tuple(e["filter"] for e in described.get("imageTagMutabilityExclusionFilters", [])),
-            lifecycle,
-            self._images(name) if lifecycle else (),
-        )
+        (described,) = answer["repositories"]
 
-    def _images(self, repository: str) -> tuple[Pushed, ...]:
-        pages = self.clients.ecr.get_paginator("describe_images").paginate(
-            repositoryName=repository, PaginationConfig={"MaxItems": IMAGES_LOOKED_AT, "PageSize": IMAGES_A_PAGE}
-        )
-        return tuple(
-            Pushed(
-                image["imageDigest"],
-                tuple(image.get("imageTags", [])),
-                image["imagePushedAt"].astimezone(UTC),
-                pulled.astimezone(UTC) if (pulled := image.get("lastRecordedPullTime")) else None,
-            )
-            for page in pages
-            for image in page["imageDetails"]
+        lifecycle = self._lifecycle(name)
+        images: tuple[Pushed, ...] = ()
+        if lifecycle:
+            images = self._images(name)
+
+        exclusions = described.get("imageTagMutabilityExclusionFilters", [])
+        return Repository(
+            mutability=described.get("imageTagMutability", "MUTABLE"),
+            exclusions=tuple(exclusion["filter"] for exclusion in exclusions),
+            lifecycle=lifecycle,
+            images=images,
         )
 
     def remembered(self) -> dict[str, Remembered]:
@@ -118,19 +131,78 @@ class Audit:
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues={":pk": to_item(_PARTITION)},
         )
-        items = [plain(item) for page in pages for item in page["Items"]]
-        return {i["sk"]: Remembered(bool(i["ready"]), tuple(i["findings"]), str(i["at"])) for i in items}
 
-    def remember(self, key: ServiceKey, ready: bool, findings: Sequence[str], at: datetime) -> None:  # noqa: FBT001 - a fact
+        found: dict[str, Remembered] = {}
+        for page in pages:
+            for stored in page["Items"]:
+                item = plain(stored)
+                found[item["sk"]] = Remembered(
+                    ready=bool(item["ready"]),
+                    findings=tuple(item["findings"]),
+                    at=str(item["at"]),
+                )
+        return found
+
+    def remember(
+        self,
+        key: ServiceKey,
+        ready: bool,  # noqa: FBT001 - a fact
+        findings: Sequence[str],
+        at: datetime,
+    ) -> None:
         """Keep what was found, for the next audit to compare with."""
-        item = {"pk": _PARTITION, "sk": str(key), "ready": ready, "findings": list(findings), "at": at.isoformat()}
-        self.clients.dynamodb.put_item(TableName=self.table, Item={k: to_item(v) for k, v in item.items()})
+        item = {
+            "pk": to_item(_PARTITION),
+            "sk": to_item(str(key)),
+            "ready": to_item(ready),
+            "findings": to_item(list(findings)),
+            "at": to_item(at.isoformat()),
+        }
+        self.clients.dynamodb.put_item(TableName=self.table, Item=item)
 
-    def tell(self, subject: str, letter: str, result: Mapping[str, Any]) -> None:
+    def tell(self, subject: str, letter: str, result: Mapping[str, object]) -> None:
         """One message to the topic; subscribers of a queue or function get the JSON alone."""
+        by_protocol = {"default": json.dumps(result), "email": letter, "sms": subject}
         self.clients.sns.publish(
             TopicArn=self.topic_arn,
             Subject=subject,
             MessageStructure="json",
-            Message=json.dumps({"default": json.dumps(result), "email": letter, "sms": subject}),
+            Message=json.dumps(by_protocol),
         )
+
+    def _alarms_that_should_watch(self, policy: ServicePolicy) -> list[str]:
+        signals = [f"{OWN_SIGNAL_PREFIX}{name}" for name in policy.alarms]
+        if policy.load_balancer:
+            signals = [*SIGNALS, *signals]
+        ours = [self.names.alarm(policy.key, signal) for signal in signals]
+        return [*ours, *policy.alarms]
+
+    def _lifecycle(self, repository: str) -> str | None:
+        ecr = self.clients.ecr
+        try:
+            answer = ecr.get_lifecycle_policy(repositoryName=repository)
+        except ecr.exceptions.LifecyclePolicyNotFoundException:
+            return None
+        return answer.get("lifecyclePolicyText")
+
+    def _images(self, repository: str) -> tuple[Pushed, ...]:
+        pages = self.clients.ecr.get_paginator("describe_images").paginate(
+            repositoryName=repository,
+            PaginationConfig={"MaxItems": IMAGES_LOOKED_AT, "PageSize": IMAGES_A_PAGE},
+        )
+        images: list[Pushed] = []
+        for page in pages:
+            images += map(_pushed, page["imageDetails"])
+        return tuple(images)
+
+
+def _pushed(image: "ImageDetailTypeDef") -> Pushed:
+    pulled_at = image.get("lastRecordedPullTime")
+    if pulled_at is not None:
+        pulled_at = pulled_at.astimezone(UTC)
+    return Pushed(
+        image["imageDigest"],
+        tuple(image.get("imageTags", [])),
+        image["imagePushedAt"].astimezone(UTC),
+        pulled_at,
+    )
