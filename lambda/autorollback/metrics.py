@@ -1,4 +1,4 @@
-"""What came of each judgement and of each incident, counted by metrics in the log (EMF)."""
+"""What came of each judgement and incident, counted by metrics in the log (EMF)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The names that the stack creates and the function reads: said once, shared by both."""
+"""The names that the stack creates and the function reads, said once for both."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _INSTALLATION_ALLOWED = (
 
 @dataclass(frozen=True, slots=True)
 class ServiceKey:
-    """One ECS service of this account and region: by the names of its cluster and itself."""
+    """One ECS service of this account and region, by its cluster's name and its own."""
 
     cluster: str
     service: str
@@ -145,7 +145,7 @@ class Names:
 
 
 def _parts_after(prefix: str, name: str) -> list[str]:
-    """What follows a prefix: one to three parts between slashes, the last of which may hold more.
+    """What follows a prefix, split at its first two slashes.
 
     Nothing where the prefix or a part is missing.
     """

@@ -1,4 +1,4 @@
-"""The door: a raw event or payload in, a typed request out, or a clear refusal.
+"""The door, where a raw event or payload becomes a typed request or is refused.
 
 Everything behind it is typed.
 """
@@ -241,7 +241,9 @@ def parse_object(given: object) -> Mapping[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class _Part:
-    """An event, or an object inside of it; each method reads a field that must be there.
+    """An event, or an object inside of it.
+
+    Each method but `get` reads a field that must be there, or raises BadRequest.
 
     Attributes:
         path: where it is in the event: empty, or ends in a dot.
@@ -390,7 +392,7 @@ def _reader_of(event: _Part) -> _Reader:
 
 
 def _elsewhere(event: _Part, home: Home | None) -> Home | None:
-    """The other account or Region that an event is of; None where it is of `home`.
+    """The other account or Region that an event is of, if it is not of `home`.
 
     By its envelope and by what it is about. An event made by hand may have no envelope: then what
     it is about says it alone.
@@ -437,7 +439,7 @@ def _service_of(event: _Part, detail: _Part) -> ServiceKey:
 
 
 def _named_after(mark: str, arns: Iterable[object]) -> list[str]:
-    """The names that follow a mark in the first ARN that has it; empty where none has."""
+    """The names that follow a mark, in the first ARN that has it."""
     for arn in arns:
         names = str(arn).partition(mark)[2].split("/")
         if all(names):
@@ -450,7 +452,7 @@ def _named_after(mark: str, arns: Iterable[object]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """What one field of a payload takes: a test of the value, and the same for a person."""
+    """What one field of a payload takes, as a test and in words."""
 
     accepts: Callable[[object], bool]
     allowed: str

@@ -147,7 +147,7 @@ def as_it_fired(described: Answer, event: AlarmChanged) -> Answer:
 
 
 def _changed_at(described: Answer) -> datetime | None:
-    """When its state changed; an alarm that never did tells when it was last updated."""
+    """When its state changed, or was last updated where it never changed."""
     updated_at: datetime | None = described.get("StateUpdatedTimestamp")
     changed_at: datetime | None = described.get("StateTransitionedTimestamp")
     return changed_at or updated_at
@@ -237,7 +237,7 @@ def _every(rate: str) -> timedelta:
 
 
 def _datapoints(described: Answer) -> list[Datapoint]:
-    """The evaluated datapoints of an alarm; empty where the reason holds none that can be read."""
+    """The evaluated datapoints of an alarm, where its reason holds any that can be read."""
     reason = _reason_of(described)
     try:
         points = []
