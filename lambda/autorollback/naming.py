@@ -1,4 +1,4 @@
-"""The names that the stack creates and the function reads: said once, shared by both."""
+"""The names that the stack creates and the function reads, said once for both."""
 
 import re
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ _INSTALLATION_ALLOWED = (
 
 @dataclass(frozen=True, slots=True)
 class ServiceKey:
-    """One ECS service of this account and region: by the names of its cluster and itself."""
+    """One ECS service of this account and region, by its cluster's name and its own."""
 
     cluster: str
     service: str
@@ -118,11 +118,8 @@ class Names:
 
         The signal may hold slashes.
         """
-        if not alarm_name.startswith(self.alarm_prefix):
-            return None
-
-        parts = alarm_name.removeprefix(self.alarm_prefix).split("/", 2)
-        if len(parts) != 3 or "" in parts:
+        parts = _parts_after(self.alarm_prefix, alarm_name)
+        if len(parts) != 3:
             return None
 
         cluster, service, signal = parts
@@ -134,11 +131,8 @@ class Names:
 
     def parse_policy_parameter(self, parameter: str) -> ServiceKey | None:
         """Whose policy it is; None where the name is not of this form."""
-        if not parameter.startswith(self.parameter_prefix):
-            return None
-
-        parts = parameter.removeprefix(self.parameter_prefix).split("/")
-        if len(parts) != 2 or "" in parts:
+        parts = _parts_after(self.parameter_prefix, parameter)
+        if len(parts) != 2:
             return None
 
         cluster, service = parts
@@ -148,3 +142,17 @@ class Names:
         if not self.installation:
             return name
         return f"{name}-{self.installation}"
+
+
+def _parts_after(prefix: str, name: str) -> list[str]:
+    """What follows a prefix, split at its first two slashes.
+
+    Nothing where the prefix or a part is missing.
+    """
+    if not name.startswith(prefix):
+        return []
+
+    parts = name.removeprefix(prefix).split("/", 2)
+    if "" in parts:
+        return []
+    return parts

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Annotated, Any, Generic, TypeVar, get_type_hints
 
 from autorollback.naming import ServiceKey
@@ -360,6 +361,8 @@ _SERVICE_KEYS = ("cluster", "service", "load_balancer", "target_group", "alarms"
 Tunables = Mapping[str, Any]
 """Some of a policy's keys, each value taken by its rule: arguments for Policy."""
 
+NO_DEFAULTS: Tunables = MappingProxyType({})
+
 
 def parse_tunables(document: object, where: str = "") -> Tunables:
     """The keys that may stand under `defaults`, each checked alone.
@@ -375,7 +378,7 @@ def parse_tunables(document: object, where: str = "") -> Tunables:
 
 
 def parse_service(
-    document: object, where: str = "", defaults: Tunables | None = None
+    document: object, where: str = "", defaults: Tunables = NO_DEFAULTS
 ) -> ServicePolicy:
     """The policy of one service, from a mapping as under `services`.
 
@@ -397,7 +400,7 @@ def parse_service(
     if "code_deploy" in given:
         code_deploy = _take(_CODE_DEPLOY, given, where, "code_deploy")
 
-    tunables = {**(defaults or {}), **_take_tunables(given, where)}
+    tunables = {**defaults, **_take_tunables(given, where)}
     return ServicePolicy(
         ServiceKey(cluster, service),
         build_policy(tunables, where),

@@ -1,27 +1,44 @@
-"""The door: a raw event or payload in, a typed request out, or a clear refusal. Everything behind it is typed."""
+"""The door, where a raw event or payload becomes a typed request or is refused.
+
+Everything behind it is typed.
+"""
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from autorollback.naming import Names, ServiceKey
 
-Kind = TypeVar("Kind")
-
 MAX_PAUSE_MINUTES = 7 * 24 * 60
 DEFAULT_HISTORY = 20
+MAX_HISTORY = 100
+MAX_TEXT = 2048
+
+SHOWN_CHARACTERS = 300
+"""Of what was given, in an error."""
+
+_PARTS_OF_AN_ARN = 6
 
 
 class BadRequest(ValueError):  # noqa: N818 - the word of the contract
-    """An input that is not understood: `field`, `given` and `allowed` say where and what would be."""
+    """An input that is not understood.
+
+    Attributes:
+        field: where in the input.
+        given: what stands there.
+        allowed: what would be understood, in words.
+    """
 
     def __init__(self, field: str, given: object, allowed: str) -> None:
-        self.field, self.given, self.allowed = field, given, allowed
-        super().__init__(f"{field}: {json.dumps(given, default=str)[:300]} given; allowed: {allowed}")
+        self.field = field
+        self.given = given
+        self.allowed = allowed
+        shown = json.dumps(given, default=str)[:SHOWN_CHARACTERS]
+        super().__init__(f"{field}: {shown} given; allowed: {allowed}")
 
 
 class Action(StrEnum):
@@ -45,29 +62,35 @@ class Home:
 
     @classmethod
     def of_arn(cls, arn: str) -> "Home | None":
-        """Where a resource is, by its ARN; None where that does not say it."""
-        parts = arn.split(":")
-        if len(parts) < _PARTS_OF_AN_ARN or not parts[3] or not parts[4]:
+        """Where a resource is; None where its ARN does not say it."""
+        parts = arn.split(":", _PARTS_OF_AN_ARN - 1)
+        if len(parts) < _PARTS_OF_AN_ARN:
             return None
-        return cls(parts[4], parts[3])
+
+        _, _, _, region, account, _ = parts
+        if not region or not account:
+            return None
+        return cls(account, region)
 
     def __str__(self) -> str:
         return f"{self.account} in {self.region}"
 
 
-_PARTS_OF_AN_ARN = 6
-
-
 @dataclass(frozen=True, slots=True)
 class AlarmChanged:
-    """An alarm of this controller changed its state. `reason_data` is CloudWatch's own JSON object, where it parses."""
+    """An alarm of this controller changed its state.
+
+    Attributes:
+        reason_data: CloudWatch's own JSON object; empty where there is none that parses.
+        muted: by what its actions are muted, if they are.
+    """
 
     alarm: str
     service: ServiceKey
     signal: str
     in_alarm: bool
     at: datetime
-    reason_data: Mapping[str, Any]
+    reason_data: Mapping[str, object]
     muted: str | None = None
 
 
@@ -81,7 +104,11 @@ class TasksCannotStart:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentEnded:
-    """ECS says that a deployment of a service completed or failed. `deployment_id` is `ecs-svc/...`, no ARN."""
+    """ECS says that a deployment of a service completed or failed.
+
+    Attributes:
+        deployment_id: `ecs-svc/...`, no ARN.
+    """
 
     service: ServiceKey
     at: datetime
@@ -106,7 +133,7 @@ class DailyAudit:
 
 @dataclass(frozen=True, slots=True)
 class NotInAlarm:
-    """An alarm of this controller went to a state that says nothing: INSUFFICIENT_DATA."""
+    """An alarm of this controller went to INSUFFICIENT_DATA, which says nothing."""
 
     service: ServiceKey
     detail: str
@@ -121,7 +148,12 @@ class NotOurs:
 
 @dataclass(frozen=True, slots=True)
 class Manual:
-    """What a person asked for. `service` is None only where the action allows all services."""
+    """What a person asked for.
+
+    Attributes:
+        service: None only where the action allows all services.
+        next: where the page after the last begins.
+    """
 
     action: Action
     service: str | None = None
@@ -137,249 +169,426 @@ class Manual:
     next: str | None = None
 
 
-Request = AlarmChanged | TasksCannotStart | DeploymentEnded | Sweep | DailyAudit | NotInAlarm | NotOurs | Manual
+Request = (
+    AlarmChanged
+    | TasksCannotStart
+    | DeploymentEnded
+    | Sweep
+    | DailyAudit
+    | NotInAlarm
+    | NotOurs
+    | Manual
+)
 
 _UNDERSTOOD = (
-    "an EventBridge event (CloudWatch Alarm State Change, ECS Service Action, ECS Deployment State Change, Scheduled "
-    f"Event) or a manual payload with the action {', '.join(Action)}"
+    "an EventBridge event (CloudWatch Alarm State Change, ECS Service Action, "
+    "ECS Deployment State Change, Scheduled Event) "
+    f"or a manual payload with the action {', '.join(Action)}"
 )
 
 
 def parse(raw: object, names: Names, home: Home | None = None) -> Request:
-    """What an invocation asks for. With `home`, an event of elsewhere is none of ours, whatever it says.
+    """What an invocation asks for.
+
+    With `home`, an event of elsewhere is none of ours, whatever it says.
 
     Raises:
         BadRequest: naming the field; a retry cannot help.
     """
     if not isinstance(raw, Mapping):
         raise BadRequest("(event)", raw, _UNDERSTOOD)
-    if "detail-type" in raw or "source" in raw:
-        return _event(raw, names, home)
-    return _manual(raw)
+    if "detail-type" not in raw and "source" not in raw:
+        return _manual(raw)
 
-
-def _event(raw: Mapping[str, Any], names: Names, home: Home | None) -> Request:
-    kind = [raw.get("source"), raw.get("detail-type")]
-    reader = next((reader for known, reader in _EVENTS.items() if list(known) == kind), None)
-    if reader is None:
-        raise BadRequest("source and detail-type", kind, _UNDERSTOOD)
-    if home and (elsewhere := _elsewhere(raw, home)):
+    event = _Part(raw)
+    read = _reader_of(event)
+    elsewhere = _elsewhere(event, home)
+    if elsewhere is not None:
         return NotOurs(f"an event of {elsewhere}, this controller works in {home}")
-    return reader(raw, names)
-
-
-def _elsewhere(raw: Mapping[str, Any], home: Home) -> Home | None:
-    """The other account or Region that an event is of, by its envelope or by what it is about; None where it is of `home`.
-
-    An event made by hand may have no envelope: then what it is about says it alone.
-    """
-    sent_from = Home(str(raw.get("account") or home.account), str(raw.get("region") or home.region))
-    resources = raw.get("resources")
-    about = [Home.of_arn(str(arn)) for arn in resources] if isinstance(resources, list) else []
-    return next((place for place in (sent_from, *about) if place is not None and place != home), None)
-
-
-def _alarm_changed(raw: Mapping[str, Any], names: Names) -> Request:
-    detail = _part(raw, "detail", dict, "an object")
-    name = _part(detail, "alarmName", str, "the name of the alarm", "detail.")
-    key = names.parse_alarm(name)
-    if key is None:
-        return NotOurs(f"the alarm {name} is not named {names.alarm_prefix}<cluster>/<service>/<signal>")
-    state = _part(detail, "state", dict, "an object", "detail.")
-    value = _part(state, "value", str, "ALARM, OK or INSUFFICIENT_DATA", "detail.state.")
-    if value not in ("ALARM", "OK", "INSUFFICIENT_DATA"):
-        raise BadRequest("detail.state.value", value, "ALARM, OK or INSUFFICIENT_DATA")
-    if value == "INSUFFICIENT_DATA":
-        return NotInAlarm(key.service, f"the alarm {name} has insufficient data")
-    return AlarmChanged(
-        name,
-        key.service,
-        key.signal,
-        value == "ALARM",
-        _time(state, "timestamp", "detail.state.") if "timestamp" in state else _time(raw, "time"),
-        _reason_data(state.get("reasonData")),
-        _muted(detail, state),
-    )
-
-
-def _muted(detail: Mapping[str, Any], state: Mapping[str, Any]) -> str | None:
-    if (mute := detail.get("muteDetail")) is not None:
-        rule = mute.get("mutedByArn") if isinstance(mute, Mapping) else None
-        return f"by the mute rule {rule}" if rule else "by a mute rule"
-    if suppressor := state.get("actionsSuppressedBy"):
-        return f"its actions are suppressed by {suppressor}"
-    return None
-
-
-def _service_action(raw: Mapping[str, Any], _names: Names) -> Request:
-    detail = _part(raw, "detail", dict, "an object")
-    _event_name(detail, "SERVICE_TASK_START_IMPAIRED")
-    return TasksCannotStart(_service_of(raw), _time(raw, "time"))
-
-
-def _deployment_ended(raw: Mapping[str, Any], _names: Names) -> Request:
-    detail = _part(raw, "detail", dict, "an object")
-    name = _event_name(detail, "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED")
-    return DeploymentEnded(
-        _service_of(raw),
-        _time(raw, "time"),
-        str(detail.get("deploymentId", "")),
-        name == "SERVICE_DEPLOYMENT_COMPLETED",
-        str(detail.get("reason", "")),
-    )
-
-
-def _scheduled(raw: Mapping[str, Any], names: Names) -> Request:
-    rules = [str(arn).rpartition("/")[2] for arn in _part(raw, "resources", list, "the ARN of the rule")]
-    at = _time(raw, "time")
-    if names.sweep_rule in rules:
-        return Sweep(at)
-    if names.readiness_rule in rules:
-        return DailyAudit(at)
-    raise BadRequest("resources", rules, f"the rule {names.sweep_rule} or {names.readiness_rule}")
-
-
-_EVENTS: Mapping[tuple[str, str], Callable[[Mapping[str, Any], Names], Request]] = {
-    ("aws.cloudwatch", "CloudWatch Alarm State Change"): _alarm_changed,
-    ("aws.ecs", "ECS Service Action"): _service_action,
-    ("aws.ecs", "ECS Deployment State Change"): _deployment_ended,
-    ("aws.events", "Scheduled Event"): _scheduled,
-}
-
-
-def _event_name(detail: Mapping[str, Any], *understood: str) -> str:
-    name = _part(detail, "eventName", str, " or ".join(understood), "detail.")
-    if name not in understood:
-        raise BadRequest("detail.eventName", name, " or ".join(understood))
-    return name
-
-
-def _service_of(raw: Mapping[str, Any]) -> ServiceKey:
-    """The service of an ECS event, by the service's ARN under `resources`: arn:...:service/<cluster>/<service>.
-
-    Services from before 2021 may still have an ARN of the short format, without the cluster (ECS Developer Guide,
-    service-arn-migration.html); events of service actions name it beside (`detail.clusterArn`, ecs_service_events.html).
-    """
-    resources = _part(raw, "resources", list, "the ARN of the service")
-    names = [str(arn).partition(":service/")[2].split("/") for arn in resources]
-    parts = next((found for found in names if all(found)), [])
-    if len(parts) == 1:
-        cluster = str(raw["detail"].get("clusterArn") or "").partition(":cluster/")[2]
-        parts = [cluster, *parts] if cluster else []
-    if len(parts) != 2:
-        allowed = "an ARN ending in :service/<cluster>/<service>, or in :service/<service> beside detail.clusterArn"
-        raise BadRequest("resources", resources, allowed)
-    return ServiceKey(*parts)
-
-
-def _reason_data(given: object) -> Mapping[str, Any]:
-    """CloudWatch's JSON string as an object; empty where it is missing or no JSON, and the fallback for the onset serves."""
-    try:
-        parsed = json.loads(given) if isinstance(given, str) else given
-    except ValueError:
-        return {}
-    return parsed if isinstance(parsed, Mapping) else {}
+    return read(event, names)
 
 
 def parse_time(text: str) -> datetime:
-    """A time as AWS writes it in events (`2019-10-02T17:04:40.989+0000`, `...Z`), aware UTC. ValueError if it is none."""
+    """A time as AWS writes it in events, in UTC.
+
+    For example `2019-10-02T17:04:40.989+0000`, or `...Z`.
+
+    Raises:
+        ValueError: it is none, or has no offset.
+    """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
     return moment.astimezone(UTC)
 
 
-def _time(raw: Mapping[str, Any], name: str, where: str = "") -> datetime:
-    text = _part(raw, name, str, "an ISO 8601 time", where)
-    try:
-        return parse_time(text)
-    except (ValueError, OverflowError):  # the latter of a time that no calendar holds in UTC
-        raise BadRequest(f"{where}{name}", text, "an ISO 8601 time with its offset") from None
+def parse_object(given: object) -> Mapping[str, object]:
+    """A JSON object, or the text of one; empty where it is none."""
+    parsed = given
+    if isinstance(given, str):
+        try:
+            parsed = json.loads(given)
+        except ValueError:
+            return {}
+
+    if not isinstance(parsed, Mapping):
+        return {}
+    return parsed
 
 
-def _part(raw: Mapping[str, Any], name: str, kind: type[Kind], allowed: str, where: str = "") -> Kind:
-    value = raw.get(name)
-    if not isinstance(value, kind):
-        raise BadRequest(f"{where}{name}", value, allowed)
-    return value
+# Events
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """An event, or an object inside of it.
+
+    Each method but `get` reads a field that must be there, or raises BadRequest.
+
+    Attributes:
+        path: where it is in the event: empty, or ends in a dot.
+    """
+
+    fields: Mapping[str, object]
+    path: str = ""
+
+    def get(self, name: str) -> object:
+        return self.fields.get(name)
+
+    def text(self, name: str, allowed: str) -> str:
+        value = self.get(name)
+        if not isinstance(value, str):
+            raise self.refusal(name, allowed)
+        return value
+
+    def one_of(self, name: str, *allowed: str) -> str:
+        words = _either(allowed)
+        value = self.text(name, words)
+        if value not in allowed:
+            raise self.refusal(name, words)
+        return value
+
+    def time(self, name: str) -> datetime:
+        text = self.text(name, "an ISO 8601 time")
+        try:
+            return parse_time(text)
+        except (ValueError, OverflowError):  # the latter of a time that no calendar holds in UTC
+            raise self.refusal(name, "an ISO 8601 time with its offset") from None
+
+    def array(self, name: str, allowed: str) -> list[object]:
+        value = self.get(name)
+        if not isinstance(value, list):
+            raise self.refusal(name, allowed)
+        return value
+
+    def part(self, name: str) -> "_Part":
+        value = self.get(name)
+        if not isinstance(value, dict):
+            raise self.refusal(name, "an object")
+        return _Part(value, f"{self.path}{name}.")
+
+    def refusal(self, name: str, allowed: str) -> BadRequest:
+        return BadRequest(f"{self.path}{name}", self.get(name), allowed)
+
+
+def _either(words: Sequence[str]) -> str:
+    *others, last = words
+    if not others:
+        return last
+    return f"{', '.join(others)} or {last}"
+
+
+def _alarm_changed(event: _Part, names: Names) -> Request:
+    detail = event.part("detail")
+    name = detail.text("alarmName", "the name of the alarm")
+    key = names.parse_alarm(name)
+    if key is None:
+        form = f"{names.alarm_prefix}<cluster>/<service>/<signal>"
+        return NotOurs(f"the alarm {name} is not named {form}")
+
+    state = detail.part("state")
+    value = state.one_of("value", "ALARM", "OK", "INSUFFICIENT_DATA")
+    if value == "INSUFFICIENT_DATA":
+        return NotInAlarm(key.service, f"the alarm {name} has insufficient data")
+
+    return AlarmChanged(
+        alarm=name,
+        service=key.service,
+        signal=key.signal,
+        in_alarm=value == "ALARM",
+        at=_changed_at(event, state),
+        reason_data=parse_object(state.get("reasonData")),
+        muted=_muted(detail, state),
+    )
+
+
+def _changed_at(event: _Part, state: _Part) -> datetime:
+    if "timestamp" in state.fields:
+        return state.time("timestamp")
+    return event.time("time")
+
+
+def _muted(detail: _Part, state: _Part) -> str | None:
+    mute = detail.get("muteDetail")
+    if isinstance(mute, Mapping) and mute.get("mutedByArn"):
+        return f"by the mute rule {mute['mutedByArn']}"
+    if mute is not None:
+        return "by a mute rule"
+
+    suppressor = state.get("actionsSuppressedBy")
+    if suppressor:
+        return f"its actions are suppressed by {suppressor}"
+    return None
+
+
+def _service_action(event: _Part, _names: Names) -> Request:
+    detail = event.part("detail")
+    detail.one_of("eventName", "SERVICE_TASK_START_IMPAIRED")
+    return TasksCannotStart(_service_of(event, detail), event.time("time"))
+
+
+def _deployment_ended(event: _Part, _names: Names) -> Request:
+    detail = event.part("detail")
+    name = detail.one_of("eventName", "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED")
+    return DeploymentEnded(
+        service=_service_of(event, detail),
+        at=event.time("time"),
+        deployment_id=str(detail.fields.get("deploymentId", "")),
+        completed=name == "SERVICE_DEPLOYMENT_COMPLETED",
+        detail=str(detail.fields.get("reason", "")),
+    )
+
+
+def _scheduled(event: _Part, names: Names) -> Request:
+    arns = event.array("resources", "the ARN of the rule")
+    rules = [str(arn).rpartition("/")[2] for arn in arns]
+    at = event.time("time")
+    if names.sweep_rule in rules:
+        return Sweep(at)
+    if names.readiness_rule in rules:
+        return DailyAudit(at)
+
+    allowed = f"the rule {names.sweep_rule} or {names.readiness_rule}"
+    raise BadRequest("resources", rules, allowed)
+
+
+_Reader = Callable[[_Part, Names], Request]
+_READERS: Mapping[tuple[str, str], _Reader] = {
+    ("aws.cloudwatch", "CloudWatch Alarm State Change"): _alarm_changed,
+    ("aws.ecs", "ECS Service Action"): _service_action,
+    ("aws.ecs", "ECS Deployment State Change"): _deployment_ended,
+    ("aws.events", "Scheduled Event"): _scheduled,
+}
+"""By the `source` and the `detail-type` of an event."""
+
+
+def _reader_of(event: _Part) -> _Reader:
+    source = event.get("source")
+    detail_type = event.get("detail-type")
+    for known, reader in _READERS.items():
+        if known == (source, detail_type):
+            return reader
+    raise BadRequest("source and detail-type", [source, detail_type], _UNDERSTOOD)
+
+
+def _elsewhere(event: _Part, home: Home | None) -> Home | None:
+    """The other account or Region that an event is of, if it is not of `home`.
+
+    By its envelope and by what it is about. An event made by hand may have no envelope: then what
+    it is about says it alone.
+    """
+    if home is None:
+        return None
+
+    account = event.get("account") or home.account
+    region = event.get("region") or home.region
+    sent_from = Home(str(account), str(region))
+
+    resources = event.get("resources")
+    about: list[Home | None] = []
+    if isinstance(resources, list):
+        about = [Home.of_arn(str(arn)) for arn in resources]
+
+    for place in (sent_from, *about):
+        if place not in (home, None):
+            return place
+    return None
+
+
+def _service_of(event: _Part, detail: _Part) -> ServiceKey:
+    """The service of an ECS event, by the ARN under `resources`.
+
+    It ends in `:service/<cluster>/<service>`. Services from before 2021 may still have an ARN of
+    the short format, without the cluster (ECS Developer Guide, service-arn-migration.html); events
+    of service actions name it beside (`detail.clusterArn`, ecs_service_events.html).
+    """
+    resources = event.array("resources", "the ARN of the service")
+    match _named_after(":service/", resources):
+        case [cluster, service]:
+            return ServiceKey(cluster, service)
+        case [service]:
+            cluster = str(detail.get("clusterArn")).partition(":cluster/")[2]
+            if cluster:
+                return ServiceKey(cluster, service)
+
+    allowed = (
+        "an ARN ending in :service/<cluster>/<service>, "
+        "or in :service/<service> beside detail.clusterArn"
+    )
+    raise BadRequest("resources", resources, allowed)
+
+
+def _named_after(mark: str, arns: Iterable[object]) -> list[str]:
+    """The names that follow a mark, in the first ARN that has it."""
+    for arn in arns:
+        names = str(arn).partition(mark)[2].split("/")
+        if all(names):
+            return names
+    return []
+
+
+# Payloads of people
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """What one field of a payload takes, as a test and in words."""
+
+    accepts: Callable[[object], bool]
+    allowed: str
+
+
+def _action(value: object) -> bool:
+    return value in list(Action)
 
 
 def _text(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 2048
+    return isinstance(value, str) and 0 < len(value) <= MAX_TEXT
+
+
+def _text_or_empty(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_TEXT
 
 
 def _flag(value: object) -> bool:
     return isinstance(value, bool)
 
 
-def _whole(low: int, high: int) -> Callable[[object], bool]:
-    return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _minutes(value: object) -> bool:
+    return _whole(value) and value in range(1, MAX_PAUSE_MINUTES + 1)
+
+
+def _limit(value: object) -> bool:
+    return _whole(value) and value in range(1, MAX_HISTORY + 1)
 
 
 def _revision(value: object) -> bool:
-    number = isinstance(value, int) and not isinstance(value, bool) and value > 0
-    return number or (_text(value) and re.fullmatch(r"0*[1-9][0-9]*", str(value).rpartition(":")[2]) is not None)
+    """Whether it is a number above zero, or a text that ends in one."""
+    if not _whole(value) and not _text(value):
+        return False
+    number = str(value).rpartition(":")[2]
+    return re.fullmatch(r"0*[1-9][0-9]*", number) is not None
 
 
 def _image_tag(value: object) -> bool:
-    """Whether it is a tag as registries take it (OCI distribution specification, "Pulling manifests")."""
-    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", value) is not None
+    """Whether registries take it (OCI distribution specification, "Pulling manifests")."""
+    if not isinstance(value, str):
+        return False
+    return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", value) is not None
 
 
-_FIELDS: Mapping[str, tuple[Callable[[object], bool], str]] = {
-    "action": (lambda value: value in list(Action), f"one of {', '.join(Action)}"),
-    "service": (_text, "the name of a protected service"),
-    "cluster": (_text, "the name of a cluster"),
-    "revision": (_revision, 'a revision of the service\'s family: 18, "18", "auth-service:18" or an ARN'),
-    "image_tag": (_image_tag, "a tag of the same repository: up to 128 letters, digits, and _ . - after the first"),
-    "container": (_text, "the name of a container, beside image_tag"),
-    "force": (_flag, "true or false"),
-    "dry_run": (_flag, "true or false"),
-    "reason": (lambda value: isinstance(value, str) and len(value) <= 2048, "text of up to 2,048 characters"),
-    "minutes": (_whole(1, MAX_PAUSE_MINUTES), f"a whole number of minutes from 1 to {MAX_PAUSE_MINUTES} (7 days)"),
-    "limit": (_whole(1, 100), "a whole number from 1 to 100"),
-    "next": (_text, "the `next` of the page before"),
+_FIELDS: Mapping[str, _Field] = {
+    "action": _Field(_action, f"one of {', '.join(Action)}"),
+    "service": _Field(_text, "the name of a protected service"),
+    "cluster": _Field(_text, "the name of a cluster"),
+    "revision": _Field(
+        _revision,
+        'a revision of the service\'s family: 18, "18", "auth-service:18" or an ARN',
+    ),
+    "image_tag": _Field(
+        _image_tag,
+        "a tag of the same repository: up to 128 letters, digits, and _ . - after the first",
+    ),
+    "container": _Field(_text, "the name of a container, beside image_tag"),
+    "force": _Field(_flag, "true or false"),
+    "dry_run": _Field(_flag, "true or false"),
+    "reason": _Field(_text_or_empty, "text of up to 2,048 characters"),
+    "minutes": _Field(
+        _minutes, f"a whole number of minutes from 1 to {MAX_PAUSE_MINUTES} (7 days)"
+    ),
+    "limit": _Field(_limit, f"a whole number from 1 to {MAX_HISTORY}"),
+    "next": _Field(_text, "the `next` of the page before"),
 }
+
+_OF_A_ROLLBACK = (
+    "service",
+    "cluster",
+    "revision",
+    "image_tag",
+    "container",
+    "force",
+    "dry_run",
+    "reason",
+)
 _OF_ACTION: Mapping[Action, tuple[str, ...]] = {
-    Action.ROLLBACK: ("service", "cluster", "revision", "image_tag", "container", "force", "dry_run", "reason"),
-    Action.PLAN: ("service", "cluster", "revision", "image_tag", "container", "force", "dry_run", "reason"),
+    Action.ROLLBACK: _OF_A_ROLLBACK,
+    Action.PLAN: _OF_A_ROLLBACK,
     Action.HISTORY: ("service", "cluster", "limit", "next", "reason"),
     Action.READINESS: ("service", "cluster", "reason"),
     Action.RELEASE: ("service", "cluster", "revision", "reason"),
     Action.PAUSE: ("service", "cluster", "minutes", "reason"),
     Action.RESUME: ("service", "cluster", "reason"),
 }
-_NEEDS_SERVICE = (Action.ROLLBACK, Action.PLAN, Action.RELEASE)
+_REQUIRED: Mapping[Action, tuple[str, ...]] = {
+    Action.ROLLBACK: ("service",),
+    Action.PLAN: ("service",),
+    Action.RELEASE: ("service", "revision"),
+    Action.PAUSE: ("minutes",),
+}
+_ONLY_BESIDE = {"cluster": "service", "container": "image_tag"}
 
 
-def _manual(raw: Mapping[str, Any]) -> Manual:
-    given = dict(raw)
-    _check_field("action", given.get("action", Action.ROLLBACK))
-    action = Action(given.get("action", Action.ROLLBACK))
+def _manual(given: Mapping[str, object]) -> Manual:
+    asked = given.get("action", Action.ROLLBACK)
+    _check_field("action", asked)
+    action = Action(str(asked))
+
     allowed = ("action", *_OF_ACTION[action])
     for name, value in given.items():
         if name not in allowed:
-            raise BadRequest(str(name), value, f"one of the fields {', '.join(allowed)} for the action {action}")
+            fields = f"one of the fields {', '.join(allowed)} for the action {action}"
+            raise BadRequest(str(name), value, fields)
         _check_field(name, value)
-    if action in _NEEDS_SERVICE and "service" not in given:
-        raise BadRequest("service", None, f"{_FIELDS['service'][1]}, required for the action {action}")
-    if "cluster" in given and "service" not in given:
-        raise BadRequest("cluster", given["cluster"], "only beside service")
-    if action is Action.RELEASE and "revision" not in given:
-        raise BadRequest("revision", None, f"{_FIELDS['revision'][1]}, required for the action release")
-    if action is Action.PAUSE and "minutes" not in given:
-        raise BadRequest("minutes", None, f"{_FIELDS['minutes'][1]}, required for the action pause")
-    if "revision" in given and "image_tag" in given:
-        raise BadRequest("image_tag", given["image_tag"], "either revision or image_tag, not both")
-    if "container" in given and "image_tag" not in given:
-        raise BadRequest("container", given["container"], "only beside image_tag")
-    values = {name: value for name, value in given.items() if name != "action"}
-    if "revision" in values:
-        values["revision"] = str(values["revision"])
-    return Manual(action, **values)
+
+    _check_together(action, given)
+
+    # each was accepted as its field
+    arguments: dict[str, Any] = {**given, "action": action}
+    if "revision" in arguments:
+        arguments["revision"] = str(arguments["revision"])
+    return Manual(**arguments)
 
 
 def _check_field(name: str, value: object) -> None:
-    accepts, allowed = _FIELDS[name]
-    if not accepts(value):
-        raise BadRequest(name, value, allowed)
+    field = _FIELDS[name]
+    if not field.accepts(value):
+        raise BadRequest(name, value, field.allowed)
+
+
+def _check_together(action: Action, given: Mapping[str, object]) -> None:
+    """Whether the fields that are given, each right by itself, are right together."""
+    for name in _REQUIRED.get(action, ()):
+        if name not in given:
+            allowed = f"{_FIELDS[name].allowed}, required for the action {action}"
+            raise BadRequest(name, None, allowed)
+
+    for name, other in _ONLY_BESIDE.items():
+        if name in given and other not in given:
+            raise BadRequest(name, given[name], f"only beside {other}")
+
+    if "revision" in given and "image_tag" in given:
+        raise BadRequest("image_tag", given["image_tag"], "either revision or image_tag, not both")

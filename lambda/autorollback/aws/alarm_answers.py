@@ -1,6 +1,5 @@
 """What CloudWatch answers about an alarm, read into facts; nothing here calls anybody."""
 
-import json
 import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from autorollback.decision import onset
 from autorollback.decision.facts import Alarm, AlarmPeriod, Datapoint
 from autorollback.decision.lineage import CLOCK_SKEW
-from autorollback.requests import AlarmChanged, parse_time
+from autorollback.requests import AlarmChanged, parse_object, parse_time
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.type_defs import AlarmHistoryItemTypeDef
@@ -140,15 +139,15 @@ def as_it_fired(described: Answer, event: AlarmChanged) -> Answer:
     if not event.reason_data:
         return described
 
-    since = described.get("StateTransitionedTimestamp")
-    changed_again = since is not None and since > event.at + CLOCK_SKEW
+    changed_at: datetime = described.get("StateTransitionedTimestamp", event.at)
+    changed_again = changed_at > event.at + CLOCK_SKEW
     if changed_again and described.get("StateReasonData"):
         return described
     return {**described, "StateReasonData": event.reason_data}
 
 
 def _changed_at(described: Answer) -> datetime | None:
-    """When its state changed; an alarm that never did tells when it was last updated."""
+    """When its state changed, or was last updated where it never changed."""
     updated_at: datetime | None = described.get("StateUpdatedTimestamp")
     changed_at: datetime | None = described.get("StateTransitionedTimestamp")
     return changed_at or updated_at
@@ -173,9 +172,9 @@ def _earliest_onset(
 
 def _children_in_alarm(described: Answer) -> list[_Child]:
     """The alarms in ALARM that a composite names in `triggeringAlarms`."""
-    reason = _reason_of(described)
+    triggering = _reason_of(described).get("triggeringAlarms", [])
     try:
-        children = [_read_child(told) for told in reason.get("triggeringAlarms") or []]
+        children = [_read_child(told) for told in triggering]
     except _STRANGE_DATA:
         return []
     return [child for child in children if child.state == "ALARM"]
@@ -238,7 +237,7 @@ def _every(rate: str) -> timedelta:
 
 
 def _datapoints(described: Answer) -> list[Datapoint]:
-    """The evaluated datapoints of an alarm; empty where the reason holds none that can be read."""
+    """The evaluated datapoints of an alarm, where its reason holds any that can be read."""
     reason = _reason_of(described)
     try:
         points = []
@@ -307,7 +306,7 @@ def _threshold_at(index: int, thresholds: Sequence[float]) -> float:
 def _state_changes(items: Sequence["AlarmHistoryItemTypeDef"]) -> list[_StateChange]:
     changes = []
     for item in sorted(items, key=lambda item: item["Timestamp"]):
-        data = _object(item.get("HistoryData"))
+        data = parse_object(item.get("HistoryData"))
         old = _state_value(data, "oldState")
         new = _state_value(data, "newState")
         changes.append(_StateChange(item["Timestamp"], old, new))
@@ -349,17 +348,4 @@ def _in_alarm_before(first: _StateChange) -> datetime | None:
 
 
 def _reason_of(described: Answer) -> Answer:
-    return _object(described.get("StateReasonData"))
-
-
-def _object(given: object) -> Answer:
-    """A JSON object, or the text of one; empty where it is none."""
-    parsed = given
-    if isinstance(given, str):
-        try:
-            parsed = json.loads(given)
-        except ValueError:
-            return {}
-    if not isinstance(parsed, Mapping):
-        return {}
-    return parsed
+    return parse_object(described.get("StateReasonData"))

@@ -201,12 +201,12 @@ def _nearest(
     onsets: Mapping[ServiceKey, Collection[datetime]], fired: datetime
 ) -> list[ServiceKey]:
     """The services whose onsets are nearest to one, as many as are asked about."""
+    distances: dict[ServiceKey, timedelta] = {}
+    for key, of_service in onsets.items():
+        distances[key] = min(abs(onset - fired) for onset in of_service)
 
-    def distance(key: ServiceKey) -> tuple[timedelta, str]:
-        distances = [abs(onset - fired) for onset in onsets[key]]
-        return min(distances), str(key)
-
-    return sorted(onsets, key=distance)[:ASKED]
+    by_distance = sorted(onsets, key=lambda key: (distances[key], str(key)))
+    return by_distance[:ASKED]
 
 
 def _explained_by_creations(

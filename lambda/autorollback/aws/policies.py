@@ -32,7 +32,7 @@ class Policies:
         return _parse(name, key, answer["Parameter"]["Value"])
 
     def of_all(self, keys: Sequence[ServiceKey]) -> dict[ServiceKey, ServicePolicy]:
-        """The policies of up to 10 services, in one call; those that have none are not there."""
+        """The policies of up to 10 services that have one, in one call."""
         keys_by_name = {self.names.policy_parameter(key): key for key in keys}
         answer = self.clients.ssm.get_parameters(Names=list(keys_by_name))
 
