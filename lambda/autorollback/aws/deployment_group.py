@@ -280,7 +280,8 @@ class DeploymentGroup:
         Its id is the answer where it is this incident's own: an answer of CodeDeploy was lost, and
         the client asked again.
         """
-        newest = self.codedeploy.known.get(self.newest(key) or "")
+        newest_id = self.newest(key)
+        newest = self.codedeploy.known.get(newest_id or "")
         if newest is None:
             raise StillDeploying(f"{self.codedeploy.name} takes no deployment now") from error
 
