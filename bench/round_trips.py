@@ -22,9 +22,9 @@ import boto3
 from rich.console import Console
 from rich.table import Table
 
-from autorollback import handler
+from autorollback import handler, results
 from autorollback.aws.clients import Clients
-from autorollback.flows.desk import Call
+from autorollback.flows.session import Invocation
 from autorollback.naming import Names, ServiceKey
 from autorollback.policy import parse_service
 from localcloud.ecs.world import World
@@ -89,8 +89,8 @@ def measure(revisions: int, deployments: int) -> tuple[list[Span], dict[str, Any
 
 def _answer(cloud: Cloud, clients: Clients, event: Mapping[str, Any]) -> dict[str, Any]:
     with mock.patch.object(handler, "_clients", return_value=clients):
-        call = Call("round-trips", cloud.clock.now(), timedelta(minutes=2))
-        return handler.answer(handler.settings_of(os.environ), call, event)
+        invocation = Invocation("round-trips", cloud.clock.now(), timedelta(minutes=2))
+        return results.to_json(handler.answer(handler.settings_of(os.environ), invocation, event))
 
 
 def _is_red(event: Mapping[str, Any]) -> bool:

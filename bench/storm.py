@@ -32,7 +32,7 @@ from autorollback import handler, metrics
 from autorollback.aws import clients as real_clients
 from autorollback.aws import neighbours
 from autorollback.aws.clients import CONFIG, UNRETRIED
-from autorollback.flows.desk import Call, Settings
+from autorollback.flows.session import Invocation, Settings
 from autorollback.naming import Names
 from autorollback.policy import parse_service
 
@@ -497,10 +497,10 @@ class Lambda:
     def _run(self, event: dict[str, Any], request: str, tries: int) -> None:
         clock = self.cloud.clock
         clients = Clients(self.cloud, clock.now + TIMEOUT.total_seconds(), random.Random(f"{request} {tries}"))  # noqa: S311 - the seed makes the storm again
-        call = Call(request, self.cloud.time(clock.now), TIMEOUT + timedelta(seconds=5))
+        invocation = Invocation(request, self.cloud.time(clock.now), TIMEOUT + timedelta(seconds=5))
         _here.clients = clients
         try:
-            handler.answer(Settings(Names(), "ledger", "topic", self.cloud.services), call, event)
+            handler.answer(Settings(Names(), "ledger", "topic", self.cloud.services), invocation, event)
         except (Exception, TimedOutError) as error:  # noqa: BLE001 - whatever it is, Lambda tries again
             self.failures[type(error).__name__] += 1
             if tries < len(RETRIES):

@@ -4,9 +4,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from autorollback.aws.items import unpacked
-
-from autorollback.decision import record
+from autorollback import codec
+from autorollback.aws.ledger_items import unpacked
 from autorollback.decision.decide import decide
 from autorollback.decision.verdicts import RollBack
 from localcloud import functions
@@ -61,7 +60,7 @@ def test_a_bad_deployment_is_rolled_back_to_the_digest_that_ran_and_its_recovery
     assert verdict["to"]["images"] == {"app": next(iter(good))}
     assert stage.until(lambda: last_verdict(stage)["incident_state"] == "recovered", within=minutes(25))
     assert stage.running() == good
-    judged_again = decide(*record.from_json(unpacked(stage.incidents()[0]["facts"])))
+    judged_again = decide(*codec.read_record(unpacked(stage.incidents()[0]["facts"])))
     assert isinstance(judged_again.verdict, RollBack)
     assert [{"rule": e.rule, "verdict": e.verdict, "detail": e.detail} for e in judged_again.evidence] == verdict[
         "evidence"
