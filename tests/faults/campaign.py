@@ -24,7 +24,7 @@ from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.sns.models import sns_backends
 
-from autorollback import handler, metrics
+from autorollback import handler, metrics, results
 from autorollback.aws import neighbours
 from autorollback.aws.clients import Clients
 from autorollback.policy import parse_service
@@ -472,7 +472,7 @@ def campaign() -> Iterator[Campaign]:
             mock.patch.dict(os.environ, environment),
             mock.patch.object(handler, "_clients", here.clients),
             mock.patch.object(metrics, "count_sweep", silent),
-            mock.patch.object(metrics, "count", lambda _namespace, result: here.counted.append(result)),
+            mock.patch.object(metrics, "count", lambda _namespace, result: here.counted.append(results.to_json(result))),
             mock.patch.object(
                 handler,
                 "logger",
