@@ -11,7 +11,7 @@ from autorollback.decision.formatting import clock
 from autorollback.decision.model import KnownGood, RollBack, Status, TriggerKind
 from autorollback.decision.question import Question
 from autorollback.decision.serving import serving_periods
-from autorollback.decision.stability import attested
+from autorollback.decision.stability import attested, may_have_been_stable, proven
 from tests.scenarios.history import NOW, History, bad_deployment, days, hours, incident, minutes, seconds
 
 
@@ -281,6 +281,8 @@ def test_what_the_ledger_recorded_of_a_serving_period_when_it_ended_need_not_be_
         pytest.param({"requests": 0}, id="nobody asked anything of it"),
         pytest.param({"until": NOW - minutes(30)}, id="it ends long before the serving period did"),
         pytest.param({"since": NOW - minutes(20)}, id="it is too short for today's policy"),
+        pytest.param({"since": NOW - days(7)}, id="it began before this serving period did"),
+        pytest.param({"until": NOW - minutes(10)}, id="it goes on after the serving period had ended"),
     ],
 )
 def test_a_record_that_does_not_cover_the_serving_period_is_no_substitute_for_reading(changed: dict[str, Any]) -> None:
@@ -303,3 +305,131 @@ def test_a_record_made_while_a_build_served_does_not_hide_how_it_went_on(ended: 
     record = KnownGood(first, NOW - days(5), NOW - ended, 5000)
     story.memory = replace(story.memory, known_good=(record,))
     assert story.target() == target
+
+
+class TestFailedDeployments:
+    """While a deployment fails, what it was to replace runs on; then it serves alone again."""
+
+    def story(self, *, took: timedelta, finished: bool = True) -> History:
+        """v1 was deployed 75 min ago; from 70 min ago on, v2 came and failed; v3 began 11 min ago."""
+        story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=minutes(75))
+        story.deployed("v2", ago=minutes(70) - took, took=took, status=Status.ROLLBACK_FAILED)
+        if not finished:
+            story.deployments[-1] = replace(story.deployments[-1], finished_at=None)
+        return story.deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+
+    @pytest.mark.parametrize(
+        ("took", "target"),
+        [(minutes(29), "v1"), (minutes(29) + seconds(1), "v0")],
+        ids=["half an hour since it failed", "a second less"],
+    )
+    def test_what_runs_on_is_stable_by_its_time_since_the_failure(self, took: timedelta, target: str) -> None:
+        assert self.story(took=took).target() == target
+
+    def test_where_no_end_is_on_record_it_counts_from_the_start(self) -> None:
+        assert self.story(took=minutes(50), finished=False).target() == "v1"
+
+
+class TestProven:
+    """What the ledger is given to remember."""
+
+    def remembered(self, story: History) -> KnownGood | None:
+        facts = story.event(TriggerKind.DEPLOYMENT_FAILED).facts()
+        period = serving_periods(facts, facts.deployments[0])[0]
+        return proven(period, Question(facts, story.policy, NOW))
+
+    def story(self, **first: Any) -> History:
+        return incident().deployed("v1", ago=days(6), **first).deployed("v2", ago=minutes(9))
+
+    def test_the_calm_part_with_its_requests(self) -> None:
+        good = self.remembered(self.story())
+        assert good is not None
+        assert (good.revision.identity, good.since, good.until) == ("v1", NOW - days(6), NOW - minutes(11))
+        assert good.requests == 5000
+
+    @pytest.mark.parametrize("requests", [0, None])
+    def test_not_without_requests_behind_a_load_balancer(self, requests: int | None) -> None:
+        assert self.remembered(self.story(requests=requests)) is None
+
+    def test_without_load_balancer_none_are_asked(self) -> None:
+        assert self.remembered(self.story().without_load_balancer()) is not None
+
+    def test_not_what_was_not_stable(self) -> None:
+        assert self.remembered(self.story().was_red("latency", ago=minutes(25), lasted=minutes(2))) is None
+
+    def test_not_what_could_not_be_described(self) -> None:
+        story = self.story()
+        arn = story.deployments[0].target
+        story.revisions[arn] = replace(story.revisions[arn], identity=None)
+        assert self.remembered(story) is None
+
+
+@pytest.mark.parametrize(
+    ("earlier", "wanted", "maybe"),
+    [
+        pytest.param({}, {"identity": "v1"}, True, id="the same identity"),
+        pytest.param({}, {"identity": "other"}, False, id="another identity, though the images are the same"),
+        pytest.param({"identity": None}, {"identity": "v1"}, True, id="not described, the same images"),
+        pytest.param({"identity": None}, {"images": {"app": "sha256:other"}}, False, id="not described, other images"),
+        pytest.param({"identity": None, "images": {}}, {"identity": "other"}, True, id="nothing tells it apart"),
+    ],
+)
+def test_what_cannot_be_told_apart_may_have_been_stable(
+    *, earlier: dict[str, Any], wanted: dict[str, Any], maybe: bool
+) -> None:
+    story = bad_deployment()
+    arn = story.deployments[0].target
+    asked = replace(story.revisions[arn], arn="asked", **wanted)
+    story.revisions[arn] = replace(story.revisions[arn], **earlier)
+    found = may_have_been_stable(Question(story.facts(), story.policy, NOW), asked, NOW - minutes(11))
+    assert (found is not None) == maybe
+
+
+@pytest.mark.parametrize(
+    ("before", "maybe"),
+    [
+        pytest.param(days(6) - minutes(30), True, id="half an hour after it came"),
+        pytest.param(days(6) - minutes(29), False, id="less"),
+        pytest.param(days(6), False, id="when it came"),
+    ],
+)
+def test_only_what_had_been_stable_by_then_counts(*, before: timedelta, maybe: bool) -> None:
+    story = bad_deployment()
+    asked = story.revisions[story.deployments[0].target]
+    found = may_have_been_stable(Question(story.facts(), story.policy, NOW), asked, NOW - before)
+    assert (found is not None) == maybe
+
+
+class TestWhatIsTold:
+    """Each candidate with its reason, in the words of the report."""
+
+    def story(self) -> History:
+        return bad_deployment()
+
+    def test_how_long_it_served(self) -> None:
+        assert passed_over(self.story(), "v1") == "served 5 d without alarm until 2026-11-22 13:49:00Z, 5,000 requests"
+
+    def test_that_no_alarm_watched(self) -> None:
+        told = passed_over(self.story().unwatched_until(minutes(15)).alarm("5xx-rate", onset=minutes(6)), "v1")
+        assert "(no alarm watched then)" in told
+
+    def test_that_an_image_has_no_digest(self) -> None:
+        story = self.story()
+        arn = story.deployments[0].target
+        images = {"web": None, "app": None, "log": "sha256:1"}
+        story.revisions[arn] = replace(story.revisions[arn], images=images)
+        assert passed_over(story, "v1").endswith(
+            "; AWS recorded no image digest of app, web, the image's name stands in"
+        )
+
+    def test_that_an_alarms_history_was_not_read(self) -> None:
+        story = self.story()
+        for signal in ("latency", "unhealthy-targets"):
+            story.alarms[signal] = replace(story.alarms[signal], spells=None, since=NOW - hours(1))
+        assert passed_over(story, "v1") == "the history of latency, unhealthy-targets was not read"
+
+    def test_what_the_last_trouble_was(self) -> None:
+        story = incident().deployed("v1", ago=days(6)).was_red("5xx-rate", ago=minutes(50), lasted=minutes(2))
+        story.was_red("latency", ago=minutes(31), lasted=minutes(3)).deployed("v2", ago=minutes(9))
+        story.alarm("unhealthy-targets", onset=minutes(6))
+        assert passed_over(story, "v1") == "latency was in ALARM at 2026-11-22 13:29:00Z, 20 min before its end"
