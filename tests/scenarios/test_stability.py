@@ -9,6 +9,7 @@ import pytest
 from autorollback.decision.decide import choose_for_person
 from autorollback.decision.formatting import clock
 from autorollback.decision.model import KnownGood, RollBack, Status, TriggerKind
+from autorollback.decision.quarantine import quarantined
 from autorollback.decision.question import Question
 from autorollback.decision.serving import serving_periods
 from autorollback.decision.stability import attested, may_have_been_stable, proven
@@ -433,3 +434,41 @@ class TestWhatIsTold:
         story.was_red("latency", ago=minutes(31), lasted=minutes(3)).deployed("v2", ago=minutes(9))
         story.alarm("unhealthy-targets", onset=minutes(6))
         assert passed_over(story, "v1") == "latency was in ALARM at 2026-11-22 13:29:00Z, 20 min before its end"
+
+
+class TestLedgerAndDeployments:
+    """Which deployment was a rollback of this controller, and what the ledger may not offer."""
+
+    def test_a_record_of_the_blamed_build_itself_is_no_target(self) -> None:
+        story = incident().deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        story.known_good("v2", since=days(99), until=hours(1))
+        assert story.reason() == "no_stable_revision"
+
+    def test_a_record_that_cannot_be_described_any_more_is_no_target(self) -> None:
+        story = incident().deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        story.known_good("v1", since=days(99), until=hours(1))
+        (record,) = story.memory.known_good
+        nameless = replace(record, revision=replace(record.revision, identity=None))
+        story.memory = replace(story.memory, known_good=(nameless,))
+        assert story.reason() == "no_stable_revision"
+
+    @pytest.mark.parametrize(
+        ("began", "target"),
+        [
+            pytest.param(seconds(-5), "v0", id="begun by this controller, as far as two clocks may differ"),
+            pytest.param(seconds(-6), "v1", id="it was there before: a person's"),
+        ],
+    )
+    def test_a_rollback_of_this_controller_releases_nothing(self, began: timedelta, target: str) -> None:
+        """v1 is quarantined; it was deployed again six days ago and ran well since, but by whom?"""
+        story = incident().deployed("v0", ago=days(9)).quarantined("v1", ago=days(7)).deployed("v1", ago=days(6))
+        story.rolled_back("v1", ago=days(6) + minutes(2) + began).deployed("v2", ago=minutes(9))
+        assert story.alarm("5xx-rate", onset=minutes(6)).target() == target
+
+    def test_what_took_the_place_of_something_unknown_releases_nothing(self) -> None:
+        story = incident().deployed("v0", ago=days(9)).deployed("x", ago=days(8)).quarantined("v1", ago=days(7))
+        story.deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        unknown = story.deployments[1].target
+        assert quarantined(Question(story.facts(), story.policy, NOW)) == {}
+        story.revisions[unknown] = replace(story.revisions[unknown], identity=None)
+        assert quarantined(Question(story.facts(), story.policy, NOW)) == {"v1": NOW - days(7)}
