@@ -207,3 +207,10 @@ def test_a_service_that_is_gone_is_told_so() -> None:
     facts = replace(story.facts(), service=None)
     recovery = assess(story.memory.rollbacks[-1], Question(facts, story.policy, NOW))
     assert "nothing: the service is gone runs now" in recovery.detail
+
+
+def test_an_alarm_without_a_recorded_change_was_calm_all_along() -> None:
+    story = calm(rolled_back())
+    story.alarms["latency"] = replace(story.alarms["latency"], since=None)
+    recovery = followed(story)
+    assert (recovery.progress, recovery.calm_since) == ("recovered", NOW - minutes(10))

@@ -8,7 +8,7 @@ import pytest
 
 from autorollback.decision.decide import choose_for_person
 from autorollback.decision.formatting import clock
-from autorollback.decision.model import KnownGood, RollBack, Status, TriggerKind
+from autorollback.decision.model import AlarmPeriod, KnownGood, RollBack, Status, TriggerKind
 from autorollback.decision.quarantine import quarantined
 from autorollback.decision.question import Question
 from autorollback.decision.serving import serving_periods
@@ -472,3 +472,23 @@ class TestLedgerAndDeployments:
         assert quarantined(Question(story.facts(), story.policy, NOW)) == {}
         story.revisions[unknown] = replace(story.revisions[unknown], identity=None)
         assert quarantined(Question(story.facts(), story.policy, NOW)) == {"v1": NOW - days(7)}
+
+    def test_what_did_not_become_stable_stays_in_quarantine(self) -> None:
+        story = incident().deployed("v0", ago=days(9)).quarantined("v1", ago=days(7)).deployed("v1", ago=minutes(35))
+        story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        assert quarantined(Question(story.facts(), story.policy, NOW)) == {"v1": NOW - days(7)}
+
+    def test_of_equally_new_evidence_the_stable_is_told_first(self) -> None:
+        story = bad_deployment().was_red("latency", ago=minutes(25), lasted=minutes(2))
+        story.known_good("v0", since=days(99), until=minutes(11))
+        told = [(c.revision.identity, c.verdict) for c in story.judged().candidates]
+        assert told == [("v0", "stable"), ("v1", "passed_over")]
+
+
+def test_an_alarm_that_was_over_before_the_deployment_finished_says_nothing() -> None:
+    story = incident().deployed("v1", ago=minutes(60), took=minutes(10)).was_red("latency", ago=minutes(65))
+    story.alarms["latency"] = replace(
+        story.alarms["latency"], spells=(AlarmPeriod(NOW - minutes(65), NOW - minutes(63)),)
+    )
+    story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    assert passed_over(story, "v1").startswith("served 49 min without alarm")
