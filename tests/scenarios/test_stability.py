@@ -8,11 +8,13 @@ import pytest
 
 from autorollback.decision.decide import choose_for_person
 from autorollback.decision.formatting import clock
+from autorollback.decision.lineage import running_before
 from autorollback.decision.model import AlarmPeriod, KnownGood, RollBack, Status, TriggerKind
 from autorollback.decision.quarantine import quarantined
 from autorollback.decision.question import Question
 from autorollback.decision.serving import serving_periods
 from autorollback.decision.stability import attested, may_have_been_stable, proven
+from autorollback.decision.targets import candidates
 from tests.scenarios.history import NOW, History, bad_deployment, days, hours, incident, minutes, seconds
 
 
@@ -492,3 +494,24 @@ def test_an_alarm_that_was_over_before_the_deployment_finished_says_nothing() ->
     )
     story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
     assert passed_over(story, "v1").startswith("served 49 min without alarm")
+
+
+def test_of_several_sources_what_was_not_still_being_deployed_ran_before() -> None:
+    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(30), status=Status.STOPPED)
+    story.deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    unfinished, settled = story.deployments[1].target, "the-last-by-name"
+    story.revisions[settled] = replace(story.revisions[story.deployments[0].target], arn=settled)
+    story.deployments[2] = replace(story.deployments[2], sources=(unfinished, settled))
+    assert running_before(story.facts(), 0) == story.revisions[settled]
+    story.deployments[1] = replace(story.deployments[1], status=Status.SUCCESSFUL)
+    assert running_before(story.facts(), 0) == story.revisions[unfinished]
+
+
+def test_a_record_up_to_the_very_start_of_the_blamed_deployment_counts() -> None:
+    story = incident().deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    (newest,) = story.deployments
+    story.deployments[0] = replace(newest, sources=("forgotten",))
+    story.known_good("v1", since=days(99), until=minutes(11))
+    assert [c.verdict for c in candidates(Question(story.facts(), story.policy, NOW), story.deployments[0], None)] == [
+        "stable"
+    ]
