@@ -89,5 +89,5 @@ def test_a_removed_record_is_in_no_phase() -> None:
         pytest.param(Phase.SUPERSEDED, RESULT, True, id="rolled back, and another deployed since"),
     ],
 )
-def test_only_what_was_done_counts_as_a_rollback(phase: Phase, result: Result | None, acted: bool) -> None:
+def test_only_what_was_done_counts_as_a_rollback(phase: Phase, result: Result | None, *, acted: bool) -> None:
     assert replace(CLAIM, phase=phase, result=result).acted is acted

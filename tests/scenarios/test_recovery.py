@@ -1,5 +1,6 @@
 """Did the rollback help? v2 was rolled back to v1 twenty minutes ago; its deployment took two minutes."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -90,3 +91,126 @@ def test_a_restart_of_what_was_restored_does_not() -> None:
 def test_a_deployment_that_ecs_does_not_show_yet_is_waited_for() -> None:
     story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(40)).alarm("5xx-rate", onset=minutes(30))
     assert followed(story, began=seconds(20)).progress == "open"
+
+
+def test_people_are_told_how_many_targets_are_healthy_where_that_is_known() -> None:
+    told = "every alarm is OK, 4 targets are healthy, 10 min after the rollback began"
+    assert followed(calm(rolled_back())).detail == told
+    unknown = followed(calm(rolled_back()).serving(healthy=None))
+    assert unknown.progress == "recovered"
+    assert unknown.detail == "every alarm is OK, 10 min after the rollback began"
+
+
+class TestOkThatCameTooEarly:
+    """The rollback began 6 minutes ago, its deployment finished 4 minutes ago; the alarm looks back over 5 minutes."""
+
+    def recovery(self, *, calm_since: timedelta) -> Recovery:
+        story = rolled_back(finished=minutes(4)).watched_by("5xx-rate", since=calm_since)
+        return followed(story, began=minutes(6))
+
+    def test_an_ok_of_before_the_deployment_finished_is_waited_for(self) -> None:
+        recovery = self.recovery(calm_since=minutes(5))
+        assert (recovery.progress, recovery.look_again) == ("open", NOW + minutes(3))
+        assert recovery.detail == "5xx-rate went OK before the rollback's deployment had finished"
+
+    @pytest.mark.parametrize(
+        ("calm_since", "progress"),
+        [
+            pytest.param(minutes(3), "recovered", id="a whole datapoint after it finished"),
+            pytest.param(minutes(3) + seconds(1), "open", id="a second less"),
+            pytest.param(minutes(6), "recovered", id="it was calm already when the rollback began"),
+        ],
+    )
+    def test_one_that_rests_on_a_datapoint_of_afterwards_counts(self, calm_since: timedelta, progress: str) -> None:
+        assert self.recovery(calm_since=calm_since).progress == progress
+
+    def test_nor_is_it_waited_for_once_all_that_it_looks_at_lies_afterwards(self) -> None:
+        story = rolled_back(finished=minutes(7)).watched_by("5xx-rate", since=minutes(8))
+        assert followed(story, began=minutes(9)).progress == "recovered"
+
+    def test_the_slowest_of_several_alarms_is_waited_for(self) -> None:
+        story = rolled_back(finished=minutes(4)).watched_by("5xx-rate", since=minutes(5))
+        story.watched_by("latency", since=minutes(5))
+        story.alarms["latency"] = replace(story.alarms["latency"], evaluation_range=minutes(10))
+        recovery = followed(story, began=minutes(6))
+        assert recovery.look_again == NOW + minutes(8)
+        assert recovery.detail.startswith("5xx-rate, latency went OK before")
+
+
+def test_what_has_not_recovered_in_time_is_told_in_full() -> None:
+    assert followed(rolled_back()).detail == (
+        "still in ALARM: 5xx-rate, 18 min after the rollback's deployment finished at 2026-11-22 13:42:00Z; "
+        "auth:v1 runs now; look at what the service depends on: its secrets, its database, the services it calls"
+    )
+    assert followed(calm(rolled_back()).serving(healthy=0)).detail.startswith("no target is healthy, 18 min after")
+
+
+def test_a_rollback_that_ecs_undid_is_told_with_how_it_ended() -> None:
+    assert followed(rolled_back(status=Status.STOPPED)).detail == (
+        "the rollback's own deployment ended STOPPED; auth:1 runs now; look at the events and stopped tasks of the service"
+    )
+
+
+def test_a_deployment_under_way_is_asked_about_again_and_given_up_after_two_hours() -> None:
+    story = rolled_back(finished=minutes(110), status=Status.IN_PROGRESS)
+    recovery = followed(story, began=minutes(110))
+    assert recovery.detail == "the rollback's deployment is IN_PROGRESS"
+    assert recovery.look_again == NOW + minutes(10)
+    given_up = followed(rolled_back(finished=minutes(125), status=Status.IN_PROGRESS), began=minutes(125))
+    assert given_up.detail == (
+        "the rollback's deployment is IN_PROGRESS, 2 h 5 min after it began; auth:1 runs now; "
+        "look at the events and stopped tasks of the service"
+    )
+
+
+@pytest.mark.parametrize(
+    ("came", "progress"),
+    [
+        pytest.param(minutes(20) - seconds(5), "open", id="as far as two clocks may differ"),
+        pytest.param(minutes(20) - seconds(6), "superseded", id="later"),
+    ],
+)
+def test_what_came_after_a_rollback_that_ecs_never_showed_supersedes_it(came: timedelta, progress: str) -> None:
+    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=came, took=seconds(0))
+    recovery = followed(story.alarm("5xx-rate", onset=minutes(30)))
+    assert recovery.progress == progress
+    assert (recovery.detail == "another deployment has come since: auth:v2") == (progress == "superseded")
+
+
+def test_a_service_without_any_deployment_on_record_is_waited_for() -> None:
+    assert followed(incident().alarm("5xx-rate", onset=minutes(30))).progress == "open"
+
+
+def test_where_what_came_since_cannot_be_told_it_supersedes_the_rollback() -> None:
+    story = calm(rolled_back()).deployed("v1", ago=minutes(8))
+    del story.revisions[story.deployments[-1].target]
+    assert followed(story).progress == "superseded"
+
+
+def test_the_same_build_under_another_definition_does_not_supersede_it() -> None:
+    story = calm(rolled_back()).deployed("v1", ago=minutes(8))
+    newest = story.deployments[-1].target
+    story.revisions[newest] = replace(story.revisions[newest], task_definition_arn="a-copy")
+    assert followed(story).progress == "recovered"
+
+
+def test_nor_does_the_same_definition_where_no_content_could_be_read() -> None:
+    story = calm(rolled_back()).deployed("v1", ago=minutes(8))
+    newest = story.deployments[-1].target
+    story.revisions[newest] = replace(story.revisions[newest], identity=None)
+    assert followed(story).progress == "recovered"
+
+
+def test_a_service_that_is_gone_is_told_so() -> None:
+    story = rolled_back(finished=minutes(125), status=Status.IN_PROGRESS)
+    story.rolled_back("v1", ago=minutes(125), is_open=True)
+    facts = replace(story.facts(), service=None)
+    recovery = assess(story.memory.rollbacks[-1], Question(facts, story.policy, NOW))
+    assert "nothing: the service is gone runs now" in recovery.detail
+
+
+def test_an_alarm_without_a_recorded_change_was_calm_all_along() -> None:
+    story = calm(rolled_back())
+    story.alarms["latency"] = replace(story.alarms["latency"], since=None)
+    recovery = followed(story)
+    assert (recovery.progress, recovery.calm_since) == ("recovered", NOW - minutes(10))

@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from autorollback.decision.decide import choose_for_person
-from autorollback.decision.facts import KnownGood, Status, TriggerKind
+from autorollback.decision.facts import AlarmPeriod, KnownGood, Status, TriggerKind
 from autorollback.decision.formatting import clock
+from autorollback.decision.lineage import running_before
+from autorollback.decision.quarantine import quarantined
 from autorollback.decision.question import Question
 from autorollback.decision.serving import serving_periods
-from autorollback.decision.stability import attested, past_is_known
+from autorollback.decision.stability import attested, may_have_been_stable, past_is_known, proven
+from autorollback.decision.targets import candidates
 from autorollback.decision.verdicts import RollBack
 from tests.scenarios.history import NOW, History, bad_deployment, days, hours, incident, minutes, seconds
 
@@ -282,6 +285,8 @@ def test_what_the_ledger_recorded_of_a_serving_period_when_it_ended_need_not_be_
         pytest.param({"requests": 0}, id="nobody asked anything of it"),
         pytest.param({"until": NOW - minutes(30)}, id="it ends long before the serving period did"),
         pytest.param({"since": NOW - minutes(20)}, id="it is too short for today's policy"),
+        pytest.param({"since": NOW - days(7)}, id="it began before this serving period did"),
+        pytest.param({"until": NOW - minutes(10)}, id="it goes on after the serving period had ended"),
     ],
 )
 def test_a_record_that_does_not_cover_the_serving_period_is_no_substitute_for_reading(changed: dict[str, Any]) -> None:
@@ -341,3 +346,210 @@ def test_how_an_alarms_past_is_known() -> None:
     read = replace(alarm, in_alarm=True, spells=(), history_from=NOW - days(30))
     assert past_is_known(read, NOW - days(60), NOW)
     assert not past_is_known(replace(read, history_from=NOW - days(29)), NOW - days(60), NOW)
+
+
+class TestFailedDeployments:
+    """While a deployment fails, what it was to replace runs on; then it serves alone again."""
+
+    def story(self, *, took: timedelta, finished: bool = True) -> History:
+        """v1 was deployed 75 min ago; from 70 min ago on, v2 came and failed; v3 began 11 min ago."""
+        story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=minutes(75))
+        story.deployed("v2", ago=minutes(70) - took, took=took, status=Status.ROLLBACK_FAILED)
+        if not finished:
+            story.deployments[-1] = replace(story.deployments[-1], finished_at=None)
+        return story.deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+
+    @pytest.mark.parametrize(
+        ("took", "target"),
+        [(minutes(29), "v1"), (minutes(29) + seconds(1), "v0")],
+        ids=["half an hour since it failed", "a second less"],
+    )
+    def test_what_runs_on_is_stable_by_its_time_since_the_failure(self, took: timedelta, target: str) -> None:
+        assert self.story(took=took).target() == target
+
+    def test_where_no_end_is_on_record_it_counts_from_the_start(self) -> None:
+        assert self.story(took=minutes(50), finished=False).target() == "v1"
+
+
+class TestProven:
+    """What the ledger is given to remember."""
+
+    def remembered(self, story: History) -> KnownGood | None:
+        facts = story.event(TriggerKind.DEPLOYMENT_FAILED).facts()
+        period = serving_periods(facts, facts.deployments[0])[0]
+        return proven(period, Question(facts, story.policy, NOW))
+
+    def story(self, **first: Any) -> History:
+        return incident().deployed("v1", ago=days(6), **first).deployed("v2", ago=minutes(9))
+
+    def test_the_calm_part_with_its_requests(self) -> None:
+        good = self.remembered(self.story())
+        assert good is not None
+        assert (good.revision.identity, good.since, good.until) == ("v1", NOW - days(6), NOW - minutes(11))
+        assert good.requests == 5000
+
+    @pytest.mark.parametrize("requests", [0, None])
+    def test_not_without_requests_behind_a_load_balancer(self, requests: int | None) -> None:
+        assert self.remembered(self.story(requests=requests)) is None
+
+    def test_without_load_balancer_none_are_asked(self) -> None:
+        assert self.remembered(self.story().without_load_balancer()) is not None
+
+    def test_not_what_was_not_stable(self) -> None:
+        assert self.remembered(self.story().was_red("latency", ago=minutes(25), lasted=minutes(2))) is None
+
+    def test_not_what_could_not_be_described(self) -> None:
+        story = self.story()
+        arn = story.deployments[0].target
+        story.revisions[arn] = replace(story.revisions[arn], identity=None)
+        assert self.remembered(story) is None
+
+
+@pytest.mark.parametrize(
+    ("earlier", "wanted", "maybe"),
+    [
+        pytest.param({}, {"identity": "v1"}, True, id="the same identity"),
+        pytest.param({}, {"identity": "other"}, False, id="another identity, though the images are the same"),
+        pytest.param({"identity": None}, {"identity": "v1"}, True, id="not described, the same images"),
+        pytest.param({"identity": None}, {"images": {"app": "sha256:other"}}, False, id="not described, other images"),
+        pytest.param({"identity": None, "images": {}}, {"identity": "other"}, True, id="nothing tells it apart"),
+    ],
+)
+def test_what_cannot_be_told_apart_may_have_been_stable(
+    *, earlier: dict[str, Any], wanted: dict[str, Any], maybe: bool
+) -> None:
+    story = bad_deployment()
+    arn = story.deployments[0].target
+    asked = replace(story.revisions[arn], arn="asked", **wanted)
+    story.revisions[arn] = replace(story.revisions[arn], **earlier)
+    found = may_have_been_stable(Question(story.facts(), story.policy, NOW), asked, NOW - minutes(11))
+    assert (found is not None) == maybe
+
+
+@pytest.mark.parametrize(
+    ("before", "maybe"),
+    [
+        pytest.param(days(6) - minutes(30), True, id="half an hour after it came"),
+        pytest.param(days(6) - minutes(29), False, id="less"),
+        pytest.param(days(6), False, id="when it came"),
+    ],
+)
+def test_only_what_had_been_stable_by_then_counts(*, before: timedelta, maybe: bool) -> None:
+    story = bad_deployment()
+    asked = story.revisions[story.deployments[0].target]
+    found = may_have_been_stable(Question(story.facts(), story.policy, NOW), asked, NOW - before)
+    assert (found is not None) == maybe
+
+
+class TestWhatIsTold:
+    """Each candidate with its reason, in the words of the report."""
+
+    def story(self) -> History:
+        return bad_deployment()
+
+    def test_how_long_it_served(self) -> None:
+        assert passed_over(self.story(), "v1") == "served 5 d without alarm until 2026-11-22 13:49:00Z, 5,000 requests"
+
+    def test_that_no_alarm_watched(self) -> None:
+        told = passed_over(self.story().unwatched_until(minutes(15)).alarm("5xx-rate", onset=minutes(6)), "v1")
+        assert "(no alarm watched then)" in told
+
+    def test_that_an_image_has_no_digest(self) -> None:
+        story = self.story()
+        arn = story.deployments[0].target
+        images = {"web": None, "app": None, "log": "sha256:1"}
+        story.revisions[arn] = replace(story.revisions[arn], images=images)
+        assert passed_over(story, "v1").endswith(
+            "; AWS recorded no image digest of app, web, the image's name stands in"
+        )
+
+    def test_that_an_alarms_history_was_not_read(self) -> None:
+        story = self.story()
+        for signal in ("latency", "unhealthy-targets"):
+            story.alarms[signal] = replace(story.alarms[signal], spells=None, since=NOW - hours(1))
+        assert passed_over(story, "v1") == "the history of latency, unhealthy-targets was not read"
+
+    def test_what_the_last_trouble_was(self) -> None:
+        story = incident().deployed("v1", ago=days(6)).was_red("5xx-rate", ago=minutes(50), lasted=minutes(2))
+        story.was_red("latency", ago=minutes(31), lasted=minutes(3)).deployed("v2", ago=minutes(9))
+        story.alarm("unhealthy-targets", onset=minutes(6))
+        assert passed_over(story, "v1") == "latency was in ALARM at 2026-11-22 13:29:00Z, 20 min before its end"
+
+
+class TestLedgerAndDeployments:
+    """Which deployment was a rollback of this controller, and what the ledger may not offer."""
+
+    def test_a_record_of_the_blamed_build_itself_is_no_target(self) -> None:
+        story = incident().deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        story.known_good("v2", since=days(99), until=hours(1))
+        assert story.reason() == "no_stable_revision"
+
+    def test_a_record_that_cannot_be_described_any_more_is_no_target(self) -> None:
+        story = incident().deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        story.known_good("v1", since=days(99), until=hours(1))
+        (record,) = story.memory.known_good
+        nameless = replace(record, revision=replace(record.revision, identity=None))
+        story.memory = replace(story.memory, known_good=(nameless,))
+        assert story.reason() == "no_stable_revision"
+
+    @pytest.mark.parametrize(
+        ("began", "target"),
+        [
+            pytest.param(seconds(-5), "v0", id="begun by this controller, as far as two clocks may differ"),
+            pytest.param(seconds(-6), "v1", id="it was there before: a person's"),
+        ],
+    )
+    def test_a_rollback_of_this_controller_releases_nothing(self, began: timedelta, target: str) -> None:
+        """v1 is quarantined; it was deployed again six days ago and ran well since, but by whom?"""
+        story = incident().deployed("v0", ago=days(9)).quarantined("v1", ago=days(7)).deployed("v1", ago=days(6))
+        story.rolled_back("v1", ago=days(6) + minutes(2) + began).deployed("v2", ago=minutes(9))
+        assert story.alarm("5xx-rate", onset=minutes(6)).target() == target
+
+    def test_what_took_the_place_of_something_unknown_releases_nothing(self) -> None:
+        story = incident().deployed("v0", ago=days(9)).deployed("x", ago=days(8)).quarantined("v1", ago=days(7))
+        story.deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        unknown = story.deployments[1].target
+        assert quarantined(Question(story.facts(), story.policy, NOW)) == {}
+        story.revisions[unknown] = replace(story.revisions[unknown], identity=None)
+        assert quarantined(Question(story.facts(), story.policy, NOW)) == {"v1": NOW - days(7)}
+
+    def test_what_did_not_become_stable_stays_in_quarantine(self) -> None:
+        story = incident().deployed("v0", ago=days(9)).quarantined("v1", ago=days(7)).deployed("v1", ago=minutes(35))
+        story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        assert quarantined(Question(story.facts(), story.policy, NOW)) == {"v1": NOW - days(7)}
+
+    def test_of_equally_new_evidence_the_stable_is_told_first(self) -> None:
+        story = bad_deployment().was_red("latency", ago=minutes(25), lasted=minutes(2))
+        story.known_good("v0", since=days(99), until=minutes(11))
+        told = [(c.revision.identity, c.verdict) for c in story.judged().candidates]
+        assert told == [("v0", "stable"), ("v1", "passed_over")]
+
+
+def test_an_alarm_that_was_over_before_the_deployment_finished_says_nothing() -> None:
+    story = incident().deployed("v1", ago=minutes(60), took=minutes(10)).was_red("latency", ago=minutes(65))
+    story.alarms["latency"] = replace(
+        story.alarms["latency"], spells=(AlarmPeriod(NOW - minutes(65), NOW - minutes(63)),)
+    )
+    story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    assert passed_over(story, "v1").startswith("served 49 min without alarm")
+
+
+def test_of_several_sources_what_was_not_still_being_deployed_ran_before() -> None:
+    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(30), status=Status.STOPPED)
+    story.deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    unfinished, settled = story.deployments[1].target, "the-last-by-name"
+    story.revisions[settled] = replace(story.revisions[story.deployments[0].target], arn=settled)
+    story.deployments[2] = replace(story.deployments[2], sources=(unfinished, settled))
+    assert running_before(story.facts(), 0) == story.revisions[settled]
+    story.deployments[1] = replace(story.deployments[1], status=Status.SUCCESSFUL)
+    assert running_before(story.facts(), 0) == story.revisions[unfinished]
+
+
+def test_a_record_up_to_the_very_start_of_the_blamed_deployment_counts() -> None:
+    story = incident().deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    (newest,) = story.deployments
+    story.deployments[0] = replace(newest, sources=("forgotten",))
+    story.known_good("v1", since=days(99), until=minutes(11))
+    assert [c.verdict for c in candidates(Question(story.facts(), story.policy, NOW), story.deployments[0], None)] == [
+        "stable"
+    ]
