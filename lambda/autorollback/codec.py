@@ -2,7 +2,7 @@
 
 from collections import abc
 from collections.abc import Callable
-from dataclasses import dataclass, is_dataclass
+from dataclasses import dataclass, is_dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Any, TypeVar, cast, get_args, get_origin
@@ -11,7 +11,7 @@ from cattrs import BaseValidationError, Converter, ForbiddenExtraKeysError, tran
 from cattrs.cols import homogenous_tuple_structure_factory, mapping_structure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from autorollback.decision.facts import Facts
+from autorollback.decision.facts import Facts, ReadSoFar
 from autorollback.decision.result import Result
 from autorollback.policy import Policy
 
@@ -39,10 +39,17 @@ def record_of(facts: Facts, policy: Policy, now: datetime) -> dict[str, object]:
     """What a verdict rested on: the three arguments of a judgement, to be judged again."""
     return {
         "version": RECORD_VERSION,
-        "facts": to_json(facts),
+        "facts": _facts_json(facts),
         "policy": to_json(policy),
         "now": _unstructure_time(now),
     }
+
+
+def _facts_json(facts: Facts) -> dict[str, object]:
+    """The facts without what only their reader needs."""
+    written = to_json(replace(facts, so_far=ReadSoFar()))
+    del written["so_far"]
+    return written
 
 
 def read_record(record: object) -> tuple[Facts, Policy, datetime]:
@@ -59,7 +66,8 @@ def read_record(record: object) -> tuple[Facts, Policy, datetime]:
         raise UnreadableValue(f"record of version {version!r}; {known}")
     given = _upgraded(record) if version == 1 else record
     read = from_json(given, _Record, "record")
-    missing = _first_missing(to_json(read), given, "record")
+    written = record_of(read.facts, read.policy, read.now)
+    missing = _first_missing(written, given, "record")
     if missing:
         raise UnreadableValue(f"{missing} is missing")
     return read.facts, read.policy, read.now

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from autorollback.aws import alarm_answers
 from autorollback.aws.alarm_answers import Answer, StateChanges
-from autorollback.decision.facts import Alarm
-from autorollback.naming import OWN_SIGNAL_PREFIX, SIGNALS, AlarmKey, Names
+from autorollback.decision.facts import Alarm, RedAlarm
+from autorollback.naming import OWN_SIGNAL_PREFIX, SIGNALS, Names
 from autorollback.policy import ServicePolicy
 from autorollback.requests import AlarmChanged
 
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
 
 NAMES_A_CALL = 100
 """That DescribeAlarms takes at most, and alarms a page (botocore cloudwatch/2010-08-01)."""
-
-
-@dataclass(frozen=True, slots=True)
-class RedAlarm:
-    """An alarm of this controller that is in ALARM, of whichever service."""
-
-    key: AlarmKey
-    name: str
-    onset: datetime
 
 
 @dataclass(frozen=True, slots=True)

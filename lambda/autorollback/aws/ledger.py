@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from autorollback import results
-from autorollback.aws.alarms import RedAlarm
 from autorollback.aws.ledger_items import (
     Item,
     LedgerRecordError,
@@ -36,7 +35,7 @@ from autorollback.aws.ledger_items import (
     to_attributes,
 )
 from autorollback.aws.ledger_table import IS_NEW, Condition, LedgerTable
-from autorollback.decision.facts import KnownGood
+from autorollback.decision.facts import KnownGood, RedAlarm
 from autorollback.decision.incident import Event, Incident, LeftRevision, Phase
 from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
 from autorollback.decision.result import IncidentState, Outcome, Result

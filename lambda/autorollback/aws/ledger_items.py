@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from autorollback import codec
-from autorollback.aws.alarms import RedAlarm
-from autorollback.decision.facts import Deployment, KnownGood, LedgerState, Revision
+from autorollback.decision.facts import Deployment, KnownGood, LedgerState, RedAlarm, Revision
 from autorollback.decision.incident import Incident, Intent, Phase
 from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
 from autorollback.decision.result import Result

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from autorollback.aws.alarms import Alarms, RedAlarm
+from autorollback.aws.alarms import Alarms
 from autorollback.aws.clients import in_parallel, is_throttle
 from autorollback.aws.deployment_group import newest_of
 from autorollback.aws.ecs import Ecs
 from autorollback.aws.policies import Policies
-from autorollback.decision.facts import Deployment, Neighbour
+from autorollback.decision.facts import Deployment, Neighbour, RedAlarm
 from autorollback.decision.rules.shared_cause import NEAR, services_for_shared_cause
 from autorollback.naming import Names, ServiceKey
 from autorollback.policy import Policy, ServicePolicy

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from autorollback.decision.request_counts import Count, Requests
 from autorollback.policy import ServicePolicy
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.type_defs import MetricDataQueryTypeDef
 
     from autorollback.aws.clients import Clients
-
-Count = tuple[datetime, timedelta, int]
-"""Requests of one datapoint, with the start and the length of its period."""
 
 ONE_MINUTE = timedelta(minutes=1)
 FIVE_MINUTES = timedelta(minutes=5)
@@ -28,21 +26,6 @@ Of the five-minute ones it is a day less than CloudWatch says.
 
 ONE_MINUTE_UP_TO = timedelta(hours=12)
 """The longest time that is asked about minute by minute."""
-
-
-@dataclass(frozen=True, slots=True)
-class Requests:
-    """Requests over time."""
-
-    counts: tuple[Count, ...]
-
-    def between(self, since: datetime, until: datetime) -> int:
-        """The requests of every period that lies wholly within a time."""
-        requests = 0
-        for start, period, count in self.counts:
-            if start >= since and start + period <= until:
-                requests += count
-        return requests
 
 
 @dataclass(frozen=True, slots=True)

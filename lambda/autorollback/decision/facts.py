@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from autorollback.naming import ServiceKey
+from autorollback.decision.request_counts import Requests
+from autorollback.naming import AlarmKey, ServiceKey
 
 
 class Controller(StrEnum):
@@ -327,6 +328,55 @@ class LedgerState:
 
 
 @dataclass(frozen=True, slots=True)
+class RedAlarm:
+    """An alarm of this controller that is in ALARM, of whichever service."""
+
+    key: AlarmKey
+    name: str
+    onset: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ServedRequests:
+    """The requests that were counted in a serving period, which `since` tells apart."""
+
+    revision: str
+    since: datetime
+    requests: Requests
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSoFar:
+    """What has been asked for already, whether it was found or not. It is never stored.
+
+    Attributes:
+        listed: ARNs of the newest service deployments, known from their list.
+        listed_targets: ARNs of the service revisions that these bring.
+        newest_at: when the newest of them was created.
+        present: the newest deployments were read in full, and the alarms as they are now.
+        definitions: ARNs of the task definitions that were asked for.
+        vanished: ARNs of the service revisions that AWS does not have any more.
+        requests: what was counted, by serving period.
+        red: the page of this controller's red alarms; None where it was not read.
+        neighbours: whether other services that are red were deployed has been asked.
+        next_page: where the list of older deployments goes on; None at its end.
+        older_pages: how many pages of older deployments were read.
+    """
+
+    listed: tuple[str, ...] = ()
+    listed_targets: tuple[str, ...] = ()
+    newest_at: datetime | None = None
+    present: bool = False
+    definitions: frozenset[str] = frozenset()
+    vanished: frozenset[str] = frozenset()
+    requests: tuple[ServedRequests, ...] = ()
+    red: tuple[RedAlarm, ...] | None = None
+    neighbours: bool = False
+    next_page: str | None = None
+    older_pages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """All that a verdict rests on.
 
@@ -338,6 +388,7 @@ class Facts:
         protected_services: how many services this controller protects, this one included.
         unread: what could not be read, in words.
         secrets: what the tasks that run were given when they started; None where nobody asked.
+        so_far: what has been read of all this.
     """
 
     service: Service | None
@@ -351,6 +402,7 @@ class Facts:
     ledger: LedgerState = field(default_factory=LedgerState)
     unread: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] | None = None
+    so_far: ReadSoFar = ReadSoFar()
 
     def __post_init__(self) -> None:
         newest_first = tuple(

@@ -88,15 +88,16 @@ class Session:
         policies = Policies(clients, names)
         definitions = Definitions(clients)
         neighbours = Neighbours(clients, names, ledger, policies, settings.protected_services)
+        dependencies = Dependencies(clients)
         return cls(
             invocation=invocation,
             names=names,
             ledger=ledger,
             policies=policies,
-            reader=FactsReader(clients, names, ledger, definitions, neighbours),
+            reader=FactsReader(clients, names, ledger, definitions, neighbours, dependencies),
             definitions=definitions,
             deployments=Deployments(clients, names.prefix),
-            dependencies=Dependencies(clients),
+            dependencies=dependencies,
             alarms=Alarms(clients, names),
             traffic=Traffic(clients),
             announcer=Announcer(clients, settings.topic_arn, names.prefix, names.installation),

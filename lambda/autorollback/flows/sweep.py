@@ -6,8 +6,7 @@ from functools import partial
 from time import monotonic
 
 from autorollback import metrics
-from autorollback.aws.alarms import RedAlarm
-from autorollback.decision.facts import Trigger, TriggerKind
+from autorollback.decision.facts import RedAlarm, Trigger, TriggerKind
 from autorollback.decision.incident import Phase
 from autorollback.decision.ledger_state import ServiceLedger, verdict_marks
 from autorollback.flows import announce, confirm, respond, settle

@@ -1,0 +1,481 @@
+"""Which reads does the question still need? The reader fetches all that is missing at once, and asks again.
+
+Everything that can be foreseen is asked for in the first round: what runs, what the ledger last saw run well, the history of
+the alarm that fired. Then only as much of the past as the question needs: the newest serving periods, going back until a
+stable revision is found or nothing is left to read.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from autorollback.decision import stability, targets
+from autorollback.decision.alarm_order import trouble_began
+from autorollback.decision.case import Suspicion
+from autorollback.decision.decide import decide
+from autorollback.decision.facts import Alarm, Deployment, Facts, RedAlarm, Revision, TriggerKind
+from autorollback.decision.lineage import running_before
+from autorollback.decision.question import Question
+from autorollback.decision.rules.alarm_is_flapping import LOOKED_BACK
+from autorollback.decision.rules.alarm_predates_deployment import convict
+from autorollback.decision.rules.no_recent_deployment import find_suspect
+from autorollback.decision.rules.slow_start import UNHEALTHY_TARGETS
+from autorollback.decision.serving import ServingPeriod, serving_periods
+from autorollback.decision.verdicts import CandidateVerdict, Reason
+from autorollback.policy import ServicePolicy
+
+OLDER_PAGES = 5
+"""Pages of older service deployments that are read before the search for a stable revision is given up."""
+
+PERIODS_AT_ONCE = 2
+
+LONGEST_DEPLOYMENT = timedelta(hours=24)
+"""A deployment's stage ends after 24 hours (blue-green-deployment-how-it-works.html)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentsInFull:
+    """Service deployments, of which only the list is known."""
+
+    arns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRevisions:
+    """What deployments brought or replaced."""
+
+    arns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OlderDeployments:
+    """The next page of the service's deployments, in full, with what they brought."""
+
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionContent:
+    """The content of a task definition, which gives revisions their identity."""
+
+    arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmsNow:
+    """The service's alarms as they are now."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmHistory:
+    """An alarm's times in ALARM since a moment."""
+
+    alarm: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RedAlarms:
+    """The alarms of this controller that are in ALARM, of whichever service."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeighbourDeployments:
+    """Whether other services that are red, and fell ill near these onsets, were deployed."""
+
+    red: tuple[RedAlarm, ...]
+    fired: datetime
+    own: frozenset[datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetHealth:
+    """How many targets of the service's target groups, given by ARN, are healthy now."""
+
+    target_groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestsServed:
+    """The requests that reached the service in a serving period."""
+
+    revision: str
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedSecrets:
+    """When the secrets and parameters of a task definition last changed."""
+
+    definition: str
+
+
+Read = (
+    DeploymentsInFull
+    | ServiceRevisions
+    | OlderDeployments
+    | DefinitionContent
+    | AlarmsNow
+    | AlarmHistory
+    | RedAlarms
+    | NeighbourDeployments
+    | TargetHealth
+    | RequestsServed
+    | ChangedSecrets
+)
+
+
+def missing(facts: Facts, configured: ServicePolicy, now: datetime) -> frozenset[Read]:
+    """The reads without which this question cannot be judged as it would be on all the facts; empty at the end.
+
+    Whether requests can be counted is known from the service's load balancer: hence the whole policy.
+    """
+    question = Question(facts, configured.policy, now)
+    if not facts.so_far.present:
+        return frozenset([*of_the_present(facts), *_foreseen(question)])
+    reads = frozenset([*_of_neighbours(facts), *_of_the_past(question, configured)])
+    if reads:
+        return reads
+    return frozenset(_of_secrets(question))
+
+
+def of_the_present(facts: Facts) -> Iterator[Read]:
+    """How the service is now: its newest deployments, its alarms, and where it matters its healthy targets."""
+    service = facts.service
+    yield DeploymentsInFull(facts.so_far.listed)
+    yield ServiceRevisions(facts.so_far.listed_targets)
+    yield AlarmsNow()
+    if service and service.target_groups and _health_matters(facts):
+        yield TargetHealth(service.target_groups)
+
+
+def past_of_alarms(facts: Facts, since: datetime, now: datetime) -> Iterator[AlarmHistory]:
+    """The histories that tell the past of every alarm since a moment, as far back as CloudWatch keeps it."""
+    kept = max(since, now - stability.HISTORY_KEPT)
+    for alarm in facts.alarms:
+        if not stability.past_is_known(alarm, since, now):
+            yield AlarmHistory(alarm.name, kept)
+
+
+def requests_by_revision(question: Question) -> dict[str, int | None]:
+    """The requests in the calm part of each serving period that they were counted for.
+
+    Of a revision's periods the one with most stands.
+    """
+    counted: dict[str, int | None] = {}
+    for period in serving_periods(question.facts):
+        for served in question.facts.so_far.requests:
+            if (served.revision, served.since) != (period.revision, period.since):
+                continue
+            assessment = stability.assess(period, question)
+            number = 0
+            if assessment.stable:
+                number = served.requests.between(assessment.calm_since, assessment.calm_until)
+            before = counted.get(period.revision) or 0
+            counted[period.revision] = max(number, before)
+    return counted
+
+
+def given_up_on(facts: Facts, configured: ServicePolicy, now: datetime) -> str | None:
+    """What was left unread although no stable revision was found, in words."""
+    if facts.so_far.next_page is None:
+        return None
+    question = Question(facts, configured.policy, now)
+    if _has_target(question):
+        return None
+    return f"service deployments older than the newest {len(facts.deployments)}"
+
+
+# --- the first round ----------------------------------------------------------------------------------------------
+
+
+def _health_matters(facts: Facts) -> bool:
+    """Whether the number of healthy targets can decide anything.
+
+    Whoever asks without an alarm may ask about any that is red.
+    """
+    trigger = facts.trigger
+    match trigger.kind:
+        case TriggerKind.ALARM:
+            return trigger.alarm is None or trigger.alarm.endswith(f"/{UNHEALTHY_TARGETS}")
+        case TriggerKind.TASKS_CANNOT_START:
+            return True
+        case TriggerKind.DEPLOYMENT_FAILED:
+            return False
+
+
+def _foreseen(question: Question) -> Iterator[Read]:
+    """What the judgement will most likely ask about, beside how things are now."""
+    facts = question.facts
+    yield RedAlarms()
+    definitions = _foreseen_definitions(question)
+    for arn in definitions:
+        yield DefinitionContent(arn)
+    newest_at = facts.so_far.newest_at
+    if definitions and facts.trigger.alarm and newest_at:
+        since = max(newest_at - LOOKED_BACK, question.now - stability.HISTORY_KEPT)
+        yield AlarmHistory(facts.trigger.alarm, since)
+
+
+def _foreseen_definitions(question: Question) -> tuple[str, ...]:
+    """What runs, and what the ledger last saw run well.
+
+    None where the newest deployment is too old to be suspect, for then nothing of the past is asked.
+    """
+    facts = question.facts
+    newest_at = facts.so_far.newest_at
+    if facts.service is None or newest_at is None:
+        return ()
+    if facts.trigger.at - newest_at > question.policy.window + LONGEST_DEPLOYMENT:
+        return ()
+    names = [facts.service.task_definition]
+    good = [
+        record
+        for record in facts.ledger.known_good
+        if record.revision.identity not in facts.ledger.quarantined
+    ]
+    if good:
+        last = max(good, key=lambda record: record.until)
+        names.append(last.revision.task_definition_arn)
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+# --- other services -----------------------------------------------------------------------------------------------
+
+
+def _of_neighbours(facts: Facts) -> Iterator[Read]:
+    red = facts.so_far.red
+    if red is None or facts.so_far.neighbours:
+        return
+    own = [alarm.onset for alarm in facts.alarms if alarm.in_alarm and alarm.onset]
+    yield NeighbourDeployments(red, trouble_began(facts), frozenset(own))
+
+
+# --- the past -----------------------------------------------------------------------------------------------------
+
+
+def _of_the_past(question: Question, configured: ServicePolicy) -> list[Read]:
+    """What is missing of the newest serving periods, and of ever more of them until one is stable."""
+    facts = question.facts
+    long_enough = [p for p in serving_periods(facts) if _may_prove(p, question)]
+    looked_at = PERIODS_AT_ONCE
+    while True:
+        wanted = long_enough[:looked_at]
+        for period in long_enough[looked_at:]:
+            if _ran_what_is_newest(facts, period):
+                wanted.append(period)
+        reads = _of_periods(question, configured, wanted)
+        if reads:
+            return reads
+        if _has_target(question):
+            return []
+        if looked_at >= len(long_enough):
+            return _of_older_deployments(facts)
+        looked_at += PERIODS_AT_ONCE
+
+
+def _of_older_deployments(facts: Facts) -> list[Read]:
+    so_far = facts.so_far
+    if so_far.next_page is None or so_far.older_pages >= OLDER_PAGES:
+        return []
+    return [OlderDeployments(so_far.next_page)]
+
+
+def _may_prove(period: ServingPeriod, question: Question) -> bool:
+    """Whether a serving period is over, and was long enough to prove its revision."""
+    if period.until is None:
+        return False
+    return period.until - period.since >= question.policy.stable_after
+
+
+def _of_periods(
+    question: Question, configured: ServicePolicy, periods: Sequence[ServingPeriod]
+) -> list[Read]:
+    """The reads without which these periods, and what came after them, cannot be judged."""
+    facts, now = question.facts, question.now
+    reads: list[Read] = []
+    ends = [period.until for period in periods if period.until]
+    for arn in _definitions_since(facts, min(ends, default=now), periods):
+        if arn not in facts.so_far.definitions:
+            reads.append(DefinitionContent(arn))
+    unknown = _unknown_revisions(facts)
+    if unknown:
+        reads.append(ServiceRevisions(unknown))
+
+    unattested = [p for p in periods if stability.attested(p, question) is None]
+    reads.extend(_of_histories(question, unattested))
+    if configured.load_balancer:
+        counted = {(served.revision, served.since) for served in facts.so_far.requests}
+        for period in unattested:
+            if (period.revision, period.since) not in counted:
+                until = period.end(now)
+                reads.append(RequestsServed(period.revision, period.since, until))
+    return reads
+
+
+def _unknown_revisions(facts: Facts) -> tuple[str, ...]:
+    """What ran before a deployment, or what one went back to, and no deployment that was read had brought.
+
+    Before the oldest deployment of a page, that is on the next page; of the newest few it is asked at once.
+    """
+    deployments = facts.deployments
+    if facts.so_far.next_page is not None:
+        deployments = deployments[:-1]
+    unknown: dict[str, None] = {}
+    for deployment in deployments:
+        for arn in _replaced_by(deployment):
+            if arn not in facts.revisions and arn not in facts.so_far.vanished:
+                unknown[arn] = None
+    return tuple(unknown)
+
+
+def _replaced_by(deployment: Deployment) -> tuple[str, ...]:
+    """What ran before a deployment, and what it went back to."""
+    if deployment.rollback_revision:
+        return (*deployment.sources, deployment.rollback_revision)
+    return deployment.sources
+
+
+def _definitions_since(
+    facts: Facts, moment: datetime, periods: Sequence[ServingPeriod]
+) -> list[str]:
+    """The task definitions whose content the question needs.
+
+    Those of every deployment since a moment, and of the newest that looks like a change; those of the periods; and those
+    that ran the images of that change, for it may be a return to them. CodeDeploy records no images: there it may be a
+    return to any.
+    """
+    arns: dict[str, None] = {}
+    changed: Revision | None = None
+    for index, deployment in enumerate(facts.deployments):
+        if changed and deployment.start < moment:
+            break
+        arns.update(dict.fromkeys([deployment.target, *_replaced_by(deployment)]))
+        target = facts.revision(deployment.target)
+        if changed is None and _looks_changed(target, running_before(facts, index)):
+            changed = target
+    arns.update(dict.fromkeys(period.revision for period in periods))
+    if changed and changed.images:
+        arns.update(dict.fromkeys(_with_images_of(facts, changed)))
+
+    definitions = set()
+    for arn in arns:
+        revision = facts.revision(arn)
+        if revision:
+            definitions.add(revision.task_definition_arn)
+    return sorted(definitions)
+
+
+def _with_images_of(facts: Facts, changed: Revision) -> Iterator[str]:
+    """ARNs of the revisions that ran the same images, or of which none are recorded."""
+    for revision in facts.revisions.values():
+        if not revision.images or revision.images == changed.images:
+            yield revision.arn
+
+
+def _looks_changed(target: Revision | None, source: Revision | None) -> bool:
+    """Whether a deployment brought another definition or other images, before any content is read."""
+    return _appearance(target) != _appearance(source)
+
+
+def _appearance(revision: Revision | None) -> tuple[str, tuple[tuple[str, str | None], ...]]:
+    if revision is None:
+        return ("", ())
+    return (revision.task_definition_arn, tuple(sorted(revision.images.items())))
+
+
+def _ran_what_is_newest(facts: Facts, period: ServingPeriod) -> bool:
+    """Whether what the newest deployment brought ran in a period before: then it matters how it fared."""
+    newest = facts.revision(facts.newest.target) if facts.newest else None
+    earlier = facts.revision(period.revision)
+    if newest is None or earlier is None or newest.identity is None:
+        return False
+    return newest.identity == earlier.identity
+
+
+def _has_target(question: Question) -> bool:
+    """Whether a stable revision is known before the newest deployment that changed what runs."""
+    facts = question.facts
+    for index, deployment in enumerate(facts.deployments):
+        target, source = facts.revision(deployment.target), running_before(facts, index)
+        if target is None or (source is not None and source.identity == target.identity):
+            continue
+        found = targets.candidates(question, deployment, target)
+        return any(candidate.verdict is CandidateVerdict.STABLE for candidate in found)
+    return False
+
+
+# --- alarms -------------------------------------------------------------------------------------------------------
+
+
+def _of_histories(question: Question, periods: Sequence[ServingPeriod]) -> Iterator[Read]:
+    """The histories that are asked about and not known yet."""
+    kept = question.now - stability.HISTORY_KEPT
+    for alarm, since in _histories_asked(question, periods):
+        if not stability.past_is_known(alarm, max(since, kept), question.now):
+            yield AlarmHistory(alarm.name, max(since, kept))
+
+
+def _histories_asked(
+    question: Question, periods: Sequence[ServingPeriod]
+) -> list[tuple[Alarm, datetime]]:
+    """The alarms whose past is asked about, each with since when.
+
+    For serving periods: of all alarms, far enough to tell how the periods went, and whether an alarm flapped before
+    whatever came after them. Without any: of the alarm that convicts the suspect, whether it flapped before it.
+    """
+    facts, now = question.facts, question.now
+    newest = facts.newest.start if facts.newest else now
+    if periods:
+        moments = [now, newest - LOOKED_BACK]
+        for period in periods:
+            moments.append(period.came)
+            moments.append(period.end(now) - LOOKED_BACK)
+        since = min(moments)
+        return [(alarm, since) for alarm in facts.alarms]
+    if facts.trigger.kind is not TriggerKind.ALARM:
+        return []
+    if facts.trigger.alarm is not None:
+        convicting = _convicting(question)
+        if convicting is None or convicting.alarm is None:
+            return []
+        return [(convicting.alarm, convicting.suspect.start - LOOKED_BACK)]
+    return [
+        (alarm, _flapping_from(question, alarm) - LOOKED_BACK)
+        for alarm in facts.alarms
+        if alarm.in_alarm
+    ]
+
+
+def _flapping_from(question: Question, alarm: Alarm) -> datetime:
+    """Before what an alarm may have flapped, if it is the one that asks: the newest deployment, or the suspect."""
+    facts = question.facts
+    newest = facts.newest.start if facts.newest else question.now
+    of_it = replace(facts, trigger=replace(facts.trigger, alarm=alarm.name))
+    convicting = _convicting(replace(question, facts=of_it))
+    return min(newest, convicting.suspect.start) if convicting else newest
+
+
+def _convicting(question: Question) -> Suspicion | None:
+    """The suspicion of the alarm that convicts, as far as is known; None where none does."""
+    suspicion = find_suspect(question)
+    if not isinstance(suspicion, Suspicion):
+        return None
+    convicted = convict(suspicion, question)
+    if not isinstance(convicted, Suspicion) or convicted.alarm is None:
+        return None
+    return convicted
+
+
+# --- secrets ------------------------------------------------------------------------------------------------------
+
+
+def _of_secrets(question: Question) -> Iterator[Read]:
+    """After a restart people are told which secrets and parameters changed."""
+    facts = question.facts
+    if facts.secrets is not None or facts.service is None:
+        return
+    judgement = decide(facts, question.policy, question.now)
+    if judgement.verdict.reason is Reason.ONLY_SETTINGS_CHANGED:
+        yield ChangedSecrets(facts.service.task_definition)
