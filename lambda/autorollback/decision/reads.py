@@ -297,8 +297,7 @@ def _of_periods(
     reads: list[Read] = []
     ends = [period.until for period in periods if period.until]
     for arn in _definitions_since(facts, min(ends, default=now), periods):
-        if arn not in facts.so_far.definitions:
-            reads.append(DefinitionContent(arn))
+        reads.append(DefinitionContent(arn))
     unknown = _unknown_revisions(facts)
     if unknown:
         reads.append(ServiceRevisions(unknown))
@@ -362,9 +361,25 @@ def _definitions_since(
     definitions = set()
     for arn in arns:
         revision = facts.revision(arn)
-        if revision:
+        if revision and _can_be_identified(facts, revision):
             definitions.add(revision.task_definition_arn)
     return sorted(definitions)
+
+
+def _can_be_identified(facts: Facts, revision: Revision) -> bool:
+    """Whether a revision has no identity yet, and its task definition may give it one.
+
+    It may have been described before for another revision of the same definition: then the reader knows it already.
+    """
+    if revision.identity is not None:
+        return False
+    definition = revision.task_definition_arn
+    if definition not in facts.so_far.definitions:
+        return True
+    for other in facts.revisions.values():
+        if other.task_definition_arn == definition and other.identity is not None:
+            return True
+    return False
 
 
 def _with_images_of(facts: Facts, changed: Revision) -> Iterator[str]:
