@@ -14,14 +14,13 @@ from autorollback.decision.result import Result
 from autorollback.decision.verdicts import Reason
 from autorollback.flows import confirm, manual, readiness, respond, sweep
 from autorollback.flows.session import Invocation, Session, Settings
-from autorollback.naming import Names
+from autorollback.naming import Home, Names
 from autorollback.requests import (
     Action,
     AlarmChanged,
     BadRequest,
     DailyAudit,
     DeploymentEnded,
-    Home,
     Manual,
     NotInAlarm,
     NotOurs,

@@ -10,6 +10,8 @@ OWN_SIGNAL_PREFIX = "own-"
 ALARM_NAME_LIMIT = 255
 """Characters; PutMetricAlarm's AlarmName (botocore cloudwatch/2010-08-01, shape AlarmName)."""
 
+_PARTS_OF_AN_ARN = 6
+
 _INSTALLATION = re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?")
 _INSTALLATION_ALLOWED = (
     "1 to 20 lowercase letters, digits and hyphens, neither first nor last a hyphen"
@@ -25,6 +27,41 @@ class ServiceKey:
 
     def __str__(self) -> str:
         return f"{self.cluster}/{self.service}"
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The account and Region that something is in."""
+
+    account: str
+    region: str
+
+    @classmethod
+    def of_arn(cls, arn: str) -> "Home | None":
+        """Where a resource is; None where its ARN does not say it."""
+        parts = arn.split(":", _PARTS_OF_AN_ARN - 1)
+        if len(parts) < _PARTS_OF_AN_ARN:
+            return None
+
+        _, _, _, region, account, _ = parts
+        if not region or not account:
+            return None
+        return cls(account, region)
+
+    @classmethod
+    def of_service(cls, arn: str) -> "Home":
+        """Where a service is.
+
+        Raises:
+            ValueError: it is no ARN of a service.
+        """
+        home = cls.of_arn(arn)
+        if home is None:
+            raise ValueError(f"no ARN of a service: {arn!r}")
+        return home
+
+    def __str__(self) -> str:
+        return f"{self.account} in {self.region}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from autorollback.naming import Names, ServiceKey
+from autorollback.naming import Home, Names, ServiceKey
 
 MAX_PAUSE_MINUTES = 7 * 24 * 60
 DEFAULT_HISTORY = 20
@@ -20,8 +20,6 @@ MAX_TEXT = 2048
 
 SHOWN_CHARACTERS = 300
 """Of what was given, in an error."""
-
-_PARTS_OF_AN_ARN = 6
 
 
 class BadRequest(ValueError):  # noqa: N818 - the word of the contract
@@ -51,29 +49,6 @@ class Action(StrEnum):
     RELEASE = "release"
     PAUSE = "pause"
     RESUME = "resume"
-
-
-@dataclass(frozen=True, slots=True)
-class Home:
-    """The account and Region that the function works in."""
-
-    account: str
-    region: str
-
-    @classmethod
-    def of_arn(cls, arn: str) -> "Home | None":
-        """Where a resource is; None where its ARN does not say it."""
-        parts = arn.split(":", _PARTS_OF_AN_ARN - 1)
-        if len(parts) < _PARTS_OF_AN_ARN:
-            return None
-
-        _, _, _, region, account, _ = parts
-        if not region or not account:
-            return None
-        return cls(account, region)
-
-    def __str__(self) -> str:
-        return f"{self.account} in {self.region}"
 
 
 @dataclass(frozen=True, slots=True)

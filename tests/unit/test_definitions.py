@@ -12,13 +12,10 @@ from autorollback.aws.clients import Clients
 from autorollback.aws.definitions import (
     RESTORED_TAG,
     CannotBeRestored,
-    Definition,
     Definitions,
-    is_irreversible,
-    pinned,
     unknown_fields,
-    without_version,
 )
+from autorollback.decision.definition import Definition, is_irreversible, without_version
 
 ARN = "arn:aws:ecs:eu-west-1:123456789012:task-definition/auth:18"
 DIGEST = f"sha256:{'a' * 64}"
@@ -116,7 +113,7 @@ def test_a_copy_described_in_another_order_is_still_the_same() -> None:
         "containerDefinitions": [{"name": "app", "image": "auth:v18", "environment": variables}],
     }
     original = Definition(ARN, "INACTIVE", content)
-    copied = pinned(original, {"app": DIGEST})
+    copied = original.pinned({"app": DIGEST})
     (container,) = copied["containerDefinitions"]
     shuffled = copied | {"containerDefinitions": [container | {"environment": variables[::-1]}]}
     copy = ARN.replace(":18", ":20")
@@ -130,7 +127,7 @@ def test_a_copy_that_ran_here_is_used_again_though_the_family_went_on(status: st
     content = {"family": "auth", "containerDefinitions": [{"name": "app", "image": "auth:v18"}]}
     original, copy = Definition(ARN, "INACTIVE", content), ARN.replace(":18", ":20")
     clients.answers(content | {"taskDefinitionArn": ARN.replace(":18", ":21"), "status": "ACTIVE"})
-    copied = pinned(original, {"app": DIGEST}) | {"taskDefinitionArn": copy, "status": status}
+    copied = original.pinned({"app": DIGEST}) | {"taskDefinitionArn": copy, "status": status}
     clients.answers(copied, [{"key": RESTORED_TAG, "value": ARN}])
     found = Definitions(clients).copy_of(original, {"app": DIGEST}, [copy])
     assert (found is not None and found.arn == copy) is used
@@ -148,7 +145,7 @@ def test_a_copy_with_other_content_is_not_used_again(changed: dict[str, Any]) ->
     original = Definition(
         ARN, "INACTIVE", {"family": "auth", "containerDefinitions": [{"name": "app", "image": "auth:v18"}]}
     )
-    (container,) = pinned(original, {"app": DIGEST})["containerDefinitions"]
+    (container,) = original.pinned({"app": DIGEST})["containerDefinitions"]
     other = {
         "family": "auth",
         "containerDefinitions": [container | changed],

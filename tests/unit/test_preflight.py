@@ -1,124 +1,280 @@
-"""What a candidate needs to run is asked of AWS where this function may ask, and told as not checked where it may not."""
+"""Could a candidate run now? Decided on what was answered, without asking anybody."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from unittest import mock
 
 import pytest
-from botocore.exceptions import ClientError
 
-from autorollback.aws.artifacts import Preflight
-from autorollback.aws.definitions import Definition
+from autorollback.decision import preflight
+from autorollback.decision.checks import CHECKS
+from autorollback.decision.checks.definition_usable import reasons_to_restore
+from autorollback.decision.definition import Definition
 from autorollback.decision.facts import Controller, Revision, Service
-from autorollback.decision.verdicts import Candidate, Check
+from autorollback.decision.image_reference import Image, own_image, parse_image
+from autorollback.decision.lookups import (
+    Answers,
+    ImagesStored,
+    RepositoryImages,
+    RoleLookup,
+    SecretLookup,
+    TagPushed,
+)
+from autorollback.decision.preflight_case import PreflightCase, PreflightTarget
+from autorollback.decision.verdicts import Candidate, CandidateVerdict, Check, CheckName
+from autorollback.naming import Home
 
-HERE, ACCOUNT = "eu-west-1", "123456789012"
-RUNNING, WANTED = (f"arn:aws:ecs:{HERE}:{ACCOUNT}:task-definition/auth:{n}" for n in (19, 18))
-RAN = datetime(2026, 3, 2, tzinfo=UTC)
-CHANGED = datetime(2026, 3, 5, tzinfo=UTC)
+ARN = "arn:aws:ecs:eu-west-1:123456789012:task-definition/auth:18"
+NEWER = ARN.replace("18", "19")
+ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
+RAN, OTHER = (f"sha256:{letter * 64}" for letter in "ab")
+CAME = datetime(2026, 3, 2, tzinfo=UTC)
+LATER = datetime(2026, 3, 5, tzinfo=UTC)
 
 
-class Missing(Exception):  # noqa: N818 - AWS's word is ResourceNotFoundException
-    """There is no such secret."""
+def container(image: str = f"nginx@{RAN}", **more: Any) -> dict[str, Any]:
+    return {"family": "auth", "containerDefinitions": [{"name": "app", "image": image} | more]}
 
 
-def refused(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code}}, "DescribeSecret")
+def service(definition: str = NEWER, **more: Any) -> Service:
+    arn = "arn:aws:ecs:eu-west-1:123456789012:service/my-cluster/auth"
+    told = {"controller": Controller.ECS, **more}
+    return Service(arn, True, "ACTIVE", 4, 4, task_definition=definition, **told)
 
 
-def checks(
-    name: str,
-    wanted: dict[str, Any],
+def revision(
+    arn: str, images: Mapping[str, str | None], content: Definition, **settings: str
+) -> Revision:
+    identity = content.identity(images)
+    return Revision(arn, content.name, content.arn, CAME, images, identity, settings)
+
+
+def case(
+    target: PreflightTarget,
+    running: Definition,
     *,
-    running: dict[str, Any] | None = None,
-    settings: dict[str, str] | None = None,
-    secret: object = None,
-    parameters: tuple[str, ...] = (),
-) -> list[Check]:
-    """The findings of one check on a candidate with such a definition."""
-    clients = mock.Mock()
-    secrets, ssm = clients.secretsmanager, clients.ssm
-    secrets.exceptions.ResourceNotFoundException = Missing
-    secrets.describe_secret.side_effect = [secret if secret else {"LastChangedDate": RAN}]
-    ssm.get_paginator.return_value.paginate.side_effect = lambda ParameterFilters: [  # noqa: N803 - AWS's names
-        {"Parameters": [{"LastModifiedDate": CHANGED} for n in ParameterFilters[0]["Values"] if n in parameters]}
-    ]
-    definitions = {
-        WANTED: Definition(WANTED, "ACTIVE", {"family": "auth", **wanted}),
-        RUNNING: Definition(RUNNING, "ACTIVE", {"family": "auth", **(wanted if running is None else running)}),
-    }
-    service = Service(
-        f"arn:aws:ecs:{HERE}:{ACCOUNT}:service/shop/auth", active=True, status="ACTIVE", desired=1, running=1,
-        controller=Controller.ECS, task_definition=RUNNING, ports=(("app", 8080),),
-    )  # fmt: skip
-    revision = Revision("revision", "auth:18", WANTED, RAN, {"app": None})
-    now_runs = Revision("newer", "auth:19", RUNNING, RAN, settings=settings or {})
-    preflight = Preflight(clients, service, mock.Mock(describe=definitions.__getitem__), now_runs)
-    return [check for check in preflight.check(Candidate(revision, "stable", "", ran_until=RAN)) if check.check == name]
+    whole: bool = False,
+    answers: Answers | None = None,
+) -> PreflightCase:
+    return PreflightCase(target, running, CAME, whole, answers or Answers())
 
 
-def container(**more: Any) -> dict[str, Any]:
-    return {"containerDefinitions": [{"name": "app", "image": "nginx", **more}]}
-
-
-def secret_arn(region: str = HERE, account: str = ACCOUNT, suffix: str = "") -> str:
-    return f"arn:aws:secretsmanager:{region}:{account}:secret:token-AbCdEf{suffix}"
+def named(check: CheckName, checks: tuple[Check, ...]) -> list[Check]:
+    return [found for found in checks if found.name is check]
 
 
 @pytest.mark.parametrize(
-    ("value_from", "secret", "passed", "detail"),
+    ("image", "ran", "tag_now", "status", "why"),
     [
-        pytest.param(secret_arn(), None, True, "1 found", id="a secret"),
-        pytest.param(secret_arn(suffix=":key:AWSCURRENT:"), None, True, "1 found", id="a key and a version of it"),
-        pytest.param(secret_arn(), {"LastChangedDate": CHANGED}, True, "changed at 2026-03-05", id="changed since"),
-        pytest.param(secret_arn(), {"DeletedDate": RAN}, False, "scheduled for deletion", id="being deleted"),
-        pytest.param(secret_arn(), Missing(), False, "no such secret", id="gone"),
-        pytest.param(secret_arn(), refused("AccessDeniedException"), False, "is not allowed", id="nobody may ask"),
-        pytest.param(secret_arn(region="us-east-1"), None, None, "us-east-1, not checked", id="in another region"),
-        pytest.param(secret_arn(account="999999999999"), None, None, "999999999999", id="in another account"),
-        pytest.param("/auth/key", None, True, "changed at 2026-03-05", id="a parameter by name"),
-        pytest.param("/auth/gone", None, False, "no such parameter", id="a parameter that is gone"),
-        pytest.param(f"arn:aws:ssm:{HERE}:{ACCOUNT}:parameter/auth/key", None, True, "1 found", id="by ARN"),
-        pytest.param(f"arn:aws:ssm:{HERE}:{ACCOUNT}:parameter/plain", None, True, "1 found", id="without a slash"),
-        pytest.param(f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/x", None, None, "not checked", id="elsewhere"),
+        pytest.param(f"{ECR}/auth:v1", RAN, RAN, "ACTIVE", [], id="the tag is where it was"),
+        pytest.param(f"{ECR}/auth:v1", RAN, OTHER, "ACTIVE", ["is now sha256:bbb"], id="the tag has moved"),
+        pytest.param(f"{ECR}/auth:v1", RAN, None, "ACTIVE", ["is gone"], id="the tag is gone"),
+        pytest.param(f"{ECR}/auth", RAN, OTHER, "ACTIVE", ["auth:latest is now"], id="no tag means latest"),
+        pytest.param(f"{ECR}/auth@{RAN}", RAN, None, "ACTIVE", [], id="pinned"),
+        pytest.param(f"{ECR}/auth@{OTHER}", RAN, None, "ACTIVE", ["is pinned to sha256:bbb"], id="pinned to another"),
+        pytest.param(f"{ECR}/auth:v1", None, OTHER, "ACTIVE", [], id="AWS recorded no digest: there is nothing to pin"),
+        pytest.param("nginx:1", RAN, None, "ACTIVE", ["cannot be asked of its registry"], id="a registry that is not asked"),
+        pytest.param(f"nginx@{RAN}", RAN, None, "ACTIVE", [], id="pinned in another registry"),
+        pytest.param(f"{ECR}/auth:v1", RAN, RAN, "INACTIVE", ["auth:18 is INACTIVE"], id="deregistered"),
+        pytest.param(f"{ECR}/auth:v1", RAN, RAN, "DELETE_IN_PROGRESS", ["DELETE_IN_PROGRESS"], id="being deleted"),
+    ],
+)  # fmt: skip
+def test_a_copy_is_needed_where_the_definition_does_not_mean_what_ran(
+    image: str, ran: str | None, tag_now: str | None, status: str, why: list[str]
+) -> None:
+    definition = Definition(ARN, status, container(image))
+    ran_here = Revision("revision", "auth:18", ARN, CAME, {"app": ran})
+    target = PreflightTarget.of(service(), ran_here, definition)
+    parsed = parse_image(image)
+    tags = {parsed.tag: tag_now} if parsed and parsed.tag and tag_now else {}
+    stored = dict.fromkeys(target.images_stored.values(), RepositoryImages(frozenset(), tags))
+    found = reasons_to_restore(target, Answers(images=stored))
+    assert len(found) == len(why)
+    assert all(part in text for part, text in zip(why, found, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("reference", "parsed"),
+    [
+        (f"{ECR}/team/auth:v1", Image("123456789012", "eu-west-1", "team/auth", "v1", None)),
+        (f"{ECR}/auth:v1@{RAN}", Image("123456789012", "eu-west-1", "auth", "v1", RAN)),
+        ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/auth", Image("123456789012", "cn-north-1", "auth", "latest", None)),
+        ("123456789012.dkr-ecr.eu-west-1.on.aws/auth:v1", Image("123456789012", "eu-west-1", "auth", "v1", None)),
+        ("public.ecr.aws/nginx/nginx:1", None),
+        ("nginx", None),
+    ],
+)  # fmt: skip
+def test_an_image_of_ecr_is_taken_apart_and_no_other(reference: str, parsed: Image | None) -> None:
+    assert parse_image(reference) == parsed
+
+
+def test_an_image_of_another_account_or_region_is_not_ours() -> None:
+    image = f"{ECR}/auth:v1"
+    assert own_image(image, Home("123456789012", "eu-west-1")) == parse_image(image)
+    assert own_image(image, Home("123456789012", "us-east-1")) is None
+    assert own_image(image, Home("999999999999", "eu-west-1")) is None
+
+
+def test_what_two_checks_share_is_needed_once() -> None:
+    more = {
+        "secrets": [{"name": "KEY", "valueFrom": "/auth/key"}],
+        "repositoryCredentials": {"credentialsParameter": "login"},
+    }
+    roles = {"taskRoleArn": "task", "executionRoleArn": "execution"}
+    definition = Definition(ARN, "ACTIVE", {**container(f"{ECR}/auth:v1", **more), **roles})
+    target = PreflightTarget.of(service(), revision("r", {"app": RAN}, definition), definition)
+    assert preflight.needed(target) == {
+        ImagesStored("auth", frozenset({RAN}), frozenset({"v1"})),
+        SecretLookup("/auth/key"),
+        SecretLookup("login", of_registry=True),
+        RoleLookup("task"),
+        RoleLookup("execution"),
+    }
+    assert preflight.needed_when_forced(target) == {
+        ImagesStored("auth", frozenset({RAN}), frozenset({"v1"}))
+    }
+
+
+@pytest.mark.parametrize(
+    ("pushed", "passed"),
+    [
+        pytest.param(LATER, False, id="pushed over since"),
+        pytest.param(CAME, True, id="pushed before it came"),
+        pytest.param(None, True, id="nobody knows when"),
     ],
 )
-def test_secrets_and_parameters_are_there(value_from: str, secret: object, *, passed: bool | None, detail: str) -> None:
-    wanted = container(secrets=[{"name": "TOKEN", "valueFrom": value_from}])
-    (found,) = checks("secrets_present", wanted, secret=secret, parameters=("/auth/key", "plain"))
+def test_with_codedeploy_a_tag_that_was_pushed_over_is_no_target(
+    pushed: datetime | None, *, passed: bool
+) -> None:
+    definition = Definition(ARN, "ACTIVE", container(f"{ECR}/auth:v1"))
+    by_code_deploy = service(controller=Controller.CODE_DEPLOY)
+    ran = revision("r", {"app": None}, definition)
+    target = PreflightTarget.of(by_code_deploy, ran, definition)
+    asked = TagPushed("auth", "v1")
+    assert asked in preflight.needed(target)
+    by_ecs = PreflightTarget.of(service(), ran, definition)
+    assert asked not in preflight.needed(by_ecs), "ECS records digests"
+    stored = {ImagesStored("auth", tags=frozenset({"v1"})): RepositoryImages(tags={"v1": OTHER})}
+    answers = Answers(images=stored, pushed={asked: pushed})
+    checks = preflight.checks(case(target, definition, answers=answers))
+    (found,) = named(CheckName.IMAGE_PRESENT, checks)
     assert found.passed is passed
-    assert detail in found.detail
+    assert ("what ran cannot be told" in found.detail) is not passed
 
 
-def test_what_is_not_checked_is_told_beside_what_was_found() -> None:
-    valued = [{"name": name, "valueFrom": arn} for name, arn in (("A", secret_arn()), ("B", secret_arn("us-east-1")))]
-    found = checks("secrets_present", container(secrets=valued))
-    assert [(check.passed, check.detail[:7]) for check in found] == [(None, "arn:aws"), (True, "1 found")]
+@pytest.mark.parametrize(
+    ("image", "ran", "passed", "detail"),
+    [
+        pytest.param(f"{ECR}/auth:v1", RAN, True, f"app: auth@{RAN} is in ECR", id="there"),
+        pytest.param(
+            f"{ECR}/auth:v1", OTHER, False, f"app: auth@{OTHER} is not in ECR", id="expired"
+        ),
+        pytest.param(
+            f"{ECR}/auth:v1",
+            None,
+            True,
+            "app: auth:v1 (no digest was recorded) is in ECR",
+            id="by its tag",
+        ),
+        pytest.param(
+            f"{ECR}/auth:v2",
+            None,
+            False,
+            "app: auth:v2 (no digest was recorded) is not in ECR",
+            id="by a tag that is gone",
+        ),
+        pytest.param(
+            "nginx:1",
+            RAN,
+            None,
+            "app: nginx:1 is not in this registry, not checked",
+            id="elsewhere",
+        ),
+    ],
+)
+def test_an_image_is_looked_for_by_what_ran(
+    image: str, ran: str | None, *, passed: bool | None, detail: str
+) -> None:
+    definition = Definition(ARN, "ACTIVE", container(image))
+    target = PreflightTarget.of(service(), revision("r", {"app": ran}, definition), definition)
+    have = RepositoryImages(frozenset({RAN}), {"v1": RAN})
+    answers = Answers(images=dict.fromkeys(target.images_stored.values(), have))
+    checks = preflight.checks(case(target, definition, answers=answers))
+    assert named(CheckName.IMAGE_PRESENT, checks) == [
+        Check(CheckName.IMAGE_PRESENT, passed, detail)
+    ]
 
 
-def test_a_throttled_read_is_no_finding() -> None:
-    with pytest.raises(ClientError, match="ThrottlingException"):
-        checks(
-            "secrets_present",
-            container(secrets=[{"name": "A", "valueFrom": secret_arn()}]),
-            secret=refused("ThrottlingException"),
-        )
+def test_a_definition_that_is_deployed_already_brings_back_other_images_only_as_a_copy() -> None:
+    """UpdateService with it would start nothing, and a deployment is never forced."""
+    definition = Definition(ARN, "ACTIVE", container("nginx:latest"))
+    ran = revision("before", {"app": None}, definition)
+    runs = revision("now", {"app": OTHER}, definition)
+    target = PreflightTarget.of(service(ARN), ran, definition, runs)
+    (usable,) = named(CheckName.DEFINITION_USABLE, preflight.checks(case(target, definition)))
+    assert (usable.passed, usable.needs_copy) == (True, True)
+    itself = PreflightTarget.of(service(ARN), ran, definition, ran)
+    (usable,) = named(CheckName.DEFINITION_USABLE, preflight.checks(case(itself, definition)))
+    assert not usable.needs_copy, "what runs now, asked about by the readiness audit"
 
 
-def test_the_credentials_of_a_registry_are_a_secret_by_arn_or_by_name() -> None:
-    wanted = container(repositoryCredentials={"credentialsParameter": "registry-login"})
-    assert [check.passed for check in checks("secrets_present", wanted)] == [True]
-    assert [c.passed for c in checks("secrets_present", wanted, secret=Missing())] == [False]
+def test_what_ecs_restores_as_a_whole_needs_neither_a_copy_nor_the_settings_of_now() -> None:
+    """The deployment in progress moved the load balancer; its source has the port of before."""
+    mappings = [{"containerPort": 8080}]
+    unknown = ("fromTheFuture",)
+    old = Definition(ARN, "INACTIVE", container(portMappings=[]), unknown_fields=unknown)
+    running = Definition(NEWER, "ACTIVE", container(portMappings=mappings))
+    moved = service(ports=(("app", 8080),))
+    target = PreflightTarget.of(moved, revision("before", {"app": RAN}, old), old)
+    found = preflight.checks(case(target, running))
+    failed = {check.name for check in found if check.passed is False}
+    assert failed == {CheckName.DEFINITION_USABLE, CheckName.SETTINGS_MATCH}
+    whole = preflight.checks(case(target, running, whole=True))
+    assert all(check.passed is not False for check in whole)
+    assert any(check.needs_copy for check in whole), (
+        "if ECS cannot any more, its definition alone would not bring it back"
+    )
+
+
+def test_force_skips_what_could_refuse_and_still_tells_of_a_copy() -> None:
+    lost = Definition(ARN, "INACTIVE", container(), unknown_fields=("fromTheFuture",))
+    target = PreflightTarget.of(service(), revision("r", {"app": RAN}, lost), lost)
+    skipped, usable = preflight.checks_when_forced(target, Answers())
+    assert skipped == preflight.SKIPPED
+    assert (usable.passed, usable.needs_copy) == (None, True)
+    kept = Definition(ARN, "ACTIVE", container())
+    target = PreflightTarget.of(service(), revision("r", {"app": RAN}, kept), kept)
+    _, usable = preflight.checks_when_forced(target, Answers())
+    assert (usable.passed, usable.needs_copy) == (True, False)
+
+
+def test_a_candidate_that_fails_a_check_is_passed_over_and_says_why() -> None:
+    definition = Definition(ARN, "ACTIVE", container())
+    stable = Candidate(revision("r", {}, definition), CandidateVerdict.STABLE, "served 6 d")
+    fine = Check(CheckName.ROLES_PRESENT, passed=True, detail="1 found")
+    unknown = Check(CheckName.IMAGE_PRESENT, None, "not checked")
+    bad = Check(CheckName.SECRETS_PRESENT, passed=False, detail="gone")
+    chosen = preflight.assessed(stable, (fine, unknown))
+    assert (chosen.verdict, chosen.detail) == (CandidateVerdict.CHOSEN, "served 6 d")
+    passed_over = preflight.assessed(replace(stable, checks=(unknown,)), (fine, bad))
+    assert passed_over.verdict is CandidateVerdict.PASSED_OVER
+    assert passed_over.detail == "secrets_present: gone"
+    assert passed_over.checks == (unknown, fine, bad)
 
 
 PORT = {"portMappings": [{"containerPort": 8080}]}
 
 
+def plain(**more: Any) -> dict[str, Any]:
+    return {"containerDefinitions": [{"name": "app", "image": "nginx", **more}]}
+
+
 @pytest.mark.parametrize(
     ("wanted", "running", "settings", "passed"),
     [
-        pytest.param(container(**PORT), container(**PORT), {}, True, id="the same"),
-        pytest.param(container(), container(**PORT), {}, False, id="without the port of the load balancer"),
+        pytest.param(plain(**PORT), plain(**PORT), {}, True, id="the same"),
+        pytest.param(plain(), plain(**PORT), {}, False, id="without the port of the load balancer"),
         pytest.param({"networkMode": "awsvpc"}, {}, {}, False, id="another network mode"),
         pytest.param({}, {"networkMode": "bridge"}, {}, True, id="bridge is what none means"),
         pytest.param({}, {"requiresCompatibilities": ["FARGATE"]}, {}, False, id="not for Fargate"),
@@ -136,7 +292,13 @@ PORT = {"portMappings": [{"containerPort": 8080}]}
             False,
             id="for Fargate alone, and the service runs on EC2",
         ),
-        pytest.param({}, {"requiresCompatibilities": ["EC2"]}, {"launchType": "EC2"}, True, id="for none, on EC2"),
+        pytest.param(
+            {},
+            {"requiresCompatibilities": ["EC2"]},
+            {"launchType": "EC2"},
+            True,
+            id="for none, on EC2",
+        ),
         pytest.param(
             {"requiresCompatibilities": ["EC2"]},
             {"requiresCompatibilities": ["EC2", "FARGATE"]},
@@ -149,5 +311,28 @@ PORT = {"portMappings": [{"containerPort": 8080}]}
 def test_a_definition_fits_the_service(
     wanted: dict[str, Any], running: dict[str, Any], settings: dict[str, str], *, passed: bool
 ) -> None:
-    (found,) = checks("settings_match", wanted, running=running, settings=settings)
+    definition = Definition(ARN, "ACTIVE", {"family": "auth", **wanted})
+    runs = Definition(NEWER, "ACTIVE", {"family": "auth", **running})
+    candidate = Revision("revision", "auth:18", ARN, CAME, {"app": None})
+    now_runs = Revision("newer", "auth:19", NEWER, CAME, settings=settings)
+    with_port = service(ports=(("app", 8080),))
+    target = PreflightTarget.of(with_port, candidate, definition, now_runs)
+    (found,) = named(CheckName.SETTINGS_MATCH, preflight.checks(case(target, runs)))
     assert found.passed is passed, found.detail
+
+
+def test_other_settings_of_the_service_are_named_and_fail_nobody() -> None:
+    definition = Definition(ARN, "ACTIVE", container())
+    ran = revision("r", {"app": RAN}, definition, subnets="a", platformVersion="1.4.0")
+    runs = revision("now", {"app": RAN}, definition, subnets="b", platformVersion="1.4.0")
+    target = PreflightTarget.of(service(), ran, definition, runs)
+    (found,) = named(CheckName.SETTINGS_MATCH, preflight.checks(case(target, definition)))
+    assert found.passed is True
+    assert found.detail.endswith("which stay as they are now: subnets")
+
+
+def test_the_findings_stand_in_the_order_of_the_checks() -> None:
+    definition = Definition(ARN, "ACTIVE", container())
+    target = PreflightTarget.of(service(), revision("r", {"app": RAN}, definition), definition)
+    names = [check.name for check in preflight.checks(case(target, definition))]
+    assert names == [check.name for check in CHECKS]

@@ -6,13 +6,12 @@ from typing import Any
 
 import pytest
 
-from autorollback.naming import Names, ServiceKey
+from autorollback.naming import Home, Names, ServiceKey
 from autorollback.requests import (
     AlarmChanged,
     BadRequest,
     DailyAudit,
     DeploymentEnded,
-    Home,
     Manual,
     NotInAlarm,
     NotOurs,

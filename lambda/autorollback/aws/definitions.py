@@ -1,21 +1,17 @@
-"""Task definitions: what they name, and the identity of what ran under them."""
+"""Reads task definitions, and registers pinned copies of them."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from autorollback.aws.clients import each_once
+from autorollback.decision.definition import Content, Definition, canonical
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import TagTypeDef, TaskDefinitionTypeDef
 
     from autorollback.aws.clients import Clients
-
-IRREVERSIBLE_TAG = "auto-rollback:irreversible"
 
 RESTORED_TAG = "auto-rollback:restored-from"
 
@@ -24,9 +20,6 @@ CONCURRENT = "Too many concurrent attempts"
 
 See hashicorp/terraform-provider-aws issue 9777.
 """
-
-Content = Mapping[str, Any]
-"""A part of a task definition as boto3 gives and takes it."""
 
 
 class UnknownDefinition(LookupError):  # noqa: N818 - a finding, turned into a refusal or hold
@@ -38,125 +31,6 @@ class CannotBeRestored(ValueError):  # noqa: N818 - a finding, which the caller 
 
     A changed one would not be what ran.
     """
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """A task definition revision.
-
-    Attributes:
-        content: what can be registered again. It may hold environment values: never log it.
-        unknown_fields: paths that AWS sent and the SDK does not know; a copy would silently lose
-            them.
-    """
-
-    arn: str
-    status: str
-    content: Content = field(repr=False)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    unknown_fields: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """`family:revision`."""
-        return short_name(self.arn)
-
-    @property
-    def family(self) -> str:
-        """The family."""
-        return self.name.partition(":")[0]
-
-    @property
-    def containers(self) -> Sequence[Content]:
-        """Its container definitions."""
-        containers: Sequence[Content] = self.content.get("containerDefinitions", [])
-        return containers
-
-    @property
-    def images(self) -> dict[str, str]:
-        """Container name to image, as the definition writes it."""
-        images: dict[str, str] = {}
-        for container in self.containers:
-            if container.get("image"):
-                images[str(container["name"])] = str(container["image"])
-        return images
-
-    @property
-    def roles(self) -> tuple[str, ...]:
-        """ARNs of the task and the execution role, each once."""
-        return each_once(
-            (
-                self.content.get("taskRoleArn"),
-                self.content.get("executionRoleArn"),
-            )
-        )
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """Every `valueFrom` of its containers: of their secrets and of their log configuration."""
-        named: list[str] = []
-        for container in self.containers:
-            logging = container.get("logConfiguration", {})
-            secrets = [
-                *container.get("secrets", []),
-                *logging.get("secretOptions", []),
-            ]
-            named += [str(secret["valueFrom"]) for secret in secrets]
-        return tuple(dict.fromkeys(named))
-
-    @property
-    def registry_credentials(self) -> tuple[str, ...]:
-        """The secrets with which images of private registries are pulled.
-
-        Each is an ARN or the name of a secret.
-        """
-        named: list[str | None] = []
-        for container in self.containers:
-            credentials = container.get("repositoryCredentials", {})
-            named.append(credentials.get("credentialsParameter"))
-        return each_once(named)
-
-    @property
-    def ports(self) -> frozenset[tuple[str, int]]:
-        """Container and port of every port mapping."""
-        ports: set[tuple[str, int]] = set()
-        for container in self.containers:
-            name = str(container.get("name"))
-            for mapping in container.get("portMappings", []):
-                if mapping.get("containerPort"):
-                    ports.add((name, int(mapping["containerPort"])))
-        return frozenset(ports)
-
-    @property
-    def network_mode(self) -> str:
-        """Its network mode.
-
-        It is `bridge` where none is given (RegisterTaskDefinition, networkMode).
-        """
-        return str(self.content.get("networkMode", "bridge"))
-
-    @property
-    def compatibilities(self) -> tuple[str, ...]:
-        """The launch types that it was registered for."""
-        return tuple(self.content.get("requiresCompatibilities", ()))
-
-    @property
-    def irreversible(self) -> bool:
-        """Whether it is tagged as a change that older code cannot live with."""
-        return is_irreversible(self.tags)
-
-    def identity(self, digests: Mapping[str, str | None]) -> str:
-        """The identity of this content run with these image digests.
-
-        Where there is none, the image's name stands in.
-        """
-        containers: list[Content] = []
-        for container in self.containers:
-            digest = digests.get(str(container.get("name")))
-            containers.append({**container, "image": digest or container.get("image")})
-
-        content = {**self.content, "containerDefinitions": containers}
-        return hashlib.sha256(_canonical(content).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,7 +95,7 @@ class Definitions:
         `known` are ARNs of further definitions that may be one.
         """
         self._read.pop(original.family, None)
-        wanted = _canonical(pinned(original, digests))
+        wanted = canonical(original.pinned(digests))
 
         for reference in (original.family, *known):
             try:
@@ -229,7 +103,7 @@ class Definitions:
             except UnknownDefinition:
                 continue
             is_copy = found.tags.get(RESTORED_TAG) == original.arn
-            if is_copy and found.status == "ACTIVE" and _canonical(found.content) == wanted:
+            if is_copy and found.status == "ACTIVE" and canonical(found.content) == wanted:
                 return found
         return None
 
@@ -257,7 +131,7 @@ class Definitions:
         existing = self.copy_of(original, digests, known)
         if existing:
             return existing
-        return self._register(original, pinned(original, digests))
+        return self._register(original, original.pinned(digests))
 
     def _register(self, original: Definition, content: Content) -> Definition:
         """Register a copy of a definition.
@@ -295,55 +169,6 @@ class Definitions:
         )
 
 
-def pinned(definition: Definition, digests: Mapping[str, str | None]) -> dict[str, Any]:
-    """The content with every image as `repository@digest`, where a digest is known."""
-    containers: list[Content] = []
-    for container in definition.containers:
-        digest = digests.get(str(container.get("name")))
-        if digest:
-            repository = without_version(container["image"])
-            containers.append({**container, "image": f"{repository}@{digest}"})
-        else:
-            containers.append(container)
-    return {**definition.content, "containerDefinitions": containers}
-
-
-def _canonical(content: object) -> str:
-    """The content as text in which the order of named things does not count.
-
-    Named things are keys, containers, variables, mounts: AWS does not promise to describe them in
-    the order in which they were registered. Lists of words, such as a command, keep theirs.
-    """
-    return _as_text(_ordered(content))
-
-
-def _ordered(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {str(key): _ordered(item) for key, item in value.items()}
-    if not isinstance(value, list):
-        return value
-
-    items = [_ordered(item) for item in value]
-    if all(isinstance(item, dict) for item in items):
-        items.sort(key=_as_text)
-    return items
-
-
-def _as_text(value: object) -> str:
-    return json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
-
-
-def without_version(image: str) -> str:
-    """An image reference without tag and digest.
-
-    A registry's port stays.
-    """
-    name = image.partition("@")[0]
-    path, slash, last = name.rpartition("/")
-    repository = last.partition(":")[0]
-    return f"{path}{slash}{repository}"
-
-
 def unknown_fields(raw: object, parsed: object, where: str = "") -> Iterator[str]:
     """The paths that an answer held and the SDK's model dropped.
 
@@ -362,19 +187,6 @@ def unknown_fields(raw: object, parsed: object, where: str = "") -> Iterator[str
             yield from unknown_fields(one, other, f"{where}[{index}]")
 
 
-def short_name(arn: str) -> str:
-    """`family:revision` of a task definition's ARN."""
-    return arn.rpartition("/")[2]
-
-
 def tags_of(tags: "Iterable[TagTypeDef]") -> dict[str, str]:
     """ECS's list of tags as a mapping."""
     return {str(tag.get("key")): tag.get("value", "") for tag in tags}
-
-
-def is_irreversible(tags: Mapping[str, str]) -> bool:
-    """Whether the tag stands there with any value but `false`, to the letter.
-
-    Who writes another is not guessed at.
-    """
-    return tags.get(IRREVERSIBLE_TAG, "false") != "false"

@@ -20,9 +20,10 @@ from botocore.exceptions import ClientError
 from autorollback.aws.appspec import AppSpec
 from autorollback.aws.clients import each_once
 from autorollback.aws.codedeploy import BATCH, CodeDeploy, CodeDeployDeployment, UnknownGroup
-from autorollback.aws.definitions import CannotBeRestored, short_name
+from autorollback.aws.definitions import CannotBeRestored
 from autorollback.aws.deployer import StillDeploying, Superseded
 from autorollback.aws.ecs import NO_DEPLOYMENTS, DeploymentPage, Ecs, History
+from autorollback.decision.definition import short_name
 from autorollback.decision.facts import Deployment, Revision, Status, TaskSet
 from autorollback.naming import ServiceKey
 

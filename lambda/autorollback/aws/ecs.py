@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from botocore.exceptions import ClientError
 
 from autorollback.aws.clients import each_once, in_batches
-from autorollback.aws.definitions import is_irreversible, short_name, tags_of
+from autorollback.aws.definitions import tags_of
+from autorollback.decision.definition import is_irreversible, short_name
 from autorollback.decision.facts import (
     Controller,
     Deployment,

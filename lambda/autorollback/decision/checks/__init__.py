@@ -1,0 +1,17 @@
+"""The checks before a rollback, one module each, and the one list that gives their order."""
+
+from autorollback.decision.checks import (
+    definition_usable,
+    image_present,
+    roles_present,
+    secrets_present,
+    settings_match,
+)
+
+CHECKS = (
+    image_present.CHECK,
+    secrets_present.CHECK,
+    roles_present.CHECK,
+    definition_usable.CHECK,
+    settings_match.CHECK,
+)

@@ -1,0 +1,61 @@
+"""Is each image still there, and is it known to be what ran?"""
+
+from autorollback.decision.formatting import clock
+from autorollback.decision.image_reference import Image
+from autorollback.decision.lookups import Lookup, TagPushed
+from autorollback.decision.preflight_case import PreflightCase, PreflightCheck, PreflightTarget
+from autorollback.decision.verdicts import Check, CheckName
+
+
+def needs(target: PreflightTarget) -> frozenset[Lookup]:
+    """The images in ECR, and when the tags were pushed that nothing else tells of."""
+    lookups: set[Lookup] = set(target.images_stored.values())
+    for name, image in target.images.items():
+        if image.tag and target.may_have_moved(name, image):
+            lookups.add(TagPushed(image.repository, image.tag))
+    return frozenset(lookups)
+
+
+def find(case: PreflightCase) -> tuple[Check, ...]:
+    """One finding for each container."""
+    images = case.target.images
+    found: list[Check] = []
+    for name, reference in sorted(case.target.definition.images.items()):
+        image = images.get(name)
+        if image is None:
+            detail = f"{name}: {reference} is not in this registry, not checked"
+            found.append(Check(CheckName.IMAGE_PRESENT, None, detail))
+        else:
+            found.append(_pushed_over(case, name, image) or _present(case, name, image))
+    return tuple(found)
+
+
+def _pushed_over(case: PreflightCase, name: str, image: Image) -> Check | None:
+    """A tag that was pushed over since the revision came: nobody can tell what ran."""
+    if not image.tag or not case.target.may_have_moved(name, image):
+        return None
+    pushed = case.answers.pushed[TagPushed(image.repository, image.tag)]
+    if pushed is None or pushed <= case.target.revision.created_at:
+        return None
+
+    when = f"was pushed over at {clock(pushed)}, after this came to the service"
+    why = "CodeDeploy records no digest: what ran cannot be told"
+    detail = f"{name}: {image.repository}:{image.tag} {when}, and {why}"
+    return Check(CheckName.IMAGE_PRESENT, passed=False, detail=detail)
+
+
+def _present(case: PreflightCase, name: str, image: Image) -> Check:
+    stored = case.target.stored(image, case.answers)
+    digest = case.target.digest_of(name, image)
+    if digest:
+        is_there = digest in stored.digests
+        what = f"{image.repository}@{digest}"
+    else:
+        is_there = image.tag in stored.tags
+        what = f"{image.repository}:{image.tag} (no digest was recorded)"
+
+    where = "in ECR" if is_there else "not in ECR"
+    return Check(CheckName.IMAGE_PRESENT, is_there, f"{name}: {what} is {where}")
+
+
+CHECK = PreflightCheck(CheckName.IMAGE_PRESENT, needs, find)

@@ -1,0 +1,216 @@
+"""A task definition: what it names, and the identity of what ran under it."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from autorollback.decision.facts import Revision
+
+IRREVERSIBLE_TAG = "auto-rollback:irreversible"
+
+Content = Mapping[str, Any]
+"""A part of a task definition as boto3 gives and takes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A task definition revision.
+
+    Attributes:
+        content: what can be registered again. It may hold environment values: never log it.
+        unknown_fields: paths that AWS sent and the SDK does not know; a copy would silently lose
+            them.
+    """
+
+    arn: str
+    status: str
+    content: Content = field(repr=False)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    unknown_fields: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """`family:revision`."""
+        return short_name(self.arn)
+
+    @property
+    def family(self) -> str:
+        """The family."""
+        return self.name.partition(":")[0]
+
+    @property
+    def containers(self) -> Sequence[Content]:
+        """Its container definitions."""
+        containers: Sequence[Content] = self.content.get("containerDefinitions", [])
+        return containers
+
+    @property
+    def images(self) -> dict[str, str]:
+        """Container name to image, as the definition writes it."""
+        images: dict[str, str] = {}
+        for container in self.containers:
+            if container.get("image"):
+                images[str(container["name"])] = str(container["image"])
+        return images
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """ARNs of the task and the execution role, each once."""
+        task_role = self.content.get("taskRoleArn")
+        execution_role = self.content.get("executionRoleArn")
+        return _each_once(task_role, execution_role)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every `valueFrom` of its containers: of their secrets and of their log configuration."""
+        named: list[str] = []
+        for container in self.containers:
+            logging = container.get("logConfiguration", {})
+            secrets = [
+                *container.get("secrets", []),
+                *logging.get("secretOptions", []),
+            ]
+            named += [str(secret["valueFrom"]) for secret in secrets]
+        return tuple(dict.fromkeys(named))
+
+    @property
+    def registry_credentials(self) -> tuple[str, ...]:
+        """The secrets with which images of private registries are pulled.
+
+        Each is an ARN or the name of a secret.
+        """
+        named: list[str | None] = []
+        for container in self.containers:
+            credentials = container.get("repositoryCredentials", {})
+            named.append(credentials.get("credentialsParameter"))
+        return _each_once(*named)
+
+    @property
+    def ports(self) -> frozenset[tuple[str, int]]:
+        """Container and port of every port mapping."""
+        ports: set[tuple[str, int]] = set()
+        for container in self.containers:
+            name = str(container.get("name"))
+            for mapping in container.get("portMappings", []):
+                if mapping.get("containerPort"):
+                    ports.add((name, int(mapping["containerPort"])))
+        return frozenset(ports)
+
+    @property
+    def network_mode(self) -> str:
+        """Its network mode.
+
+        It is `bridge` where none is given (RegisterTaskDefinition, networkMode).
+        """
+        return str(self.content.get("networkMode", "bridge"))
+
+    @property
+    def compatibilities(self) -> tuple[str, ...]:
+        """The launch types that it was registered for."""
+        return tuple(self.content.get("requiresCompatibilities", ()))
+
+    @property
+    def irreversible(self) -> bool:
+        """Whether it is tagged as a change that older code cannot live with."""
+        return is_irreversible(self.tags)
+
+    def identity(self, digests: Mapping[str, str | None]) -> str:
+        """The identity of this content run with these image digests.
+
+        Where there is none, the image's name stands in.
+        """
+        containers: list[Content] = []
+        for container in self.containers:
+            digest = digests.get(str(container.get("name")))
+            containers.append({**container, "image": digest or container.get("image")})
+
+        content = {**self.content, "containerDefinitions": containers}
+        return hashlib.sha256(canonical(content).encode()).hexdigest()
+
+    def pinned(self, digests: Mapping[str, str | None]) -> dict[str, Any]:
+        """The content with every image as `repository@digest`, where a digest is known."""
+        containers: list[Content] = []
+        for container in self.containers:
+            digest = digests.get(str(container.get("name")))
+            if digest:
+                repository = without_version(container["image"])
+                containers.append({**container, "image": f"{repository}@{digest}"})
+            else:
+                containers.append(container)
+        return {**self.content, "containerDefinitions": containers}
+
+
+def described_as(revision: Revision, definition: Definition) -> Revision:
+    """The service revision with the identity that its task definition gives it."""
+    images: dict[str, str | None] = {}
+    for name, image in definition.images.items():
+        images[name] = revision.images.get(name) or pinned_digest(image)
+
+    return replace(
+        revision,
+        images=images,
+        identity=definition.identity(images),
+        irreversible=definition.irreversible,
+    )
+
+
+def pinned_digest(image: str) -> str | None:
+    """The digest that an image reference names, where it does."""
+    digest = image.partition("@")[2]
+    return digest if digest.startswith("sha256:") else None
+
+
+def _each_once(*names: str | None) -> tuple[str, ...]:
+    """The names that are given, each once, in their order; None is no name."""
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def canonical(content: object) -> str:
+    """The content as text in which the order of named things does not count.
+
+    Named things are keys, containers, variables, mounts: AWS does not promise to describe them in
+    the order in which they were registered. Lists of words, such as a command, keep theirs.
+    """
+    return _as_text(_ordered(content))
+
+
+def _ordered(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {str(key): _ordered(item) for key, item in value.items()}
+    if not isinstance(value, list):
+        return value
+
+    items = [_ordered(item) for item in value]
+    if all(isinstance(item, dict) for item in items):
+        items.sort(key=_as_text)
+    return items
+
+
+def _as_text(value: object) -> str:
+    return json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
+
+
+def without_version(image: str) -> str:
+    """An image reference without tag and digest.
+
+    A registry's port stays.
+    """
+    name = image.partition("@")[0]
+    path, slash, last = name.rpartition("/")
+    repository = last.partition(":")[0]
+    return f"{path}{slash}{repository}"
+
+
+def short_name(arn: str) -> str:
+    """`family:revision` of a task definition's ARN."""
+    return arn.rpartition("/")[2]
+
+
+def is_irreversible(tags: Mapping[str, str]) -> bool:
+    """Whether the tag stands there with any value but `false`, to the letter.
+
+    Who writes another is not guessed at.
+    """
+    return tags.get(IRREVERSIBLE_TAG, "false") != "false"

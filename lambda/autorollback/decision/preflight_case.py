@@ -1,0 +1,125 @@
+"""What the checks of the preflight look at, and what a check is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from autorollback.decision.definition import Definition
+from autorollback.decision.facts import Controller, Revision, Service
+from autorollback.decision.image_reference import Image, own_image
+from autorollback.decision.lookups import Answers, ImagesStored, Lookup, RepositoryImages
+from autorollback.decision.verdicts import Check, CheckName
+from autorollback.naming import Home
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightTarget:
+    """A revision that is to be gone back to, and the definition that it ran.
+
+    Attributes:
+        now_runs: the service revision that runs now, or is being deployed.
+        images: the definition's images in the service's own registry, by container.
+        images_stored: what to ask of each repository, by its name.
+    """
+
+    service: Service
+    revision: Revision
+    definition: Definition
+    now_runs: Revision | None
+    images: Mapping[str, Image]
+    images_stored: Mapping[str, ImagesStored]
+
+    @classmethod
+    def of(
+        cls,
+        service: Service,
+        revision: Revision,
+        definition: Definition,
+        now_runs: Revision | None = None,
+    ) -> "PreflightTarget":
+        """With its images taken apart. Only the service's own account and Region are asked."""
+        images = own_images(definition, Home.of_service(service.arn))
+        stored = _images_stored(revision, images)
+        return cls(service, revision, definition, now_runs, images, stored)
+
+    def digest_of(self, container: str, image: Image) -> str | None:
+        """The digest that ran, or that the definition itself is pinned to."""
+        return self.revision.images.get(container) or image.digest
+
+    def may_have_moved(self, container: str, image: Image) -> bool:
+        """Whether only the time of its push tells if a tag still means what ran.
+
+        CodeDeploy records no digests.
+        """
+        if self.service.controller is not Controller.CODE_DEPLOY:
+            return False
+        return self.digest_of(container, image) is None
+
+    def stored(self, image: Image, answers: Answers) -> RepositoryImages:
+        """What the image's repository has of what was asked."""
+        return answers.images[self.images_stored[image.repository]]
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightCase:
+    """One candidate in one service, with all that was asked about it.
+
+    Attributes:
+        running: the definition that the service has now.
+        ran_until: when the candidate last ran, where that is known.
+        restored_whole: ECS itself restores its service revision.
+    """
+
+    target: PreflightTarget
+    running: Definition
+    ran_until: datetime | None
+    restored_whole: bool
+    answers: Answers
+
+
+@dataclass(frozen=True, slots=True)
+class PreflightCheck:
+    """One check: what it needs to be asked of AWS, and what it finds in the answers."""
+
+    name: CheckName
+    needs: Callable[[PreflightTarget], frozenset[Lookup]]
+    find: Callable[[PreflightCase], tuple[Check, ...]]
+
+
+def own_images(definition: Definition, home: Home) -> Mapping[str, Image]:
+    """A definition's images in the registry of an account and Region, by container."""
+    images: dict[str, Image] = {}
+    for name, reference in definition.images.items():
+        image = own_image(reference, home)
+        if image is not None:
+            images[name] = image
+    return images
+
+
+def restored_whole(found: Check) -> Check:
+    """What ECS restores as a whole needs neither a copy nor the settings of now.
+
+    A copy stays the way back if ECS cannot.
+    """
+    detail = "ECS restores the whole service revision, with its images and settings"
+    return Check(found.name, passed=True, detail=detail, needs_copy=found.needs_copy)
+
+
+def _images_stored(revision: Revision, images: Mapping[str, Image]) -> Mapping[str, ImagesStored]:
+    """Of each repository, the digests that ran, and what the tags are now."""
+    digests: dict[str, set[str]] = {}
+    tags: dict[str, set[str]] = {}
+    for name, image in images.items():
+        digest = revision.images.get(name) or image.digest
+        digests.setdefault(image.repository, set())
+        tags.setdefault(image.repository, set())
+        if digest:
+            digests[image.repository].add(digest)
+        if image.tag and not image.digest:
+            tags[image.repository].add(image.tag)
+
+    stored: dict[str, ImagesStored] = {}
+    for repository, wanted in digests.items():
+        its_tags = frozenset(tags[repository])
+        stored[repository] = ImagesStored(repository, frozenset(wanted), its_tags)
+    return stored

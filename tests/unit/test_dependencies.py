@@ -1,0 +1,280 @@
+"""What a candidate needs to run is asked of AWS where this function may ask, and told as not checked where it may not."""
+
+from datetime import UTC, datetime
+from typing import Any
+from unittest import mock
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from autorollback.aws.clients import Clients
+from autorollback.aws.dependencies import Dependencies
+from autorollback.decision.checks import secrets_present
+from autorollback.decision.definition import Definition
+from autorollback.decision.facts import Controller, Revision, Secret, Service
+from autorollback.decision.lookups import (
+    DependencyStatus,
+    ImagesStored,
+    RepositoryImages,
+    RoleLookup,
+    SecretLookup,
+    TagPushed,
+)
+from autorollback.decision.preflight_case import PreflightCase, PreflightTarget
+from autorollback.decision.verdicts import Check
+from autorollback.naming import Home
+
+HERE, ACCOUNT = "eu-west-1", "123456789012"
+HOME = Home(ACCOUNT, HERE)
+SERVICE_ARN = f"arn:aws:ecs:{HERE}:{ACCOUNT}:service/shop/auth"
+ARN = f"arn:aws:ecs:{HERE}:{ACCOUNT}:task-definition/auth:18"
+RAN = datetime(2026, 3, 2, tzinfo=UTC)
+CHANGED = datetime(2026, 3, 5, tzinfo=UTC)
+ONE, OTHER = (f"sha256:{letter * 64}" for letter in "ab")
+
+
+class Missing(Exception):  # noqa: N818 - AWS's word is ResourceNotFoundException
+    """There is no such secret."""
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code}}, "DescribeSecret")
+
+
+def secrets_check(dependencies: Dependencies, **container_needs: Any) -> tuple[Check, ...]:
+    """What is found of the secrets of a definition's one container."""
+    container = {"name": "app", "image": "nginx", **container_needs}
+    definition = Definition(ARN, "ACTIVE", {"family": "auth", "containerDefinitions": [container]})
+    service = Service(SERVICE_ARN, True, "ACTIVE", 1, 1, Controller.ECS, ARN)
+    revision = Revision("revision", "auth:18", ARN, RAN, {"app": None})
+    target = PreflightTarget.of(service, revision, definition)
+    answers = dependencies.answers(HOME, secrets_present.needs(target))
+    return secrets_present.find(PreflightCase(target, definition, RAN, False, answers))
+
+
+def vault(secret: object = None, parameters: tuple[str, ...] = ()) -> Dependencies:
+    """A Secrets Manager with one answer, and a Systems Manager with some parameters."""
+    clients = mock.Mock()
+    secrets, ssm = clients.secretsmanager, clients.ssm
+    secrets.exceptions.ResourceNotFoundException = Missing
+    secrets.describe_secret.side_effect = [secret if secret else {"LastChangedDate": RAN}]
+    ssm.get_paginator.return_value.paginate.side_effect = lambda ParameterFilters: [  # noqa: N803 - AWS's names
+        {
+            "Parameters": [
+                {"LastModifiedDate": CHANGED}
+                for name in ParameterFilters[0]["Values"]
+                if name in parameters
+            ]
+        }
+    ]
+    return Dependencies(clients)
+
+
+def secret_arn(region: str = HERE, account: str = ACCOUNT, suffix: str = "") -> str:
+    return f"arn:aws:secretsmanager:{region}:{account}:secret:token-AbCdEf{suffix}"
+
+
+@pytest.mark.parametrize(
+    ("value_from", "secret", "passed", "detail"),
+    [
+        pytest.param(secret_arn(), None, True, "1 found", id="a secret"),
+        pytest.param(secret_arn(suffix=":key:AWSCURRENT:"), None, True, "1 found", id="a key and a version of it"),
+        pytest.param(secret_arn(), {"LastChangedDate": CHANGED}, True, "changed at 2026-03-05", id="changed since"),
+        pytest.param(secret_arn(), {"DeletedDate": RAN}, False, "scheduled for deletion", id="being deleted"),
+        pytest.param(secret_arn(), Missing(), False, "no such secret", id="gone"),
+        pytest.param(secret_arn(), refused("AccessDeniedException"), False, "is not allowed", id="nobody may ask"),
+        pytest.param(secret_arn(region="us-east-1"), None, None, "us-east-1, not checked", id="in another region"),
+        pytest.param(secret_arn(account="999999999999"), None, None, "999999999999", id="in another account"),
+        pytest.param("/auth/key", None, True, "changed at 2026-03-05", id="a parameter by name"),
+        pytest.param("/auth/gone", None, False, "no such parameter", id="a parameter that is gone"),
+        pytest.param(f"arn:aws:ssm:{HERE}:{ACCOUNT}:parameter/auth/key", None, True, "1 found", id="by ARN"),
+        pytest.param(f"arn:aws:ssm:{HERE}:{ACCOUNT}:parameter/plain", None, True, "1 found", id="without a slash"),
+        pytest.param(f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/x", None, None, "not checked", id="elsewhere"),
+    ],
+)  # fmt: skip
+def test_secrets_and_parameters_are_there(
+    value_from: str, secret: object, *, passed: bool | None, detail: str
+) -> None:
+    secrets = [{"name": "TOKEN", "valueFrom": value_from}]
+    (found,) = secrets_check(vault(secret, parameters=("/auth/key", "plain")), secrets=secrets)
+    assert found.passed is passed
+    assert detail in found.detail
+    changed = (value_from,) if "changed at" in found.detail else ()
+    assert found.changed_since_run == changed
+
+
+def test_what_is_not_checked_is_told_beside_what_was_found() -> None:
+    secrets = [
+        {"name": "A", "valueFrom": secret_arn()},
+        {"name": "B", "valueFrom": secret_arn("us-east-1")},
+    ]
+    found = secrets_check(vault(), secrets=secrets)
+    assert [(check.passed, check.detail[:7]) for check in found] == [
+        (None, "arn:aws"),
+        (True, "1 found"),
+    ]
+
+
+def test_a_throttled_read_is_no_finding() -> None:
+    throttled = vault(refused("ThrottlingException"))
+    with pytest.raises(ClientError, match="ThrottlingException"):
+        secrets_check(throttled, secrets=[{"name": "A", "valueFrom": secret_arn()}])
+
+
+def test_the_credentials_of_a_registry_are_a_secret_by_its_bare_name_too() -> None:
+    login = {"credentialsParameter": "registry-login"}
+    found = secrets_check(vault(), repositoryCredentials=login)
+    assert [check.passed for check in found] == [True]
+    found = secrets_check(vault(Missing()), repositoryCredentials=login)
+    assert [check.passed for check in found] == [False]
+
+
+class Stubbed(Clients):
+    """Clients that answer as told, and only what is asked as told."""
+
+    def __init__(self) -> None:
+        session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name=HERE)
+        super().__init__(session)
+        self.secrets = Stubber(self.secretsmanager)
+        self.parameters = Stubber(self.ssm)
+        self.images = Stubber(self.ecr)
+        self.roles = Stubber(self.iam)
+        for stub in (self.secrets, self.parameters, self.images, self.roles):
+            stub.activate()
+
+
+@pytest.mark.parametrize(
+    "value_from",
+    [
+        "arn:aws:ssm:us-east-1:123456789012:parameter/auth/key",
+        "arn:aws:ssm:eu-west-1:999999999999:parameter/auth/key",
+        "arn:aws:secretsmanager:eu-west-1:999999999999:secret:auth/key-AbCdEf:password::",
+    ],
+)
+def test_a_secret_of_another_account_or_region_is_not_checked_and_fails_nobody(
+    value_from: str,
+) -> None:
+    secrets = [{"name": "KEY", "valueFrom": value_from}]
+    (found,) = secrets_check(Dependencies(Stubbed()), secrets=secrets)
+    assert found.passed is None
+    assert found.detail.startswith(f"{value_from}: it is in ")
+
+
+@pytest.mark.parametrize(
+    ("value_from", "looked_for"),
+    [
+        ("key", ["key"]),
+        ("/auth/key:3", ["/auth/key"]),
+        (f"arn:aws:ssm:{HERE}:{ACCOUNT}:parameter/auth/key", ["/auth/key"]),
+        (f"arn:aws:ssm:{HERE}:{ACCOUNT}:parameter/key:3", ["/key", "key"]),
+    ],
+)
+def test_a_parameter_is_looked_for_by_its_name(value_from: str, looked_for: list[str]) -> None:
+    clients = Stubbed()
+    asked = {"ParameterFilters": [{"Key": "Name", "Option": "Equals", "Values": looked_for}]}
+    clients.parameters.add_response("describe_parameters", {"Parameters": []}, asked)
+    secrets = [{"name": "KEY", "valueFrom": value_from}]
+    (found,) = secrets_check(Dependencies(clients), secrets=secrets)
+    assert (found.passed, found.detail) == (False, f"{value_from}: there is no such parameter")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["registry/login", f"arn:aws:secretsmanager:{HERE}:{ACCOUNT}:secret:registry/login-AbCdEf"],
+)
+def test_the_credentials_of_a_registry_are_a_secret_by_name_or_arn(name: str) -> None:
+    clients = Stubbed()
+    clients.secrets.add_response("describe_secret", {"DeletedDate": RAN}, {"SecretId": name})
+    login = {"credentialsParameter": name}
+    (found,) = secrets_check(Dependencies(clients), repositoryCredentials=login)
+    told = f"of registry {name}: it is scheduled for deletion"
+    assert (found.passed, found.detail) == (False, told)
+
+
+def test_an_answer_is_asked_for_once() -> None:
+    clients = Stubbed()
+    lookup = ImagesStored("auth", frozenset({ONE}), frozenset({"v1"}))
+    ids = [{"imageDigest": ONE}, {"imageTag": "v1"}]
+    images = [
+        {"imageId": {"imageDigest": ONE}},
+        {"imageId": {"imageDigest": OTHER, "imageTag": "v1"}},
+    ]
+    asked = {"repositoryName": "auth", "imageIds": ids}
+    clients.images.add_response("batch_get_image", {"images": images}, asked)
+    dependencies = Dependencies(clients)
+    for _ in range(2):
+        answers = dependencies.answers(HOME, {lookup})
+        assert answers.images[lookup] == RepositoryImages(frozenset({ONE, OTHER}), {"v1": OTHER})
+
+
+def test_a_repository_that_is_gone_has_no_image() -> None:
+    clients = Stubbed()
+    clients.images.add_client_error("batch_get_image", "RepositoryNotFoundException")
+    clients.images.add_client_error("describe_images", "RepositoryNotFoundException")
+    clients.images.add_client_error("describe_images", "RepositoryNotFoundException")
+    dependencies = Dependencies(clients)
+    assert dependencies.digest_of("auth", "v1") is None
+    assert dependencies.tags_like("auth", "v1") == []
+    pushed = TagPushed("auth", "v1")
+    assert dependencies.answers(HOME, {pushed}).pushed == {pushed: None}
+
+
+def test_a_tag_tells_its_digest_and_when_it_was_pushed() -> None:
+    clients = Stubbed()
+    found = {"images": [{"imageId": {"imageDigest": ONE, "imageTag": "v1"}}]}
+    clients.images.add_response("batch_get_image", found)
+    asked = {"repositoryName": "auth", "imageIds": [{"imageTag": "v1"}]}
+    details = {"imageDetails": [{"imagePushedAt": RAN}]}
+    clients.images.add_response("describe_images", details, asked)
+    dependencies = Dependencies(clients)
+    assert dependencies.digest_of("auth", "v1") == ONE
+    pushed = TagPushed("auth", "v1")
+    assert dependencies.answers(HOME, {pushed}).pushed[pushed] == RAN
+
+
+def test_of_the_tags_the_nearest_are_told() -> None:
+    clients = Stubbed()
+    details = [{"imageTags": ["v1", "v2"]}, {"imageTags": ["v3", "v4", "v5", "latest"]}, {}]
+    clients.images.add_response("describe_images", {"imageDetails": details})
+    assert Dependencies(clients).tags_like("auth", "v9") == ["v1", "v2", "v3", "v4", "v5"]
+
+
+@pytest.mark.parametrize(
+    ("code", "wrong"),
+    [
+        ("NoSuchEntity", "there is no such role"),
+        ("AccessDenied", "iam:GetRole is not allowed: add service/auth-task to task_roles"),
+    ],
+)
+def test_a_role_that_is_gone_or_may_not_be_asked_is_wrong(code: str, wrong: str) -> None:
+    clients = Stubbed()
+    asked = {"RoleName": "auth-task"}
+    clients.roles.add_client_error("get_role", code, expected_params=asked)
+    role = RoleLookup(f"arn:aws:iam::{ACCOUNT}:role/service/auth-task")
+    answers = Dependencies(clients).answers(HOME, {role})
+    assert answers.roles == {role: DependencyStatus(wrong)}
+
+
+def test_what_running_tasks_were_given_is_told_by_name() -> None:
+    container = {
+        "name": "app",
+        "image": "nginx",
+        "secrets": [
+            {"name": "KEY", "valueFrom": "/auth/key"},
+            {"name": "TOKEN", "valueFrom": secret_arn("us-east-1")},
+        ],
+        "repositoryCredentials": {"credentialsParameter": "login"},
+    }
+    definition = Definition(ARN, "ACTIVE", {"containerDefinitions": [container]})
+    dependencies = vault({"LastChangedDate": CHANGED}, parameters=())
+    assert dependencies.secrets_of(SERVICE_ARN, definition) == (
+        Secret("/auth/key", None, "there is no such parameter"),
+        Secret(secret_arn("us-east-1"), None, f"it is in {ACCOUNT}, us-east-1"),
+        Secret("login", CHANGED, None),
+    )
+
+
+def test_a_name_alone_and_one_of_a_registry_are_two_lookups() -> None:
+    assert SecretLookup("login") != SecretLookup("login", of_registry=True)
