@@ -83,7 +83,7 @@ def test_a_history_that_cannot_be_read_names_the_record_and_not_the_payload(here
     item = {"pk": {"S": f"service#{CLUSTER}/{service}"}, "sk": {"S": "incident#edited"}, "version": {"N": "7"}}
     here.dynamodb.put_item(TableName=TABLE, Item=item)
     assert here.invoke({"action": "history", "service": service}, Faults())
-    assert "incident#edited: version 7, this controller reads 1" in here.raised[-1]
+    assert "incident#edited: version 7, this controller reads up to 2" in here.raised[-1]
 
 
 def test_a_refused_record_is_not_told_as_a_refused_act(here: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
