@@ -138,7 +138,7 @@ class FactsReader:
         if facts.service and facts.service.target_groups:
             wanted.add(reads.TargetHealth(facts.service.target_groups))
         fetch = _Fetch(self, snapshot, now, None)
-        return _taken_in(facts, fetch.all(wanted))
+        return taken_in(facts, fetch.all(wanted))
 
     def with_histories(self, facts: Facts, since: datetime, now: datetime) -> Facts:
         """The facts with the past of every alarm since a moment, as far back as it is kept."""
@@ -146,7 +146,7 @@ class FactsReader:
         wanted: dict[Read, Callable[[], Fetched]] = {}
         for read in reads.past_of_alarms(facts, since, now):
             wanted[read] = partial(alarms.history, read.alarm, read.since)
-        return _taken_in(facts, in_parallel(wanted))
+        return taken_in(facts, in_parallel(wanted))
 
     def _complete(
         self, facts: Facts, snapshot: Snapshot, now: datetime, event: AlarmChanged | None
@@ -156,7 +156,7 @@ class FactsReader:
         fetch = _Fetch(self, snapshot, now, event)
         wanted = reads.missing(facts, policy, now)
         while wanted:
-            facts = _taken_in(facts, fetch.all(wanted))
+            facts = taken_in(facts, fetch.all(wanted))
             question = Question(facts, policy.policy, now)
             facts = replace(facts, requests=reads.requests_by_revision(question))
             wanted = reads.missing(facts, policy, now)
@@ -283,7 +283,7 @@ class _Fetch:
 # --- what was fetched, taken into the facts -----------------------------------------------------------------------
 
 
-def _taken_in(facts: Facts, answers: Mapping[Read, Fetched]) -> Facts:
+def taken_in(facts: Facts, answers: Mapping[Read, Fetched]) -> Facts:
     """The facts with what some reads brought.
 
     Alarms and revisions come first: histories and contents are of them.

@@ -1,0 +1,310 @@
+"""Deciding on what was asked for is deciding on everything, and nothing is asked twice."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, assert_never
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from autorollback.aws.alarm_answers import StateChanges
+from autorollback.aws.ecs import DeploymentPage
+from autorollback.aws.reader import OlderPage, taken_in
+from autorollback.decision import reads, stability
+from autorollback.decision.decide import decide
+from autorollback.decision.definition import Definition
+from autorollback.decision.facts import Alarm, Facts, ReadSoFar, Revision, Status, TriggerKind
+from autorollback.decision.question import Question
+from autorollback.decision.reads import Read, missing, requests_by_revision
+from autorollback.decision.request_counts import Requests
+from autorollback.decision.serving import serving_periods
+from autorollback.decision.verdicts import Hold, Judgement, RollBack
+from autorollback.naming import ServiceKey
+from autorollback.policy import ServicePolicy
+from tests.scenarios.history import NOW, History, bad_deployment, days, hours, incident, minutes
+from tests.scenarios.test_invariants import stories
+
+KEY = ServiceKey("shop", "auth")
+LOAD_BALANCER, TARGET_GROUP = "app/shop/50dc6c495c0c9188", "targetgroup/auth/943f017f100becff"
+
+
+@dataclass(frozen=True)
+class KnownContent(Definition):
+    """A task definition whose content is told by the identity that it gives."""
+
+    known_as: str | None = None
+    tagged: bool = False
+
+    def identity(self, _digests: Any) -> str:
+        return str(self.known_as)
+
+    @property
+    def irreversible(self) -> bool:
+        return self.tagged
+
+
+@dataclass(frozen=True)
+class ChangesTold(StateChanges):
+    """The times in ALARM that a history tells, as the whole story has them."""
+
+    whole: Alarm | None = None
+
+    def told_to(self, alarm: Alarm) -> Alarm:
+        assert self.whole is not None
+        red = tuple(p for p in self.whole.spells or () if p.until is None or p.until > self.since)
+        return replace(alarm, spells=red, history_from=self.since, first_trace=self.whole.first_trace)
+
+
+@dataclass
+class World:
+    """All that AWS could tell of a story; it answers one read at a time."""
+
+    story: History
+    page_size: int = 20
+
+    def __post_init__(self) -> None:
+        self.whole = self.story.facts()
+        balanced = self.whole.service is not None and self.whole.service.behind_load_balancer
+        self.policy = ServicePolicy(
+            KEY, self.story.policy, LOAD_BALANCER if balanced else None, (TARGET_GROUP,) if balanced else ()
+        )
+        self.asked: list[Read] = []
+
+    def unread(self) -> Facts:
+        """What a judgement starts from."""
+        page = self._page(0)
+        service = replace(self.whole.service, healthy=None) if self.whole.service else None
+        return Facts(
+            service=service,
+            trigger=self.whole.trigger,
+            protected_services=self.whole.protected_services,
+            ledger=self.whole.ledger,
+            so_far=ReadSoFar(
+                listed=page.arns, listed_targets=page.targets, newest_at=page.newest_at, next_page=page.next
+            ),
+        )
+
+    def read(self) -> Facts:
+        """The facts once nothing is missing."""
+        facts = self.unread()
+        for _ in range(40):
+            wanted = missing(facts, self.policy, NOW)
+            if not wanted:
+                return facts
+            for read in wanted:
+                assert read not in self.asked or isinstance(read, reads.DefinitionContent)
+            self.asked.extend(wanted)
+            facts = taken_in(facts, {read: self.answer(read) for read in wanted})
+            question = Question(facts, self.story.policy, NOW)
+            facts = replace(facts, requests=requests_by_revision(question))
+        raise AssertionError(f"still missing after 40 rounds: {wanted}")
+
+    def answer(self, read: Read) -> Any:
+        match read:
+            case reads.DeploymentsInFull(arns):
+                return tuple(d for d in self.whole.deployments if d.arn in arns)
+            case reads.ServiceRevisions(arns):
+                return self._revisions(arns)
+            case reads.OlderDeployments(after):
+                page = self._page(int(after))
+                full = tuple(d for d in self.whole.deployments if d.arn in page.arns)
+                return OlderPage(page, full, self._revisions(page.targets))
+            case reads.DefinitionContent(arn):
+                return self._definition(arn)
+            case reads.AlarmsNow():
+                return tuple(replace(alarm, spells=None, history_from=None) for alarm in self.whole.alarms)
+            case reads.AlarmHistory(name, since):
+                return ChangesTold(since, (), self.whole.alarm(name))
+            case reads.RedAlarms():
+                return ()
+            case reads.NeighbourDeployments():
+                return self.whole.neighbours
+            case reads.TargetHealth():
+                return self.whole.service.healthy if self.whole.service else None
+            case reads.RequestsServed(revision, since):
+                return self._requests(revision, since)
+            case reads.ChangedSecrets():
+                return self.whole.secrets or ()
+            case _:
+                assert_never(read)
+
+    def _page(self, start: int) -> DeploymentPage:
+        page = self.whole.deployments[start : start + self.page_size]
+        following = start + self.page_size
+        return DeploymentPage(
+            tuple(d.arn for d in page),
+            tuple(d.target for d in page),
+            str(following) if following < len(self.whole.deployments) else None,
+            page[0].created_at if page else None,
+        )
+
+    def _revisions(self, arns: Sequence[str]) -> dict[str, Revision]:
+        """Without identity, which the definition's content gives."""
+        known = {arn: r for arn in arns if (r := self.whole.revision(arn))}
+        return {arn: replace(r, identity=None, irreversible=False) for arn, r in known.items()}
+
+    def _definition(self, arn: str) -> Definition | None:
+        for revision in self.whole.revisions.values():
+            if revision.task_definition_arn == arn and revision.identity is not None:
+                content = {"containerDefinitions": [{"name": n, "image": n} for n in revision.images]}
+                return KnownContent(arn, "ACTIVE", content, {}, (), revision.identity, revision.irreversible)
+        return None
+
+    def _requests(self, revision: str, since: datetime) -> Requests:
+        """All of them in the moment from which the period was calm."""
+        question = Question(self.whole, self.story.policy, NOW)
+        for period in serving_periods(self.whole):
+            if (period.revision, period.since) == (revision, since):
+                calm = stability.assess(period, question).calm_since
+                return Requests(((calm, timedelta(), self.whole.requests.get(revision) or 0),))
+        return Requests(())
+
+
+def in_short(judgement: Judgement) -> tuple[object, ...]:
+    """What is done, about which deployment, and where to: what a caller acts on."""
+    verdict = judgement.verdict
+    if isinstance(verdict, RollBack):
+        best = verdict.candidates[0]
+        return verdict.reason, verdict.suspect.arn, verdict.onset, best.revision.arn, best.detail, best.between
+    suspect = verdict.suspect.arn if isinstance(verdict, Hold) and verdict.suspect else None
+    return type(verdict), verdict.reason, suspect
+
+
+def irreversible_alike(story: History) -> History:
+    """A task definition has its tags once: whatever deployed it, it is tagged or not."""
+    tagged = {r.task_definition_arn for r in story.revisions.values() if r.irreversible}
+    for arn, revision in story.revisions.items():
+        story.revisions[arn] = replace(revision, irreversible=revision.task_definition_arn in tagged)
+    return story
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(stories(), st.sampled_from([1, 2, 3, 20]))
+def test_deciding_on_what_was_asked_for_is_deciding_on_everything(story: History, page_size: int) -> None:
+    """Everything is all that can be known of the pages of deployments that were looked at.
+
+    Older ones are not read once a stable revision is found: what went back to a build from before them is known by the
+    ledger's records, and what ran before the oldest one that was listed is on the next page.
+    """
+    story = irreversible_alike(story)
+    world = World(story, page_size)
+    facts = world.read()
+    listed = {deployment.arn for deployment in facts.deployments}
+    everything = replace(
+        world.whole,
+        deployments=tuple(d for d in world.whole.deployments if d.arn in listed),
+        revisions={arn: world.whole.revisions[arn] for arn in facts.revisions},
+    )
+    assert in_short(decide(facts, story.policy, NOW)) == in_short(decide(everything, story.policy, NOW))
+
+
+@pytest.mark.parametrize(
+    "kind", [TriggerKind.TASKS_CANNOT_START, TriggerKind.DEPLOYMENT_FAILED], ids=lambda kind: kind.value
+)
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@given(stories())
+def test_so_it_is_of_what_ecs_says(kind: TriggerKind, story: History) -> None:
+    story = irreversible_alike(story).event(kind)
+    world = World(story)
+    everything = decide(world.whole, story.policy, NOW)
+    assert in_short(decide(world.read(), story.policy, NOW)) == in_short(everything)
+
+
+def kinds(asked: Sequence[Read]) -> set[type]:
+    return {type(read) for read in asked}
+
+
+def test_what_can_be_foreseen_is_asked_for_in_the_first_round() -> None:
+    """What runs, what the ledger saw run well, the history of the alarm that fired, who else is red."""
+    story = bad_deployment().known_good("v0", since=days(9), until=days(8))
+    story.serving(task_definition="arn:runs")
+    world = World(story)
+    first = missing(world.unread(), world.policy, NOW)
+    assert kinds(tuple(first)) == {
+        reads.DeploymentsInFull,
+        reads.ServiceRevisions,
+        reads.AlarmsNow,
+        reads.RedAlarms,
+        reads.DefinitionContent,
+        reads.AlarmHistory,
+    }
+    asked = {read.arn for read in first if isinstance(read, reads.DefinitionContent)}
+    assert asked == {"arn:runs", story.memory.known_good[0].revision.task_definition_arn}
+
+
+def test_of_a_deployment_that_is_too_old_to_be_suspect_nothing_of_the_past_is_foreseen() -> None:
+    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=hours(26)).alarm("5xx-rate", onset=minutes(6))
+    world = World(story)
+    first = missing(world.unread(), world.policy, NOW)
+    assert not kinds(tuple(first)) & {reads.DefinitionContent, reads.AlarmHistory}
+
+
+@pytest.mark.parametrize(
+    ("signal", "asked"),
+    [
+        pytest.param("unhealthy-targets", True, id="an alarm on targets"),
+        pytest.param("5xx-rate", False, id="an alarm on errors"),
+    ],
+)
+def test_healthy_targets_are_counted_where_they_decide(signal: str, *, asked: bool) -> None:
+    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9)).alarm(signal, onset=minutes(6))
+    world = World(story)
+    assert (reads.TargetHealth in kinds(tuple(missing(world.unread(), world.policy, NOW)))) is asked
+
+
+def test_no_more_of_the_past_is_read_than_until_a_stable_revision_is_found() -> None:
+    """Twenty builds, each a day long: the newest two serving periods are enough."""
+    story = incident()
+    for number in range(20, 0, -1):
+        story.deployed(f"v{number}", ago=days(number))
+    story.deployed("bad", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    world = World(story)
+    world.read()
+    counted = [read for read in world.asked if isinstance(read, reads.RequestsServed)]
+    assert len(counted) == reads.PERIODS_AT_ONCE
+
+
+def test_older_pages_are_read_until_one_holds_a_stable_revision() -> None:
+    """Every build of today lasted a quarter of an hour; the last good one is three pages back."""
+    story = incident().deployed("v0", ago=days(6))
+    for number in range(7):
+        story.deployed(f"v{number + 1}", ago=hours(2) - minutes(15 * number))
+    story.deployed("bad", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    world = World(story, page_size=3)
+    facts = world.read()
+    assert len([read for read in world.asked if isinstance(read, reads.OlderDeployments)]) == 2
+    assert reads.given_up_on(facts, world.policy, NOW) is None
+
+
+def test_the_search_ends_and_says_so() -> None:
+    """After so many pages without a stable revision a person has to look."""
+    story = incident()
+    for number in range(12):
+        story.deployed(f"v{number}", ago=hours(3) - minutes(14 * number))
+    story.deployed("bad", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    world = World(story, page_size=1)
+    facts = world.read()
+    assert reads.given_up_on(facts, world.policy, NOW) == "service deployments older than the newest 6"
+
+
+def test_after_a_restart_secrets_are_asked_about() -> None:
+    story = incident().deployed("v1", ago=days(6)).deployed("v1", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    story.secret("token", changed=minutes(20))
+    world = World(story)
+    facts = world.read()
+    assert facts.secrets == story.secrets
+    assert world.asked[-1] == reads.ChangedSecrets(story.service.task_definition)
+
+
+def test_nobody_asks_for_secrets_where_no_restart_is_to_blame() -> None:
+    world = World(bad_deployment())
+    assert world.read().secrets is None
+
+
+def test_a_stopped_deployment_in_the_past_is_no_obstacle() -> None:
+    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=hours(5), status=Status.STOPPED)
+    story.deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    world = World(story)
+    assert in_short(decide(world.read(), story.policy, NOW)) == in_short(story.judged())
