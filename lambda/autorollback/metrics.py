@@ -58,7 +58,12 @@ def count_sweep(namespace: str) -> None:
 
 
 def count_readiness(namespace: str, key: ServiceKey, *, ready: bool) -> None:
-    """Say whether a service could be rolled back now."""
+    """Say whether a service could be rolled back now.
+
+    A name that a person mistyped is of no cluster, and of no protected service.
+    """
+    if not key.cluster:
+        return
     _emit(
         namespace,
         "RollbackReady",

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from autorollback import metrics
 from autorollback.aws.audit import Remembered, Repository
 from autorollback.decision.facts import Controller
 from autorollback.decision.image_lifecycle import Pushed
@@ -241,6 +242,13 @@ def test_an_image_of_the_target_that_will_expire_is_told(world: World) -> None:
     finding = one(world, "image_kept")
     assert finding.severity is WARNING
     assert finding.detail.startswith(f"app: auth@{digest('18')}: rule 1 ")
+
+
+def test_a_name_that_was_mistyped_is_in_no_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    metrics.count_readiness("ns", ServiceKey("", "atuh"), ready=False)
+    assert capsys.readouterr().out == ""
+    metrics.count_readiness("ns", KEY, ready=False)
+    assert json.loads(capsys.readouterr().out)["RollbackReady"] == [0.0]
 
 
 # --- the daily audit -------------------------------------------------------------------------
