@@ -85,8 +85,16 @@ def packed(record: Mapping[str, object]) -> str:
 
 
 def unpacked(text: str) -> dict[str, object]:
-    """The JSON object that was packed."""
-    record: dict[str, object] = json.loads(zlib.decompress(base64.b64decode(text)))
+    """The JSON object that was packed.
+
+    Raises:
+        ValueError: the text is not as `packed` writes it.
+    """
+    try:
+        document = zlib.decompress(base64.b64decode(text, validate=True))
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    record: dict[str, object] = json.loads(document)
     return record
 
 
