@@ -3,7 +3,7 @@
     make storm
 
 The function's own code runs; AWS is a stand-in behind its clients, with a token bucket for each rate that AWS publishes
-(ECS: DG/request-throttling.html; CloudWatch: CW/cloudwatch_limits.html) and the SDK's own retries of throttling
+(ECS: request-throttling.html; CloudWatch: cloudwatch_limits.html) and the SDK's own retries of throttling
 (botocore.retries.standard). Lambda runs up to 1,000 at once, ends what runs into the timeout, and tries twice again. Within an
 invocation the calls go one after the other, where the function sends some at once. With `--inactive` every target has been
 deregistered, so that each rollback has to register a copy. All chance comes from `--seed`: the same one gives the same storm.

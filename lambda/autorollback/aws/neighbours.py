@@ -74,8 +74,8 @@ class Neighbours:
 
         `now` is when the invocation began. Nobody is asked where too few other services are
         protected for a shared cause to show. DescribeAlarms is limited to 9 calls a second for the
-        whole account, ECS's own deployment alarms included (CW/cloudwatch_limits.html,
-        DG/deployment-alarm-failure.html). Where it throttles, many services are being judged at
+        whole account, ECS's own deployment alarms included (cloudwatch_limits.html,
+        deployment-alarm-failure.html). Where it throttles, many services are being judged at
         once, and the page that one of them has just read serves the others too.
         """
         needed = services_for_shared_cause(self.protected_services, policy)
