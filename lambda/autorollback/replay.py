@@ -55,7 +55,9 @@ def records_in(text: str) -> tuple[StoredRecord, ...]:
 
 
 def replayed(record: StoredRecord, changes: Mapping[str, object]) -> tuple[str, ...]:
-    """The lines that tell how a record was judged, and how it is judged under a changed policy.
+    """The lines that tell how a record was and would be judged.
+
+    Then by its own policy, now by the changed one.
 
     Raises:
         UnreadableValue: the record cannot be read.

@@ -62,12 +62,18 @@ def to_attribute(value: object) -> Any:
 
 
 def text_of(moment: datetime) -> str:
-    """A moment as items hold it: ISO 8601 in UTC, to the millisecond, so that texts sort as moments do."""
+    """A moment as items hold it.
+
+    ISO 8601 in UTC, to the millisecond, so that texts sort as moments do.
+    """
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def time_of(text: str) -> datetime:
-    """The moment that an item holds; ValueError where it is none, or has no time zone."""
+    """The moment that an item holds.
+
+    ValueError where it is none, or has no time zone.
+    """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
@@ -80,7 +86,10 @@ def epoch(moment: datetime) -> int:
 
 
 def packed(record: Mapping[str, object]) -> str:
-    """A JSON object, compressed and in base 64: small enough for a record that is often read."""
+    """A JSON object, compressed and in base 64.
+
+    Small enough for a record that is often read.
+    """
     return base64.b64encode(zlib.compress(json.dumps(record).encode())).decode()
 
 
@@ -137,7 +146,10 @@ def new_incident(
 
 
 def incident_item(incident: Incident, due: datetime | None) -> dict[str, Any]:
-    """An incident as its item; `due` is when the sweep has to look after it, None when it is over."""
+    """An incident as its item.
+
+    `due` is when the sweep has to look after it, None when it is over.
+    """
     result = incident.result
     return {
         "pk": partition(incident.key),
@@ -164,7 +176,10 @@ def incident_item(incident: Incident, due: datetime | None) -> dict[str, Any]:
 
 
 def due_index(due: datetime | None) -> dict[str, str]:
-    """The attributes that put an item where the sweep's one query finds it; none when nothing is due."""
+    """The attributes by which the sweep finds an item.
+
+    There are none when nothing is due.
+    """
     if due is None:
         return {}
     return {"unfinished": "yes", "due_at": text_of(due)}

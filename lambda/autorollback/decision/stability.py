@@ -128,7 +128,9 @@ def proven(period: ServingPeriod, question: Question) -> KnownGood | None:
 def may_have_been_stable(
     question: Question, revision: Revision, before: datetime
 ) -> StabilityAssessment | None:
-    """How a build fared when it last was, or may have been, stable before a moment.
+    """How a build fared when it last was, or may have been, stable.
+
+    Only what served before a moment counts.
 
     Whoever asks this holds on a yes, so what could not be read counts as one. Requests are not
     asked. None is a no.

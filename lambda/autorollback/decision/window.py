@@ -1,4 +1,4 @@
-"""Is a deployment recent enough to be to blame for trouble that began at a moment?"""
+"""Is a deployment recent enough to be to blame for trouble?"""
 
 from datetime import datetime
 
@@ -12,7 +12,10 @@ from autorollback.policy import Policy
 def within_window(
     deployment: Deployment, facts: Facts, onset: datetime, policy: Policy
 ) -> Suspicion | Hold:
-    """A suspicion against a deployment in progress or just finished; a hold against an older one."""
+    """A suspicion against a deployment in progress or just finished.
+
+    A hold against an older one.
+    """
     what = f"the deployment of {_name(deployment, facts)}"
     if deployment.status.in_progress:
         detail = f"{what} is in progress since {clock(deployment.start)}"

@@ -1,4 +1,7 @@
-"""Rule 5: an alarm that came and went before the deployment proves nothing by coming again."""
+"""Rule 5: an alarm that keeps coming and going convicts nobody.
+
+It came before the deployment, and proves nothing by coming again.
+"""
 
 from datetime import timedelta
 

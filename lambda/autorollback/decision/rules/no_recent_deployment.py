@@ -1,4 +1,7 @@
-"""Rule 3: the newest service deployment that changed what runs, if it is recent enough to be suspect."""
+"""Rule 3: a deployment that is recent enough is suspect.
+
+It is the newest service deployment that changed what runs.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Rule 6: are services that did not change in trouble too, and were so before this one?"""
+"""Rule 6: were services that did not change in trouble before this one?"""
 
 from datetime import datetime, timedelta
 
@@ -14,7 +14,10 @@ _NAMED = 5
 
 
 def services_for_shared_cause(protected_services: int, policy: Policy) -> int:
-    """How many other services must be in trouble: in a small fleet half of the others, but at least two."""
+    """How many other services must be in trouble.
+
+    In a small fleet half of the others, but at least two.
+    """
     half_of_the_others = -(-(protected_services - 1) // 2)
     return min(policy.shared_cause_services, max(2, half_of_the_others))
 
