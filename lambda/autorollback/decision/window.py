@@ -24,8 +24,8 @@ def within_window(
     finished = deployment.finished_at or deployment.start
     since_then = onset - finished
     if since_then > policy.window:
-        limit = f"suspect are {policy.window_minutes} min"
-        detail = f"{what} finished {span(since_then)} before the trouble began; {limit}"
+        outside = f"outside the {policy.window_minutes} min window"
+        detail = f"{what} finished {span(since_then)} before the trouble, {outside}"
         return Hold(Reason.NO_RECENT_DEPLOYMENT, detail, deployment)
     order = "before" if onset >= finished else "after"
     detail = f"{what} finished {span(since_then)} {order} the trouble began"

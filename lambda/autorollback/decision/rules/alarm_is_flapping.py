@@ -28,7 +28,7 @@ def _ask(case: Case) -> Passed | Hold:
             transitions += 1
     limit = case.policy.flap_limit
     went = f"{alarm.signal} went to ALARM {transitions} times in the 24 h before the deployment"
-    detail = f"{went}, {limit} are allowed"
+    detail = f"{went}, limit {limit}"
     if transitions > limit:
         return Hold(Reason.ALARM_IS_FLAPPING, detail, suspect)
     return Passed(detail)

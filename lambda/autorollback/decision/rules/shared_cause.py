@@ -25,10 +25,8 @@ def services_for_shared_cause(protected_services: int, policy: Policy) -> int:
 def _ask(case: Case) -> Passed | Hold:
     needed = services_for_shared_cause(case.facts.protected_services, case.policy)
     ill = _ill_for_another_reason(case.blamed, case.facts)
-    count = (
-        f"{len(ill)} other services that were not deployed fell ill within 10 min before this one"
-    )
-    detail = f"{count}; {needed} speak for a shared cause"
+    count = f"{len(ill)} unchanged services fell ill within 10 min before it"
+    detail = f"{count}, {needed} required"
     if len(ill) < needed:
         return Passed(detail)
     named = ", ".join(ill[:_NAMED])
