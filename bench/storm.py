@@ -11,7 +11,9 @@ deregistered, so that each rollback has to register a copy. All chance comes fro
 
 import heapq
 import json
+import os
 import random
+import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -436,7 +438,14 @@ def _service(cloud: Cloud, service: str) -> dict[str, Any]:
     return {
         "serviceArn": f"{ACCOUNT}service/{CLUSTER}/{service}", "serviceName": service, "status": "ACTIVE", "desiredCount": 4,
         "runningCount": 4, "taskDefinition": f"{ACCOUNT}task-definition/{service}:2", "loadBalancers": [balancer],
-        "deployments": [{"createdAt": _created(cloud, service, number)} for number in range(newest, 1, -1)],
+        "deployments": [_ecs_deployment(cloud, service, number, newest) for number in range(newest, 1, -1)],
+    }  # fmt: skip
+
+
+def _ecs_deployment(cloud: Cloud, service: str, number: int, newest: int) -> dict[str, Any]:
+    return {
+        "id": f"ecs-svc/{number}", "status": "PRIMARY" if number == newest else "ACTIVE", "failedTasks": 0,
+        "runningCount": 4 if number == newest else 0, "createdAt": _created(cloud, service, number),
     }  # fmt: skip
 
 
@@ -606,4 +615,7 @@ def main(services: int, seed: int, inactive: bool) -> None:  # noqa: FBT001 - cl
 
 
 if __name__ == "__main__":
+    if os.environ.get("PYTHONHASHSEED") != "0":  # the order in which sets are gone through would be chance, too
+        environment = os.environ | {"PYTHONHASHSEED": "0"}
+        os.execve(sys.executable, [sys.executable, "-m", "bench.storm", *sys.argv[1:]], environment)  # noqa: S606 - itself
     main()
