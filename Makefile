@@ -65,11 +65,12 @@ cold-process: install ## a whole rollback by a new process, over one call of the
 	@python -m bench.cold_process
 
 .PHONY: lint
-lint: $(INSTALLED) ## format, lint, types, walls, shell
+lint: $(INSTALLED) ## format, lint, types, walls, dead code, shell
 	@ruff format --check --quiet $(SOURCES) || { echo "Not formatted: run make format" >&2; exit 1; }
 	@ruff check --quiet $(SOURCES)
 	@said=$$(mypy $(SOURCES)) || { echo "$$said" >&2; exit 1; }
 	@said=$$(lint-imports --no-cache) || { echo "$$said" >&2; exit 1; }
+	@vulture || { echo "Nothing uses these: remove them, or say in tests/vulture_whitelist.py who does" >&2; exit 1; }
 	@shellcheck rollback.sh .ci/run
 	@echo "Lint, types and walls: nothing to object"
 

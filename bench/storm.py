@@ -3,15 +3,17 @@
     make storm
 
 The function's own code runs; AWS is a stand-in behind its clients, with a token bucket for each rate that AWS publishes
-(ECS: DG/request-throttling.html; CloudWatch: CW/cloudwatch_limits.html) and the SDK's own retries of throttling
+(ECS: request-throttling.html; CloudWatch: cloudwatch_limits.html) and the SDK's own retries of throttling
 (botocore.retries.standard). Lambda runs up to 1,000 at once, ends what runs into the timeout, and tries twice again. Within an
 invocation the calls go one after the other, where the function sends some at once. With `--inactive` every target has been
-deregistered, so that each rollback has to register a copy.
+deregistered, so that each rollback has to register a copy. All chance comes from `--seed`: the same one gives the same storm.
 """
 
 import heapq
 import json
+import os
 import random
+import sys
 import threading
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
@@ -32,6 +34,7 @@ from autorollback import handler, metrics
 from autorollback.aws import clients as real_clients
 from autorollback.aws import neighbours
 from autorollback.aws.clients import CONFIG, UNRETRIED
+from autorollback.flows import session
 from autorollback.flows.session import Invocation, Settings
 from autorollback.naming import Names
 from autorollback.policy import parse_service
@@ -188,7 +191,8 @@ class Clients:
     """The function's clients of one invocation: each method is a call to the stand-in."""
 
     def __init__(self, cloud: Cloud, deadline: float, chance: random.Random, config: Config = CONFIG) -> None:
-        self._cloud, self._deadline, self._chance, self._config = cloud, deadline, chance, config
+        self._cloud, self._deadline, self._config = cloud, deadline, config
+        self.chance = chance
         names = ("ConditionalCheckFailedException", "TransactionConflictException", "TransactionCanceledException",
                  "ParameterNotFound", "ClusterNotFoundException", "ServiceNotFoundException", "ClientException",
                  "RepositoryNotFoundException", "ImageNotFoundException", "InvalidParameterException")  # fmt: skip
@@ -201,14 +205,14 @@ class Clients:
         answer = getattr(Answers, operation)
 
         def call(**parameters: Any) -> Any:
-            self._cloud.asked(operation, self._deadline, self._chance, self._config)
+            self._cloud.asked(operation, self._deadline, self.chance, self._config)
             return answer(self._cloud, self, **parameters)
 
         return call
 
     @property
     def cloudwatch_unretried(self) -> "Clients":
-        return Clients(self._cloud, self._deadline, self._chance, UNRETRIED)
+        return Clients(self._cloud, self._deadline, self.chance, UNRETRIED)
 
     def get_paginator(self, operation: str) -> Any:
         def paginate(**asked: Any) -> Iterator[Any]:
@@ -434,7 +438,14 @@ def _service(cloud: Cloud, service: str) -> dict[str, Any]:
     return {
         "serviceArn": f"{ACCOUNT}service/{CLUSTER}/{service}", "serviceName": service, "status": "ACTIVE", "desiredCount": 4,
         "runningCount": 4, "taskDefinition": f"{ACCOUNT}task-definition/{service}:2", "loadBalancers": [balancer],
-        "deployments": [{"createdAt": _created(cloud, service, number)} for number in range(newest, 1, -1)],
+        "deployments": [_ecs_deployment(cloud, service, number, newest) for number in range(newest, 1, -1)],
+    }  # fmt: skip
+
+
+def _ecs_deployment(cloud: Cloud, service: str, number: int, newest: int) -> dict[str, Any]:
+    return {
+        "id": f"ecs-svc/{number}", "status": "PRIMARY" if number == newest else "ACTIVE", "failedTasks": 0,
+        "runningCount": 4 if number == newest else 0, "createdAt": _created(cloud, service, number),
     }  # fmt: skip
 
 
@@ -479,6 +490,7 @@ class Lambda:
     """Lambda's queue and its retries: `lost` are the events that ended in the dead-letter queue."""
 
     cloud: Cloud
+    seed: int
     running: int = 0
     waiting: deque[tuple[dict[str, Any], str, int]] = field(default_factory=deque)
     lost: int = 0
@@ -496,7 +508,8 @@ class Lambda:
 
     def _run(self, event: dict[str, Any], request: str, tries: int) -> None:
         clock = self.cloud.clock
-        clients = Clients(self.cloud, clock.now + TIMEOUT.total_seconds(), random.Random(f"{request} {tries}"))  # noqa: S311 - the seed makes the storm again
+        chance = random.Random(f"{self.seed} {request} {tries}")  # noqa: S311 - the seed makes the storm again
+        clients = Clients(self.cloud, clock.now + TIMEOUT.total_seconds(), chance)
         invocation = Invocation(request, self.cloud.time(clock.now), TIMEOUT + timedelta(seconds=5))
         _here.clients = clients
         try:
@@ -519,6 +532,12 @@ def _clients_here() -> Clients:
     return clients
 
 
+def _neighbours(clients: Clients, *others: Any) -> neighbours.Neighbours:
+    """The function's own, whose jitter comes from the invocation's chance."""
+    made: Callable[..., neighbours.Neighbours] = neighbours.Neighbours
+    return made(clients, *others, jitter=clients.chance.random)
+
+
 class _Inline:
     """In place of a pool: the simulated clock lets one thread run at a time."""
 
@@ -534,10 +553,10 @@ class _Inline:
         return SimpleNamespace(result=lambda: value)
 
 
-def storm(services: int, *, inactive: bool) -> tuple[Cloud, Lambda]:
+def storm(services: int, *, inactive: bool, seed: int) -> tuple[Cloud, Lambda]:
     """All alarms fire at once; the sweep goes its rounds until every service has been rolled back and told of."""
     cloud = Cloud(services, inactive)
-    function = Lambda(cloud)
+    function = Lambda(cloud, seed)
     threading.stack_size(512 * 1024)
     for signal in SIGNALS:
         for number in range(services):
@@ -550,6 +569,7 @@ def storm(services: int, *, inactive: bool) -> tuple[Cloud, Lambda]:
         mock.patch.object(handler, "_report"),
         mock.patch.object(metrics, "count_sweep"),
         mock.patch.object(real_clients, "ThreadPoolExecutor", _Inline),
+        mock.patch.object(session, "Neighbours", _neighbours),
         mock.patch.object(neighbours, "monotonic", lambda: cloud.clock.now),  # noqa: PT008 - it goes on
         mock.patch.object(neighbours, "sleep", cloud.clock.sleep),
     ):
@@ -579,10 +599,11 @@ def _rows(cloud: Cloud, function: Lambda, services: int) -> Iterator[tuple[str, 
 
 @click.command()
 @click.option("--services", default=1000, show_default=True)
+@click.option("--seed", default=1, show_default=True, help="Of all chance: the same one gives the same storm.")
 @click.option("--inactive", is_flag=True, help="Every target has been deregistered: each needs a copy.")
-def main(services: int, inactive: bool) -> None:  # noqa: FBT001 - click passes options by name
+def main(services: int, seed: int, inactive: bool) -> None:  # noqa: FBT001 - click passes options by name
     """Play one storm and print its table."""
-    cloud, function = storm(services, inactive=inactive)
+    cloud, function = storm(services, inactive=inactive, seed=seed)
     table = Table(
         title=f"{services} services x {len(SIGNALS)} alarms at once{', every target INACTIVE' if inactive else ''}"
     )
@@ -594,4 +615,7 @@ def main(services: int, inactive: bool) -> None:  # noqa: FBT001 - click passes 
 
 
 if __name__ == "__main__":
+    if os.environ.get("PYTHONHASHSEED") != "0":  # the order in which sets are gone through would be chance, too
+        environment = os.environ | {"PYTHONHASHSEED": "0"}
+        os.execve(sys.executable, [sys.executable, "-m", "bench.storm", *sys.argv[1:]], environment)  # noqa: S606 - itself
     main()

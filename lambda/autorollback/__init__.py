@@ -1,1 +1,1 @@
-"""Rolls an Amazon ECS service back when the newest deployment is to blame for an alarm."""
+"""Rolls an Amazon ECS service back when its newest deployment is to blame."""

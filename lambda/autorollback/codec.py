@@ -27,11 +27,17 @@ Json = abc.Mapping[str, object]
 
 
 class UnreadableValue(ValueError):  # noqa: N818 - a finding, which the caller names the record of
-    """A stored value that is not as it is written: by which path, and what was expected there."""
+    """A stored value is not as it is written.
+
+    The message names the path, and what was expected there.
+    """
 
 
 def to_json(value: object) -> dict[str, object]:
-    """A typed value as a JSON object: times as ISO 8601 in UTC, durations in seconds."""
+    """A typed value as a JSON object.
+
+    Times are ISO 8601 in UTC, durations are seconds.
+    """
     return cast("dict[str, object]", _CONVERTER.unstructure(value))
 
 
@@ -53,7 +59,9 @@ def _facts_json(facts: Facts) -> dict[str, object]:
 
 
 def read_record(record: object) -> tuple[Facts, Policy, datetime]:
-    """The three arguments of a judgement, equal to those that were stored, by this version or an older one.
+    """The three arguments of a stored judgement.
+
+    They are equal to those that were stored, by this version or an older one.
 
     Raises:
         UnreadableValue: for a record of a newer version, or one that is not as `record_of` writes it.
@@ -120,7 +128,9 @@ def _first_missing(written: object, given: object, path: str) -> str | None:
 
 
 def from_json(document: object, kind: type[Value], name: str = "") -> Value:
-    """The typed value of a JSON object; `name` is what an error calls it, else the type's own name.
+    """The typed value of a JSON object.
+
+    `name` is what an error calls it, else the type's own name.
 
     Raises:
         UnreadableValue: naming the path of what is missing, unknown or wrong.

@@ -39,7 +39,9 @@ def subject(message: Message) -> str:
 
 
 def night_message(message: Message, installation: str = "") -> str:
-    """The letter: what, from, to, why, is it better, what next, and the command to undo.
+    """The letter that people get.
+
+    What, from, to, why, is it better, what next, and the command to undo.
 
     `installation` is the name of this installation of the controller, which commands have to give; empty for the first.
     """

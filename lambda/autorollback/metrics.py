@@ -1,4 +1,7 @@
-"""What is counted, as metrics in the log (EMF): what came of each judgement and incident."""
+"""What is counted, as metrics in the log (EMF).
+
+What came of each judgement and incident.
+"""
 
 from collections.abc import Mapping
 
@@ -26,7 +29,9 @@ _BY_REASON_TOO = (Outcome.HELD, Outcome.IGNORED)
 
 
 def count(namespace: str, result: Result) -> None:
-    """Count one result, by cluster and service; what was held or ignored by its reason too.
+    """Count one result, by cluster and service.
+
+    What was held or ignored by its reason too.
 
     `TimeToRollback` is the seconds from the first breaching datapoint to the act, `TimeToRecover` those from the
     rollback to the moment when the last alarm was calm. What concerns no protected service is not counted: it would be

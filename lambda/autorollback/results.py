@@ -1,4 +1,4 @@
-"""The answers of an invocation, and how they are built and written as JSON at the door."""
+"""The answers of an invocation, and how they become JSON."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -59,7 +59,10 @@ class HistoryAnswer:
 
 
 class FindingSeverity(StrEnum):
-    """Whether a finding of the readiness audit stands in the way of a rollback, might, or is told."""
+    """How bad a finding of the readiness audit is.
+
+    It stands in the way of a rollback, might, or is told.
+    """
 
     ERROR = "error"
     WARNING = "warning"

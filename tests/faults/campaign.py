@@ -41,7 +41,10 @@ RETRIES = (timedelta(minutes=1), timedelta(minutes=2))
 """Lambda's own, of an asynchronous invocation that failed (Lambda guide, "How Lambda handles errors and retries")."""
 
 ACTS = {("ecs", "UpdateService"), ("ecs", "StopServiceDeployment"), ("ecs", "RegisterTaskDefinition")}
-KINDS = ("completed", "in_progress", "copy", "by_hand", "cannot_start")
+KINDS = ("completed", "in_progress", "copy", "by_hand", "cannot_start", "failed")
+WITHOUT_ALARM = ("cannot_start", "failed")
+"""Kinds of which ECS tells once: where nobody hears it, the sweep finds no red alarm either."""
+
 PROCESSES = 4
 MAX_THROTTLES = 8
 
@@ -186,14 +189,16 @@ class Campaign:
         if kind == "copy":
             self.ecs.deregister_task_definition(taskDefinition=f"{service}:1")
         self.world.deploy(CLUSTER, service, f"{service}:2")
-        if kind == "in_progress":
+        if kind in ("in_progress", "failed"):
             self.passes(timedelta(seconds=30))
         else:
             self.passes(timedelta(minutes=8))
         began = self.cloud.clock.now().replace(second=0, microsecond=0) - timedelta(
             minutes=0 if kind == "in_progress" else 3
         )
-        if kind != "cannot_start":
+        if kind == "failed":
+            self.fails(service)
+        if kind not in WITHOUT_ALARM:
             self.alarm(service, "ALARM", began)
 
     def alarm(self, service: str, state: Literal["OK", "ALARM"], began: datetime) -> None:
@@ -214,6 +219,8 @@ class Campaign:
             if found.newest is not None:
                 found.newest.failed_tasks = found.desired
             return self.of_ecs(service, "ECS Service Action", "SERVICE_TASK_START_IMPAIRED")
+        if kind == "failed":
+            return self.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED")
         return [e for e in self.events if e["detail"].get("alarmName") == _alarm(service)][-1]
 
     def of_ecs(self, service: str, detail_type: str, name: str, deployment: str = "") -> dict[str, Any]:
@@ -472,7 +479,9 @@ def campaign() -> Iterator[Campaign]:
             mock.patch.dict(os.environ, environment),
             mock.patch.object(handler, "_clients", here.clients),
             mock.patch.object(metrics, "count_sweep", silent),
-            mock.patch.object(metrics, "count", lambda _namespace, result: here.counted.append(results.to_json(result))),
+            mock.patch.object(
+                metrics, "count", lambda _namespace, result: here.counted.append(results.to_json(result))
+            ),
             mock.patch.object(
                 handler,
                 "logger",
@@ -491,7 +500,7 @@ def deaths(kind: str, calls: list[str], seed: int, *, all_of_them: bool) -> Iter
     changes from case to case.
     """
     claim = max(i for i, call in enumerate(calls) if call == "dynamodb.PutItem" and i < _first_act(calls))
-    next_ones = ("retry", "duplicate") if kind == "cannot_start" else ("retry", "duplicate", "sweep")
+    next_ones = ("retry", "duplicate") if kind in WITHOUT_ALARM else ("retry", "duplicate", "sweep")
     for index in range(len(calls)):
         for after_effect in (False, True):
             number = 2 * index + after_effect + seed

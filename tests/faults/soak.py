@@ -1,7 +1,16 @@
-"""Thousands of cases: `make soak`, or `python -m tests.faults.soak --cases 20000 --seed 1`. Says which seeds it went through."""
+"""Thousands of cases, all drawn from one seed: `make soak`, or `python -m tests.faults.soak --cases 20000 --seed 1`.
+
+Every kind of incident has its turn, one after the other. Of each kind, a case in which the process dies around one of its
+calls takes turns with one in which anything may go wrong. The deaths come in an order that the seed draws, and begin anew when
+all have been played; the random cases are numbered from the seed on, so that no two seeds far apart play the same.
+"""
 
 import itertools
+import random
 import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 
 import click
 
@@ -10,23 +19,70 @@ from tests.faults.campaign import KINDS, Campaign, Case, Violation, campaign, de
 AT_ONCE = 100
 """Cases on one cloud: old ones make it slow."""
 
+NEXT_ONES = 3
+"""Who goes on after a death: a retry, a duplicate or the sweep; each death is played with each of them."""
+
 
 @click.command()
-@click.option("--cases", default=5000, show_default=True, help="How many cases, every death of every kind included.")
-@click.option("--seed", default=1000, show_default=True, help="The first seed; each random case takes the next one.")
+@click.option("--cases", default=5000, show_default=True, help="How many cases.")
+@click.option("--seed", default=1000, show_default=True, help="Of the order of deaths; random cases count on from it.")
 @click.option("--minutes", type=float, help="Stop after so many minutes.")
 def soak(cases: int, seed: int, minutes: float | None) -> None:
     """Play cases until one violates an invariant, all are played, or the time is over."""
-    began, played, last = time.monotonic(), 0, seed
-    todo = itertools.islice(itertools.chain(_every_death(), _random(seed)), cases)
+    began = time.monotonic()
+    deaths_of = {kind: _deaths_of(kind) for kind in KINDS}
+    todo = itertools.islice(drawn(deaths_of, seed), cases)
+    played: list[Case] = []
     while batch := list(itertools.islice(todo, AT_ONCE)):
         if minutes is not None and time.monotonic() - began > minutes * 60:
             break
         with campaign() as here:
             for case, service in zip(batch, here.prepare(len(batch)), strict=True):
                 _play(here, case, service)
-                played, last = played + 1, max(last, case.seed)
-        click.echo(f"{played} cases, seeds up to {last}, {time.monotonic() - began:.0f} s: no violation", nl=True)
+                played.append(case)
+        click.echo(f"{len(played)} cases, {time.monotonic() - began:.0f} s: no violation")
+    for line in summary(played, deaths_of):
+        click.echo(line)
+
+
+def drawn(deaths_of: dict[str, list[Case]], seed: int) -> Iterator[Case]:
+    """The cases of a seed, without end."""
+    dying = {kind: _over_and_over(kind, found, seed) for kind, found in deaths_of.items()}
+    numbers = itertools.count(seed)
+    while True:
+        for kind in deaths_of:
+            yield next(dying[kind])
+        for kind in deaths_of:
+            yield Case(kind, next(numbers), random_faults=True)
+
+
+def summary(played: list[Case], deaths_of: dict[str, list[Case]]) -> Iterator[str]:
+    """What was played of each kind: how many of its deaths, and how many random cases by which seeds."""
+    for kind, found in deaths_of.items():
+        of_kind = [case for case in played if case.kind == kind]
+        died = Counter(str(case) for case in of_kind if not case.random_faults)
+        seeds = [case.seed for case in of_kind if case.random_faults]
+        by_seeds = f", seeds {min(seeds)} to {max(seeds)}" if seeds else ""
+        yield f"{kind}: {len(died)} of {len(found)} deaths, {len(seeds)} random cases{by_seeds}"
+
+
+def _over_and_over(kind: str, found: list[Case], seed: int) -> Iterator[Case]:
+    """All deaths of a kind in an order of their own, and again in another."""
+    chance = random.Random(f"{seed} {kind}")  # noqa: S311 - the seed makes the order again
+    while True:
+        for case in chance.sample(found, len(found)):
+            yield replace(case, first=replace(case.first, calls=[]))
+
+
+def _deaths_of(kind: str) -> list[Case]:
+    """Every death of a kind, around each call of an undisturbed delivery, with whoever goes on."""
+    with campaign() as here:
+        undisturbed = Case(kind, 0)
+        here.run(undisturbed, here.prepare(1)[0])
+    calls = undisturbed.first.calls
+    every = [case for turn in range(NEXT_ONES) for case in deaths(kind, calls, turn, all_of_them=True)]
+    by_words = {str(replace(case, seed=0)): replace(case, seed=0) for case in every}
+    return list(by_words.values())
 
 
 def _play(here: Campaign, case: Case, service: str) -> None:
@@ -34,22 +90,6 @@ def _play(here: Campaign, case: Case, service: str) -> None:
         here.run(case, service)
     except Violation as violation:
         raise click.ClickException(str(violation)) from violation
-
-
-def _every_death() -> "itertools.chain[Case]":
-    def of(kind: str) -> list[Case]:
-        with campaign() as here:
-            undisturbed = Case(kind, 0)
-            here.run(undisturbed, here.prepare(1)[0])
-        return [c for seed in range(3) for c in deaths(kind, undisturbed.first.calls, seed, all_of_them=True)]
-
-    return itertools.chain.from_iterable(of(kind) for kind in KINDS)
-
-
-def _random(seed: int) -> "itertools.chain[Case]":
-    return itertools.chain.from_iterable(
-        [Case(KINDS[number % len(KINDS)], number, random_faults=True)] for number in itertools.count(seed)
-    )
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from autorollback.decision.facts import Controller, Status, TriggerKind
+from autorollback.decision.rules import paused
 from autorollback.policy import Mode
 from tests.scenarios.history import NOW, History, bad_deployment, days, hours, incident, minutes, seconds
 
@@ -21,10 +22,16 @@ def test_an_alarm_after_a_deployment_rolls_it_back() -> None:
     told(bad_deployment(), "alarm_after_deployment", "v1")
 
 
+def test_an_alarm_whose_actions_are_muted_is_turned_away_before_anything_is_asked() -> None:
+    muted = paused.muted(bad_deployment().muted("by a mute rule").facts().trigger)
+    assert muted is not None
+    assert muted.reason.value == "muted"
+    assert paused.muted(bad_deployment().facts().trigger) is None
+
+
 @pytest.mark.parametrize(
     ("story", "reason"),
     [
-        pytest.param(bad_deployment().muted("by a mute rule"), "muted", id="actions are muted"),
         pytest.param(bad_deployment().under(mode=Mode.OFF), "paused", id="mode off"),
         pytest.param(bad_deployment().paused_for(seconds(1)), "paused", id="a pause that is running"),
         pytest.param(bad_deployment().paused_for(seconds(0)), "alarm_after_deployment", id="a pause that is over"),

@@ -75,6 +75,15 @@ def test_in_a_storm_the_page_that_one_invocation_has_read_serves_the_others(
     assert throttle.asked == 3, "an old page is no answer"
 
 
+def test_the_waits_of_whoever_is_refused_come_from_the_given_jitter(
+    clients: Clients, ledger: Ledger, throttle: Throttle
+) -> None:
+    throttle.refusals = 3
+    with mock.patch.object(neighbours, "sleep") as sleep:
+        assert replace(invocation(clients, ledger), jitter=lambda: 0.5).red(POLICY, NOW + timedelta(hours=1))
+    assert [call.args[0] for call in sleep.call_args_list] == [0.5, 1.0, 2.0]
+
+
 def test_where_nothing_throttles_nothing_is_shared(clients: Clients, ledger: Ledger, throttle: Throttle) -> None:
     assert invocation(clients, ledger).red(POLICY, NOW)
     assert ledger.shared_red(NOW - FRESH) is None

@@ -1,4 +1,7 @@
-"""Where a service's deployments are on record and who acts on it: ECS, or CodeDeploy's deployment group."""
+"""Where a service's deployments are on record, and who acts on it.
+
+That is ECS, or CodeDeploy's deployment group.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -296,7 +296,9 @@ class Ledger:
         left: Sequence[LeftRevision] = (),
         at: datetime | None = None,
     ) -> Incident:
-        """Write an invocation's last word on an incident, and give the lease back with the same stroke.
+        """Write an invocation's last word on an incident, and give the lease back.
+
+        Both are one write.
 
         What was `left` is quarantined from `at` on. Answers the incident as it now stands.
 
@@ -422,7 +424,7 @@ class Ledger:
     # an alarm storm
 
     def share_red(self, red: Sequence[RedAlarm], at: datetime) -> None:
-        """Leave a page of red alarms, as read at a moment, for invocations that CloudWatch throttles."""
+        """Leave a page of red alarms for invocations that CloudWatch throttles."""
         item = {
             "pk": _ALL,
             "sk": "red",

@@ -61,12 +61,18 @@ def to_attribute(value: object) -> Any:
 
 
 def text_of(moment: datetime) -> str:
-    """A moment as items hold it: ISO 8601 in UTC, to the millisecond, so that texts sort as moments do."""
+    """A moment as items hold it.
+
+    ISO 8601 in UTC, to the millisecond, so that texts sort as moments do.
+    """
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
 def time_of(text: str) -> datetime:
-    """The moment that an item holds; ValueError where it is none, or has no time zone."""
+    """The moment that an item holds.
+
+    ValueError where it is none, or has no time zone.
+    """
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no time zone")
@@ -79,13 +85,24 @@ def epoch(moment: datetime) -> int:
 
 
 def packed(record: Mapping[str, object]) -> str:
-    """A JSON object, compressed and in base 64: small enough for a record that is often read."""
+    """A JSON object, compressed and in base 64.
+
+    Small enough for a record that is often read.
+    """
     return base64.b64encode(zlib.compress(json.dumps(record).encode())).decode()
 
 
 def unpacked(text: str) -> dict[str, object]:
-    """The JSON object that was packed."""
-    record: dict[str, object] = json.loads(zlib.decompress(base64.b64decode(text)))
+    """The JSON object that was packed.
+
+    Raises:
+        ValueError: the text is not as `packed` writes it.
+    """
+    try:
+        document = zlib.decompress(base64.b64decode(text, validate=True))
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    record: dict[str, object] = json.loads(document)
     return record
 
 
@@ -128,7 +145,10 @@ def new_incident(
 
 
 def incident_item(incident: Incident, due: datetime | None) -> dict[str, Any]:
-    """An incident as its item; `due` is when the sweep has to look after it, None when it is over."""
+    """An incident as its item.
+
+    `due` is when the sweep has to look after it, None when it is over.
+    """
     result = incident.result
     return {
         "pk": partition(incident.key),
@@ -155,7 +175,10 @@ def incident_item(incident: Incident, due: datetime | None) -> dict[str, Any]:
 
 
 def due_index(due: datetime | None) -> dict[str, str]:
-    """The attributes that put an item where the sweep's one query finds it; none when nothing is due."""
+    """The attributes by which the sweep finds an item.
+
+    There are none when nothing is due.
+    """
     if due is None:
         return {}
     return {"unfinished": "yes", "due_at": text_of(due)}

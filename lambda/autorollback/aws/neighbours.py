@@ -58,6 +58,7 @@ class Neighbours:
 
     Attributes:
         protected_services: how many there are in all.
+        jitter: draws from 0 up to 1, so that those who wait do not come back all at once.
     """
 
     clients: "Clients"
@@ -65,6 +66,7 @@ class Neighbours:
     ledger: "Ledger"
     policies: Policies
     protected_services: int
+    jitter: Callable[[], float] = random.random
     _began: float = field(default_factory=lambda: monotonic())
 
     def red(self, policy: Policy, now: datetime) -> tuple[RedAlarm, ...]:
@@ -72,8 +74,8 @@ class Neighbours:
 
         `now` is when the invocation began. Nobody is asked where too few other services are
         protected for a shared cause to show. DescribeAlarms is limited to 9 calls a second for the
-        whole account, ECS's own deployment alarms included (CW/cloudwatch_limits.html,
-        DG/deployment-alarm-failure.html). Where it throttles, many services are being judged at
+        whole account, ECS's own deployment alarms included (cloudwatch_limits.html,
+        deployment-alarm-failure.html). Where it throttles, many services are being judged at
         once, and the page that one of them has just read serves the others too.
         """
         needed = services_for_shared_cause(self.protected_services, policy)
@@ -98,7 +100,7 @@ class Neighbours:
             if shared is not None:
                 return shared
 
-            wait = random.random() * 2**attempt  # noqa: S311 - jitter
+            wait = self.jitter() * 2**attempt
             sleep(min(wait, LONGEST_WAIT))
         return alarms.red()
 

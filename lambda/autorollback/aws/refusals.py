@@ -1,4 +1,7 @@
-"""What AWS refused: whether a retry can help, and which key of the configuration grants it."""
+"""What AWS refused, and what can be done about it.
+
+A retry may help, or a key of the configuration grants what is missing.
+"""
 
 import re
 

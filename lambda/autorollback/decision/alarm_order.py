@@ -26,7 +26,10 @@ def predates(alarm: Alarm, deployment: Deployment) -> bool:
 
 
 def was_red(alarm: Alarm, moment: datetime) -> bool:
-    """Whether an alarm was in ALARM at a moment, be it that it has been calm since and came again."""
+    """Whether an alarm was in ALARM at a moment.
+
+    It may have been calm since, and have come again.
+    """
     periods = list(alarm.spells or ())
     if alarm.in_alarm and alarm.since:
         periods.append(AlarmPeriod(alarm.since))

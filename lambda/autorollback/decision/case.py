@@ -1,4 +1,4 @@
-"""What is judged, what the rules have found so far, and what a rule may answer."""
+"""What the rules are given, and what they may answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,10 @@ from autorollback.policy import Policy
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """A rule that was asked and has nothing to object: what it looked at, in words."""
+    """A rule has nothing to object.
+
+    `detail` is what it looked at, in words.
+    """
 
     detail: str
 
@@ -32,7 +35,10 @@ class Suspicion:
 
 @dataclass(frozen=True, slots=True)
 class Considered:
-    """What was looked at as the target; `detail` names the first that is stable, or says why none is."""
+    """What was looked at as the target.
+
+    `detail` names the first that is stable, or says why none is.
+    """
 
     candidates: tuple[Candidate, ...]
     detail: str

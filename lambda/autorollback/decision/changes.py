@@ -25,7 +25,10 @@ def is_restart(facts: Facts, index: int) -> bool:
 
 
 def is_return(question: Question, index: int) -> bool:
-    """Whether a deployment went back: by ECS, by this controller, or by a person to what had been stable."""
+    """Whether a deployment went back to what had run before.
+
+    It was ECS, this controller, or a person who returned to what had been stable.
+    """
     facts = question.facts
     deployment = facts.deployments[index]
     if deployment.status.is_rollback or rollback_behind(deployment, facts):
@@ -55,7 +58,10 @@ def only_settings_in_progress(facts: Facts, suspect: Deployment) -> bool:
 
 
 def newest_but_restarts(facts: Facts) -> Deployment | None:
-    """The newest deployment that is no restart of what ran; a rollback of this controller is none."""
+    """The newest deployment that is no restart of what ran.
+
+    A rollback of this controller is none.
+    """
     for index, deployment in enumerate(facts.deployments):
         if rollback_behind(deployment, facts) or not is_restart(facts, index):
             return deployment
@@ -63,7 +69,10 @@ def newest_but_restarts(facts: Facts) -> Deployment | None:
 
 
 def not_described(facts: Facts, index: int) -> str | None:
-    """What of a deployment could not be described, so that nobody can tell what it changed; None if all was."""
+    """What of a deployment could not be described.
+
+    Then nobody can tell what it changed; None if all was.
+    """
     deployment = facts.deployments[index]
     if not _has_identity(facts.revision(deployment.target)):
         return f"what the deployment of {clock(deployment.start)} brought"

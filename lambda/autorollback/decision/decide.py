@@ -41,7 +41,10 @@ def decide(facts: Facts, policy: Policy, now: datetime) -> Judgement:
 
 
 def choose_for_person(facts: Facts, policy: Policy, now: datetime) -> Judgement:
-    """Where a person's rollback without a named revision goes: the last stable one before what runs."""
+    """Where a person's rollback without a named revision goes.
+
+    That is the last stable one before what runs.
+    """
     heard = _hear(OF_PERSONS, Case(Question(facts, policy, now)))
     if isinstance(heard, Judgement):
         return heard
@@ -58,7 +61,10 @@ def decide_without_facts(
 
 
 def irreversible_target(facts: Facts, verdict: RollBack, chosen: Candidate) -> Hold | None:
-    """Whether what lies between the chosen target and the suspect forbids to go back to it."""
+    """Whether something deployed after the target forbids to go back to it.
+
+    Asked of all that lies between the chosen target and the suspect.
+    """
     answer = reversible(facts, verdict.suspect, chosen.between)
     return answer if isinstance(answer, Hold) else None
 

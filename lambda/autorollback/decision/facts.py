@@ -64,7 +64,9 @@ class TaskSet:
 
 @dataclass(frozen=True, slots=True)
 class EcsDeployment:
-    """One of the deployments in ECS's answer about a service, by the id that its events name.
+    """A deployment in ECS's answer about a service.
+
+    It goes by the id that ECS's events name.
 
     Attributes:
         id: `ecs-svc/...`; a service deployment has another id.
@@ -135,7 +137,9 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """A service revision: what ran, by the content of its task definition and the digests of its images.
+    """A service revision: what ran.
+
+    It is told by the content of its task definition and the digests of its images.
 
     Attributes:
         task_definition: `family:revision`.
@@ -270,7 +274,9 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class PastRollback:
-    """A rollback in the ledger: the service deployment that carried it out, where it is known, and its state now.
+    """A rollback in the ledger, as it stands now.
+
+    With the service deployment that carried it out, where that is known.
 
     Attributes:
         automatic: nobody asked for it; these count against the daily limit.
@@ -291,7 +297,9 @@ class PastRollback:
 
 @dataclass(frozen=True, slots=True)
 class KnownGood:
-    """A revision that the ledger saw run well from `since` to `until`, kept longer than AWS keeps deployments.
+    """A revision that the ledger saw run well from `since` to `until`.
+
+    It is kept longer than AWS keeps deployments.
 
     `requests` is how many reached it then; None where it was not asked, which proves nothing behind a load balancer.
     """
@@ -304,7 +312,9 @@ class KnownGood:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret or parameter that tasks are given when they start, by what their definition calls it; never its value.
+    """A secret or parameter that tasks are given when they start.
+
+    By what their definition calls it; never its value.
 
     `changed_at` is when it last changed, `wrong` what is wrong with it; None where there is nothing to tell.
     """

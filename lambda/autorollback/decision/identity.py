@@ -22,7 +22,10 @@ def same_identity(facts: Facts, one: str, other: str) -> bool:
 
 
 def has_identity_of(facts: Facts, arn: str, wanted: Revision) -> bool:
-    """Whether a service revision, given by ARN, is known to be the same build as another."""
+    """Whether a service revision is known to be the same build as another.
+
+    It is given by its ARN.
+    """
     if arn == wanted.arn:
         return True
 

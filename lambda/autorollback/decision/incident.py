@@ -1,4 +1,4 @@
-"""One life of an incident: what it is, what it intends, and the one table of all its transitions."""
+"""One life of an incident, with the one table of its transitions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -113,7 +113,9 @@ class LeftRevision:
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """What was decided, written down before the act; enough to act on again after a crash.
+    """What was decided, written down before the act.
+
+    It is enough to act on again after a crash.
 
     Attributes:
         target: ARN of the task definition that ran well.
@@ -195,7 +197,10 @@ class Incident:
 
     @property
     def is_unfinished_claim(self) -> bool:
-        """Whether the act, or its record, is still to be done: that comes before any judgement."""
+        """Whether the act, or its record, is still to be done.
+
+        That comes before any judgement.
+        """
         return self.phase is Phase.CLAIMED
 
     @property
@@ -223,7 +228,9 @@ class Incident:
         return self.result or self.intent.result
 
     def after(self, event: Event) -> "Incident":
-        """The incident in the phase that an event leads to, of which people have yet to be told.
+        """The incident in the phase that an event leads to.
+
+        People have yet to be told of it.
 
         What they have not been told of before is kept beside that.
 

@@ -10,7 +10,9 @@ from autorollback.decision.incident import Incident, Phase
 
 @dataclass(frozen=True, slots=True)
 class PendingCheck:
-    """An ECS event that the sweep has to look into: a deployment that failed, or tasks that cannot start.
+    """An ECS event that the sweep has to look into.
+
+    A deployment failed, or tasks cannot start.
 
     Attributes:
         deployment: the service deployment that failed; empty where nobody read which one it was.

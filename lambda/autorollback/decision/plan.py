@@ -1,4 +1,7 @@
-"""From a verdict to an intent: how the rollback is done, what it leaves behind, and what the result says."""
+"""From a verdict to an intent.
+
+How the rollback is done, what it leaves behind, and what the result says.
+"""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,7 +42,10 @@ class Target:
 
 
 def method_of(facts: Facts, verdict: RollBack, candidate: Candidate) -> RollbackMethod:
-    """How to go back: a deployment in progress is stopped where the target then comes back by itself."""
+    """How to go back to a candidate.
+
+    A deployment in progress is stopped where the target then comes back by itself.
+    """
     service = facts.service
     through_code_deploy = service is not None and service.controller is Controller.CODE_DEPLOY
     stops = _stop_brings_back(facts, verdict, candidate)

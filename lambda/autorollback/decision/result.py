@@ -1,4 +1,7 @@
-"""The result of a judgement or a rollback, as callers, the ledger, people and events get it."""
+"""The result of a judgement or a rollback.
+
+Callers, the ledger, people and events get the same.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -31,7 +34,10 @@ class IncidentState(StrEnum):
 
 
 class Severity(StrEnum):
-    """How urgent a message is: look now, something is to be known or decided, or it is over."""
+    """How urgent a message is.
+
+    Look now, something is to be known or decided, or it is over.
+    """
 
     CRITICAL = "critical"
     WARNING = "warning"
@@ -69,7 +75,10 @@ class FindingSummary:
 
 @dataclass(frozen=True, slots=True)
 class CheckSummary:
-    """What one check of the preflight found; `passed` is None where it could not be asked."""
+    """What one check of the preflight found.
+
+    `passed` is None where it could not be asked.
+    """
 
     check: CheckName
     passed: bool | None
@@ -78,7 +87,10 @@ class CheckSummary:
 
 @dataclass(frozen=True, slots=True)
 class CandidateSummary:
-    """A revision that was considered as the target, and why it was chosen or passed over."""
+    """A revision that was considered as the target.
+
+    `detail` says why it was chosen or passed over.
+    """
 
     task_definition: str
     verdict: CandidateVerdict
@@ -97,7 +109,9 @@ class RequestError:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The one result object of a judgement, of a person's rollback and of an incident's end.
+    """The one result object.
+
+    Of a judgement, of a person's rollback and of an incident's end.
 
     Attributes:
         came_from, goes_to: the contract's `from` and `to`.

@@ -87,8 +87,9 @@ def assess(period: ServingPeriod, question: Question) -> StabilityAssessment:
     if calm.length >= UNWATCHED_COUNTS_FROM:
         return _proven(calm, remark=" (no alarm watched then)")
 
+    hours = UNWATCHED_COUNTS_FROM // timedelta(hours=1)
     served = f"served {span(calm.length)}"
-    return _unproven(calm, f"{served}, but no alarm watched: that counts from 24 h on")
+    return _unproven(calm, f"{served}, but no alarm watched: {hours} h required")
 
 
 def attested(period: ServingPeriod, question: Question) -> KnownGood | None:
@@ -128,7 +129,9 @@ def proven(period: ServingPeriod, question: Question) -> KnownGood | None:
 def may_have_been_stable(
     question: Question, revision: Revision, before: datetime
 ) -> StabilityAssessment | None:
-    """How a build fared when it last was, or may have been, stable before a moment.
+    """How a build fared when it last was, or may have been, stable.
+
+    Only what served before a moment counts.
 
     Whoever asks this holds on a yes, so what could not be read counts as one. Requests are not
     asked. None is a no.
@@ -266,7 +269,7 @@ def _too_short(calm: _CalmPart, policy: Policy) -> str:
     """Why a calm part is too short: an alarm broke it, or the period was."""
     last = calm.broken_by
     if last is None:
-        asked = f"{policy.stable_after_minutes} min are asked"
-        return f"served only {span(calm.length)} without alarm, {asked}"
+        required = f"{policy.stable_after_minutes} min required"
+        return f"served only {span(calm.length)} without alarm, {required}"
     before_its_end = span(calm.until - last.since)
     return f"{last.signal} was in ALARM at {clock(last.since)}, {before_its_end} before its end"

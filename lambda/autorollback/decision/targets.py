@@ -125,9 +125,9 @@ def _of_period(
     if question.behind_load_balancer:
         requests = _requests(period, question)
         if requests is None:
-            return passed_over(f"{detail}, but how many requests reached it could not be read")
+            return passed_over(f"{detail}, but its requests could not be read")
         if requests <= 0:
-            return passed_over(f"{detail}, but no request reached it: a quiet time proves nothing")
+            return passed_over(f"{detail}, but no request reached it")
         detail = f"{detail}, {requests:,} requests"
 
     detail = f"{detail}{_without_digest(revision)}"
@@ -149,7 +149,7 @@ def _of_record(record: KnownGood, question: Question, excluded: _Excluded) -> Ca
     detail = f"the ledger saw it serve without alarm {served}"
     if question.behind_load_balancer:
         if not record.requests:
-            why = f"{detail}, but no request is recorded: a quiet time proves nothing"
+            why = f"{detail}, but no request is recorded"
             return passed_over(why)
         detail = f"{detail}, {record.requests:,} requests"
 

@@ -101,7 +101,9 @@ class CandidateVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A revision that was considered as the target; `detail` says why it is what it is.
+    """A revision that was considered as the target.
+
+    `detail` says why it is what it is.
 
     Attributes:
         between: the revisions deployed after it, up to the newest; None for one that could not be described.
@@ -160,7 +162,10 @@ Verdict = RollBack | Hold | Ignore
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """A verdict with the findings of every rule that was asked and every candidate looked at."""
+    """A verdict and what it rests on.
+
+    The findings of every rule that was asked, and every candidate looked at.
+    """
 
     verdict: Verdict
     evidence: tuple[RuleFinding, ...] = ()

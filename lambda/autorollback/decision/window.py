@@ -1,4 +1,4 @@
-"""Is a deployment recent enough to be to blame for trouble that began at a moment?"""
+"""Is a deployment recent enough to be to blame for trouble?"""
 
 from datetime import datetime
 
@@ -12,7 +12,10 @@ from autorollback.policy import Policy
 def within_window(
     deployment: Deployment, facts: Facts, onset: datetime, policy: Policy
 ) -> Suspicion | Hold:
-    """A suspicion against a deployment in progress or just finished; a hold against an older one."""
+    """A suspicion against a deployment in progress or just finished.
+
+    A hold against an older one.
+    """
     what = f"the deployment of {_name(deployment, facts)}"
     if deployment.status.in_progress:
         detail = f"{what} is in progress since {clock(deployment.start)}"
@@ -21,8 +24,8 @@ def within_window(
     finished = deployment.finished_at or deployment.start
     since_then = onset - finished
     if since_then > policy.window:
-        limit = f"suspect are {policy.window_minutes} min"
-        detail = f"{what} finished {span(since_then)} before the trouble began; {limit}"
+        outside = f"outside the {policy.window_minutes} min window"
+        detail = f"{what} finished {span(since_then)} before the trouble, {outside}"
         return Hold(Reason.NO_RECENT_DEPLOYMENT, detail, deployment)
     order = "before" if onset >= finished else "after"
     detail = f"{what} finished {span(since_then)} {order} the trouble began"

@@ -179,7 +179,10 @@ def resume(service: ProtectedService, incident: Incident) -> Result | Done:
 
 
 def try_again(service: ProtectedService, incident: Incident) -> Result | Done:
-    """ECS could not finish the rollback that it was asked for: deploy the target, once, under the same claim."""
+    """Deploy the target, once, where ECS could not finish its own rollback.
+
+    The claim stays the same.
+    """
     intent, session = incident.intent, service.session
     failed = f"{intent.controller}'s own rollback failed; the target is deployed instead."
     claimed = incident.after(Event.STOP_FAILED)

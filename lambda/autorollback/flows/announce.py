@@ -10,7 +10,9 @@ from autorollback.results import Message
 
 
 def tell_of_incident(session: Session, incident: Incident, *, is_own: bool) -> Incident:
-    """Tell people what they have not been told of an incident; the incident as the caller must write it.
+    """Tell people what they have not been told of an incident.
+
+    Returned is the incident as the caller must write it.
 
     A message of the invocation's `own` that cannot be sent fails the invocation, once it has done all else.
     """
@@ -30,7 +32,10 @@ def tell_once(session: Session, key: ServiceKey, notice: Notice) -> None:
 
 
 def send_kept(session: Session, key: ServiceKey) -> None:
-    """Send what could not be sent of a service, unless another invocation is at work on it."""
+    """Send what could not be sent of a service.
+
+    Unless another invocation is at work on it.
+    """
     if not session.ledger.recall(key, session.now).has_untold:
         return
     with session.lease(key) as leased:

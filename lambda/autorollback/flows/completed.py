@@ -1,4 +1,7 @@
-"""A deployment of somebody else completed: learn from what it replaced, and judge it where an alarm is red."""
+"""A deployment of somebody else completed.
+
+Learn from what it replaced, and judge it where an alarm is red.
+"""
 
 from autorollback import results
 from autorollback.aws.ledger import Notice
@@ -16,7 +19,10 @@ _QUARANTINED = "quarantined"
 
 
 def deployment_completed(service: ProtectedService, ended: DeploymentEnded) -> Answer:
-    """Remember what was replaced, tell of what came back from quarantine, and judge a red alarm."""
+    """Learn from a completed deployment, and judge it where an alarm is red.
+
+    What was replaced is remembered, what came back from quarantine is told.
+    """
     trigger = Trigger(TriggerKind.ALARM, ended.at)
     facts = service.session.reader.facts(service.snapshot, trigger, service.now)
     learnt = _remember_replaced(service, facts)

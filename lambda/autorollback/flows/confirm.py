@@ -52,7 +52,10 @@ def confirm(session: Session, key: ServiceKey) -> Answer:
 
 
 def deployment_ended(session: Session, ended: DeploymentEnded) -> Answer:
-    """ECS says that a deployment completed or failed: perhaps ours, perhaps one that comes into a red alarm."""
+    """Take up that a deployment completed or failed.
+
+    Perhaps it is ours, perhaps one that comes into a red alarm.
+    """
     key = ended.service
     if session.policies.of(key) is None:
         return unprotected(session, key)
@@ -97,7 +100,10 @@ def _leave_to_the_sweep(session: Session, ended: DeploymentEnded) -> None:
 
 
 def follow(service: ProtectedService) -> Answer:
-    """Look after a service's open incidents: close those whose end can be told, and tell people."""
+    """Look after a service's open incidents.
+
+    Those whose end can be told are closed, and people are told.
+    """
     trigger = Trigger(TriggerKind.ALARM, service.now)
     facts = service.session.reader.present(service.snapshot, trigger, service.now)
     answers = [

@@ -1,4 +1,7 @@
-"""What a person asks for: a rollback, a plan of one, or what the ledger knows."""
+"""What a person asks for.
+
+A rollback, a plan of one, or what the ledger knows.
+"""
 
 from dataclasses import replace
 from typing import assert_never
@@ -65,7 +68,9 @@ def answer(session: Session, asked: Manual) -> Answer:
 
 
 def service_named(session: Session, asked: Manual) -> ServiceKey:
-    """The one protected service that a person means; without a cluster where there is none of that name.
+    """The one protected service that a person means.
+
+    Without a cluster where there is none of that name.
 
     Raises:
         BadRequest: where clusters share the name and none is given.

@@ -1,4 +1,7 @@
-"""The automatic: an alarm or an ECS event is judged, and perhaps the service rolled back."""
+"""The automatic: an alarm or an ECS event is judged.
+
+Perhaps the service is rolled back.
+"""
 
 from dataclasses import replace
 
@@ -67,7 +70,10 @@ def _leave_to_the_sweep(session: Session, cause: AlarmChanged | TasksCannotStart
 
 
 def judge_turned_away(service: ProtectedService, check: PendingCheck) -> Result | Done:
-    """ECS said that tasks cannot start while the service was being judged: now that is judged too."""
+    """Judge that tasks cannot start, now that the service is free.
+
+    ECS said so while the service was being judged.
+    """
     trigger = Trigger(TriggerKind.TASKS_CANNOT_START, check.failed_at)
     result = judge(service, trigger)
     service.session.ledger.remove_pending_check(service.key, check)
@@ -99,7 +105,10 @@ def judge(
 
 
 def act_on(service: ProtectedService, facts: Facts, judgement: Judgement) -> Result | Done:
-    """Carry out a verdict: roll back, say what would be rolled back, tell people that it holds, or nothing."""
+    """Carry out a verdict.
+
+    Roll back, say what would be rolled back, tell people that it holds, or nothing.
+    """
     match judgement.verdict:
         case Ignore(reason, detail):
             return results.judged(Outcome.IGNORED, reason, detail, service.key, judgement.evidence)

@@ -38,7 +38,10 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One invocation: its id, which retries share; its time; and how long the function has left."""
+    """One invocation of the function.
+
+    Its id, which retries share; its time; and how long the function has left.
+    """
 
     request_id: str
     now: datetime
@@ -126,7 +129,10 @@ class Session:
                 self.ledger.release_lease(key, self.request_id)
 
     def look_at(self, key: ServiceKey) -> "ProtectedService | None":
-        """A service as it is now; None where it has no policy, which means that it is not protected."""
+        """A service as it is now.
+
+        None where it has no policy, which means that it is not protected.
+        """
         snapshot = self.reader.snapshot(key, self.now)
         if snapshot.policy is None:
             return None

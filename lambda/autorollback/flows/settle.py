@@ -1,4 +1,4 @@
-"""What comes before everything else that is done with a service: to finish what was left unfinished."""
+"""What was left unfinished of a service is finished first."""
 
 from autorollback.decision.result import Outcome
 from autorollback.flows import act, announce
@@ -13,7 +13,10 @@ from autorollback.results import Answer
 
 
 def take_up(session: Session, key: ServiceKey) -> ProtectedService | Answer:
-    """The service to go on with, or the answer where there is nothing more to do. The caller holds its lease."""
+    """The service to go on with.
+
+    Or the answer, where there is nothing more to do. The caller holds its lease.
+    """
     service = session.look_at(key)
     if service is None:
         return unprotected(session, key)

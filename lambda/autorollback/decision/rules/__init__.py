@@ -1,4 +1,7 @@
-"""The rules of judgement, one module each, and the one list that gives their order: the first that speaks, wins."""
+"""The rules of judgement, and the list that gives their order.
+
+Each is a module. The first that speaks, wins.
+"""
 
 from autorollback.decision.case import Rule
 from autorollback.decision.facts import TriggerKind

@@ -1,4 +1,7 @@
-"""Rule 5: an alarm that came and went before the deployment proves nothing by coming again."""
+"""Rule 5: an alarm that keeps coming and going convicts nobody.
+
+It came before the deployment, and proves nothing by coming again.
+"""
 
 from datetime import timedelta
 
@@ -25,7 +28,7 @@ def _ask(case: Case) -> Passed | Hold:
             transitions += 1
     limit = case.policy.flap_limit
     went = f"{alarm.signal} went to ALARM {transitions} times in the 24 h before the deployment"
-    detail = f"{went}, {limit} are allowed"
+    detail = f"{went}, limit {limit}"
     if transitions > limit:
         return Hold(Reason.ALARM_IS_FLAPPING, detail, suspect)
     return Passed(detail)

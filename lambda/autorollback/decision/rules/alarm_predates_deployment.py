@@ -13,7 +13,10 @@ from autorollback.decision.window import within_window
 
 
 def convict(suspicion: Suspicion, question: Question) -> Suspicion | Hold:
-    """The suspicion of the first alarm that convicts, else the hold of the first that was asked."""
+    """The suspicion of the first alarm that convicts.
+
+    Where none does, the hold of the first that was asked.
+    """
     first_refusal: Hold | None = None
     for alarm in _asked_in_order(question.facts):
         answer = _convict_by(alarm, suspicion.suspect, question)

@@ -1,4 +1,7 @@
-"""A deployment that failed is ECS's to roll back, where the service is set so, until it has had its time."""
+"""A failed deployment is ECS's to roll back, where the service is set so.
+
+It is until ECS has had its time.
+"""
 
 from autorollback.decision.case import Case, Passed, Rule
 from autorollback.decision.facts import TriggerKind

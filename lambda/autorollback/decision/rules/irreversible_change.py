@@ -1,4 +1,4 @@
-"""Rule 7: a change that old code cannot live with is for a person to undo."""
+"""Rule 7: what old code cannot live with, a person undoes."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,7 @@
-"""Rule 3: the newest service deployment that changed what runs, if it is recent enough to be suspect."""
+"""Rule 3: a deployment that is recent enough is suspect.
+
+It is the newest service deployment that changed what runs.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -59,8 +62,7 @@ def _cannot_be_told(facts: Facts, index: int) -> Hold | None:
     unread = not_described(facts, index)
     if unread is None:
         return None
-    why = "so it cannot be told whether that deployment changed what runs"
-    detail = f"{unread} could not be described, {why}"
+    detail = f"{unread} could not be described: what that deployment changed is not known"
     return Hold(Reason.NO_RECENT_DEPLOYMENT, detail, facts.deployments[index])
 
 

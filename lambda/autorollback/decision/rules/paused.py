@@ -1,4 +1,7 @@
-"""Rule 0: muted, paused or off. Nothing is judged."""
+"""Rule 0: muted, paused or off. Nothing is judged.
+
+A muted alarm is turned away by `muted` alone, before the policy is read: no judgement of it begins.
+"""
 
 from autorollback.decision.case import Case, Passed, Rule
 from autorollback.decision.facts import Trigger
@@ -16,9 +19,6 @@ def muted(trigger: Trigger) -> Ignore | None:
 
 def _ask(case: Case) -> Passed | Ignore:
     policy, paused_until = case.policy, case.facts.ledger.paused_until
-    is_muted = muted(case.facts.trigger)
-    if is_muted:
-        return is_muted
     if policy.mode is Mode.OFF:
         return Ignore(Reason.PAUSED, "the mode of this service is off")
     if paused_until and case.now < paused_until:

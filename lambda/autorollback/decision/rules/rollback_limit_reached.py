@@ -14,7 +14,7 @@ def _ask(case: Case) -> Passed | Hold:
         if rollback.automatic and case.now - rollback.at < _A_DAY:
             recent += 1
     limit = case.policy.max_rollbacks_per_day
-    detail = f"{recent} automatic rollbacks in the last 24 h, {limit} are allowed"
+    detail = f"{recent} automatic rollbacks in the last 24 h, limit {limit}"
     if recent >= limit:
         return Hold(Reason.ROLLBACK_LIMIT_REACHED, detail, case.blamed.suspect)
     return Passed(detail)

@@ -1,4 +1,4 @@
-"""Rule 6: are services that did not change in trouble too, and were so before this one?"""
+"""Rule 6: were services that did not change in trouble before this one?"""
 
 from datetime import datetime, timedelta
 
@@ -14,7 +14,10 @@ _NAMED = 5
 
 
 def services_for_shared_cause(protected_services: int, policy: Policy) -> int:
-    """How many other services must be in trouble: in a small fleet half of the others, but at least two."""
+    """How many other services must be in trouble.
+
+    In a small fleet half of the others, but at least two.
+    """
     half_of_the_others = -(-(protected_services - 1) // 2)
     return min(policy.shared_cause_services, max(2, half_of_the_others))
 
@@ -22,10 +25,8 @@ def services_for_shared_cause(protected_services: int, policy: Policy) -> int:
 def _ask(case: Case) -> Passed | Hold:
     needed = services_for_shared_cause(case.facts.protected_services, case.policy)
     ill = _ill_for_another_reason(case.blamed, case.facts)
-    count = (
-        f"{len(ill)} other services that were not deployed fell ill within 10 min before this one"
-    )
-    detail = f"{count}; {needed} speak for a shared cause"
+    count = f"{len(ill)} unchanged services fell ill within 10 min before it"
+    detail = f"{count}, {needed} required"
     if len(ill) < needed:
         return Passed(detail)
     named = ", ".join(ill[:_NAMED])

@@ -1,4 +1,7 @@
-"""Tasks that start slowly are not failing: an unhealthy target convicts only where none is healthy, or afterwards."""
+"""Tasks that start slowly are not failing.
+
+An unhealthy target convicts only where none is healthy, or afterwards.
+"""
 
 from datetime import datetime
 
@@ -11,7 +14,10 @@ UNHEALTHY_TARGETS = "unhealthy-targets"
 
 
 def slow_start(alarm: Alarm, suspect: Deployment, facts: Facts, now: datetime) -> Hold | None:
-    """The hold where an alarm may speak of tasks that still start; None where it does not."""
+    """The hold where an alarm may speak of tasks that still start.
+
+    None where it does not.
+    """
     if alarm.signal != UNHEALTHY_TARGETS or predates(alarm, suspect):
         return None
     if suspect.status.in_progress:

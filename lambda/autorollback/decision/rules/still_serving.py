@@ -1,4 +1,7 @@
-"""Tasks that cannot start while half of the desired ones serve: a registry or capacity outage looks the same."""
+"""Tasks that cannot start convict nobody while half of the desired ones serve.
+
+A registry or capacity outage looks the same.
+"""
 
 from autorollback.decision.case import Case, Passed, Rule
 from autorollback.decision.facts import TriggerKind
