@@ -25,7 +25,7 @@ from localcloud.ecs.model import Service, TaskSet
 from localcloud.ecs.scheduler import Fitness
 
 if TYPE_CHECKING:
-    from localcloud.ecs.operations import Ecs
+    from localcloud.ecs.registry import Ecs
 
 BEGIN = timedelta(seconds=1)
 LAUNCH = timedelta(seconds=20)
