@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from moto.codedeploy.models import DeploymentGroup
 
 from localcloud.codedeploy.model import Deployment, Location, Phase, Status
-from localcloud.ecs.model import ApiObject, TaskSet
+from localcloud.ecs.model import TaskSet
+from localcloud.shapes import ApiObject
 
 OVERVIEW_NAMES = ("Pending", "InProgress", "Succeeded", "Failed", "Skipped", "Ready")
 # of the one target, which is also the name that it is counted under in the overview

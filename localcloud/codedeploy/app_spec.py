@@ -7,8 +7,8 @@ from typing import Any
 
 import yaml
 
-from localcloud.ecs.model import ApiObject, Settings
 from localcloud.errors import NotModelled, Refusal
+from localcloud.shapes import ApiObject, Settings
 
 # properties of the service that are settings of its task set, too
 SETTINGS = ("platformVersion", "networkConfiguration", "capacityProviderStrategy")

@@ -7,7 +7,7 @@ import uuid
 from datetime import datetime
 
 from localcloud.codedeploy.model import Deployment
-from localcloud.ecs.model import ApiObject
+from localcloud.shapes import ApiObject
 
 
 def state_change(deployment: Deployment, state: str, at: datetime) -> ApiObject:

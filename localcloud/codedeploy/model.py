@@ -7,7 +7,8 @@ from enum import StrEnum
 from moto.codedeploy.models import DeploymentGroup
 
 from localcloud.codedeploy.app_spec import AppSpec
-from localcloud.ecs.model import Service, Settings, TaskSet, TrafficStep
+from localcloud.ecs.model import Service, TaskSet, TrafficStep
+from localcloud.shapes import Settings
 
 ROLLBACK_CREATOR = "codeDeployRollback"
 

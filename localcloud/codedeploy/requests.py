@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from moto.codedeploy.responses import CodeDeployResponse
 
 from localcloud.codedeploy.model import CONFIGURATIONS
-from localcloud.ecs.model import ApiObject, Settings
 from localcloud.errors import NotModelled, Refusal
+from localcloud.shapes import ApiObject, Settings
 
 LARGEST_BATCH = 25
 CONTINUE = "CONTINUE_DEPLOYMENT"

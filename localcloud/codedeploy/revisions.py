@@ -9,8 +9,8 @@ from moto.s3.models import s3_backends
 
 from localcloud.codedeploy.app_spec import AppSpec, parse
 from localcloud.codedeploy.model import Location
-from localcloud.ecs.model import ApiObject, Settings
 from localcloud.errors import NotModelled, Refusal
+from localcloud.shapes import ApiObject, Settings
 
 BUNDLE_TYPES = frozenset({"YAML", "JSON"})
 S3_PARAMETERS = frozenset({"bucket", "key", "bundleType"})

@@ -2,9 +2,10 @@
 
 from moto.core.exceptions import ServiceException
 
-from localcloud.ecs.model import Service, Settings
+from localcloud.ecs.model import Service
 from localcloud.ecs.registry import Ecs
 from localcloud.errors import Refusal
+from localcloud.shapes import Settings
 
 
 def find_service(ecs: Ecs, named: Settings) -> Service:

@@ -3,17 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from localcloud.ecs.model import (
-    ApiObject,
-    Deployment,
-    Phase,
-    Revision,
-    Service,
-    Status,
-    Task,
-    TaskSet,
-)
+from localcloud.ecs.model import Deployment, Phase, Revision, Service, Status, Task, TaskSet
 from localcloud.ecs.scheduler import breaker_threshold
+from localcloud.shapes import ApiObject
 
 # of a revision's settings, those that one of `deployments` shows
 DEPLOYMENT_SETTINGS = ("launchType", "platformVersion", "networkConfiguration")

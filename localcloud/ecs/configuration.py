@@ -1,8 +1,8 @@
 """The deployment configuration of a service."""
 
-from localcloud.ecs.model import ApiObject, Settings
 from localcloud.ecs.requests import refuse_unknown
 from localcloud.errors import Refusal
+from localcloud.shapes import ApiObject, Settings
 
 CONFIGURATION_PARAMETERS = frozenset(
     {

@@ -6,7 +6,8 @@ Sources: ecs_service_deployment_events.html, ecs_service_events.html.
 import uuid
 from datetime import datetime
 
-from localcloud.ecs.model import ApiObject, Revision, Service
+from localcloud.ecs.model import Revision, Service
+from localcloud.shapes import ApiObject
 
 
 def deployment_state_change(

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from moto.ecr.exceptions import ImageNotFoundException, RepositoryNotFoundException
 from moto.ecr.models import ecr_backends
 
-from localcloud.ecs.model import Settings
+from localcloud.shapes import Settings
 
 _ECR_REFERENCE = re.compile(
     r"(?P<account>\d{12})\.dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com/(?P<repository>[^:@]+)"

@@ -5,14 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from moto.ecs.models import Service as MotoService
 
-# parameters or an answer of the API, under the names that the API gives them
-ApiObject = dict[str, Any]
-# the same, to be read only
-Settings = Mapping[str, Any]
+from localcloud.shapes import ApiObject, Settings
 
 # The parameters of UpdateService that start a deployment, and that a service revision records. The
 # others do neither (botocore's model of ecs 2014-11-13, documentation of UpdateServiceRequest).

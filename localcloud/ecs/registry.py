@@ -9,11 +9,12 @@ from moto.ecs.models import Service as MotoService
 from localcloud.ecs import task_sets
 from localcloud.ecs.configuration import DEFAULT_CONFIGURATION, checked_configuration
 from localcloud.ecs.definitions import find_usable_definition
-from localcloud.ecs.model import ApiObject, Service, Settings, TaskSet
+from localcloud.ecs.model import Service, TaskSet
 from localcloud.ecs.requests import cluster_of
 from localcloud.ecs.scheduler import Scheduler
 from localcloud.ecs.task_sets import TaskSetRequest
 from localcloud.errors import Refusal
+from localcloud.shapes import ApiObject, Settings
 
 if TYPE_CHECKING:
     from localcloud.server import Cloud

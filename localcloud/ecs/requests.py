@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 
 from moto.ecs.responses import EC2ContainerServiceResponse
 
-from localcloud.ecs.model import ApiObject, Settings
 from localcloud.errors import NotModelled, Refusal
+from localcloud.shapes import ApiObject, Settings
 
 PAGE = 100
 

@@ -20,16 +20,15 @@ from localcloud.ecs.events import deployment_state_change, service_action
 from localcloud.ecs.images import can_be_pulled, container_images
 from localcloud.ecs.model import (
     DEPLOYING_SETTINGS,
-    ApiObject,
     Deployment,
     Phase,
     Revision,
     Rollback,
     Service,
-    Settings,
     Status,
     new_revision_number,
 )
+from localcloud.shapes import ApiObject, Settings
 
 TICK = timedelta(seconds=5)
 PENDING_FOR = timedelta(seconds=1)

@@ -10,15 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from localcloud.ecs.images import container_images
-from localcloud.ecs.model import (
-    ApiObject,
-    Revision,
-    Service,
-    Settings,
-    Task,
-    TaskSet,
-    new_revision_number,
-)
+from localcloud.ecs.model import Revision, Service, Task, TaskSet, new_revision_number
+from localcloud.shapes import ApiObject, Settings
 
 # What a task set says for itself, and the service takes over once the set is primary ("Any
 # parameters that are updated on the primary task set in a service will transition to the service",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from localcloud.ecs.model import ApiObject
+from localcloud.shapes import ApiObject
 
 if TYPE_CHECKING:
     from localcloud.server import Cloud

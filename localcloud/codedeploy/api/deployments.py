@@ -19,8 +19,9 @@ from localcloud.codedeploy.requests import (
 )
 from localcloud.codedeploy.revisions import Revisions
 from localcloud.codedeploy.services import find_service
-from localcloud.ecs.model import ApiObject, Service, Settings
+from localcloud.ecs.model import Service
 from localcloud.errors import Refusal
+from localcloud.shapes import ApiObject, Settings
 
 PAGE = 100
 CREATE_PARAMETERS = frozenset(

@@ -15,8 +15,8 @@ from localcloud.codedeploy.requests import (
     parameters,
 )
 from localcloud.codedeploy.services import find_service
-from localcloud.ecs.model import ApiObject
 from localcloud.errors import NotModelled, Refusal
+from localcloud.shapes import ApiObject
 
 CREATE_PARAMETERS = frozenset(
     {

@@ -8,8 +8,8 @@ from localcloud.codedeploy.api.deployments import find_deployment
 from localcloud.codedeploy.model import Deployment
 from localcloud.codedeploy.progress import Deployer
 from localcloud.codedeploy.requests import modelled_parameters, parameters
-from localcloud.ecs.model import ApiObject
 from localcloud.errors import Refusal
+from localcloud.shapes import ApiObject
 
 
 class TargetOperations:

@@ -4,10 +4,11 @@ from moto.core.responses import ActionResult
 from moto.ecs.responses import EC2ContainerServiceResponse
 
 from localcloud.ecs import answers
-from localcloud.ecs.model import Deployment, Revision, Service, Settings, Status
+from localcloud.ecs.model import Deployment, Revision, Service, Status
 from localcloud.ecs.registry import Ecs
 from localcloud.ecs.requests import at_most, in_utc, missing, parameters
 from localcloud.errors import Refusal
+from localcloud.shapes import Settings
 
 DESCRIBED_AT_ONCE = 20
 PAGE = 20

@@ -7,10 +7,11 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 from localcloud.ecs import answers, task_sets
 from localcloud.ecs.configuration import checked_configuration
 from localcloud.ecs.definitions import find_usable_definition
-from localcloud.ecs.model import DEPLOYING_SETTINGS, Service, Settings
+from localcloud.ecs.model import DEPLOYING_SETTINGS, Service
 from localcloud.ecs.registry import Ecs
 from localcloud.ecs.requests import at_most, cluster_of, modelled_parameters, parameters
 from localcloud.errors import NotModelled, Refusal
+from localcloud.shapes import Settings
 
 DESCRIBED_AT_ONCE = 10
 TAGS_IN_ANSWER = "DescribeServicesResponse.services.Service.tags"

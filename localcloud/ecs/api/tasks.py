@@ -8,10 +8,11 @@ from moto.ecs.models import Task as MotoTask
 from moto.ecs.responses import EC2ContainerServiceResponse
 
 from localcloud.ecs import answers
-from localcloud.ecs.model import ApiObject, Service, Settings, Task, TaskSet
+from localcloud.ecs.model import Service, Task, TaskSet
 from localcloud.ecs.registry import Ecs
 from localcloud.ecs.requests import at_most, cluster_of, missing, name_in, page, parameters
 from localcloud.errors import NotModelled
+from localcloud.shapes import ApiObject, Settings
 
 DESCRIBED_AT_ONCE = 100
 LIST_PARAMETERS = frozenset(
