@@ -31,7 +31,7 @@ def install(cloud: "Cloud") -> None:
 
 
 def _leaving_untagged(by_moto: Callable[..., Image]) -> Callable[..., Image]:
-    """A tag that is mutable moves; its image stays, by its digest.
+    """Let a mutable tag move, while its image stays by its digest.
 
     Source: https://docs.aws.amazon.com/AmazonECR/latest/userguide/image-push.html.
     """
@@ -55,7 +55,7 @@ def _take_tag_from_others(repository: Repository, image_manifest: str, image_tag
 
 
 def _batch_get_image(request: ECRResponse) -> ActionResult:
-    """Show each image under the id that was asked for; what is not there is a failure.
+    """Show each image under the id that was asked for. What is not there is a failure.
 
     Source: botocore's model of ecr 2015-09-21, BatchGetImage.
     """

@@ -29,7 +29,7 @@ UNHEALTHY = {
 
 
 def install(cloud: "Cloud") -> None:
-    """Extend moto's load balancers; other target groups are moto's."""
+    """Extend moto's load balancers. Other target groups are moto's."""
     by_moto = ELBV2Response.describe_target_health
     cloud.replace(ELBV2Response, "describe_target_health", _describe_target_health(cloud, by_moto))
 

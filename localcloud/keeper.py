@@ -36,7 +36,7 @@ _EXAMPLE_ALARMS = ("auth-checkout-failures", "mail-worker-backlog")
 
 
 def keep_up(port: int, speed: int) -> int:
-    """Keep it up until Ctrl-C; returns the exit code."""
+    """Keep it up until Ctrl-C. Returns the exit code."""
     problem = _port_problem(port)
     if problem is not None:
         click.echo(f"Port {port} {problem}. Choose another: {_COMMAND} --port {port + 1}", err=True)
@@ -89,7 +89,7 @@ def _let_time_pass(prepared: Stage, speed: int) -> None:
 
 
 def _state(prepared: Stage) -> str:
-    """Say it in words; whoever tries things may have deleted the service or the stack."""
+    """Say it in words. Whoever tries things may have deleted the service or the stack."""
     try:
         revision = prepared.running_revision()
         return f"{AUTH.name} runs {revision}, alarm 5xx-rate {prepared.alarm_state()}"
@@ -114,7 +114,7 @@ def _create_example_alarms(cloud: Cloud) -> None:
 
 
 def _port_problem(port: int) -> str | None:
-    """Why the port cannot be listened on; None where it can."""
+    """Tell why the port cannot be listened on. None where it can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -64,7 +64,7 @@ class Recorder:
         operation: str | None = None,
         access_key: str | None = None,
     ) -> list[Call]:
-        """Those that match all that is given."""
+        """List the calls that match all that is given."""
         with self._lock:
             found = list(self._calls)
         if service is not None:
@@ -76,14 +76,14 @@ class Recorder:
         return found
 
     def clear(self) -> None:
-        """Forget the calls; interferences stay."""
+        """Forget the calls. Interferences stay."""
         with self._lock:
             self._calls.clear()
 
     def before(
         self, service: str, operation: str, interference: Interference
     ) -> Callable[[], None]:
-        """Run something before each such call is answered; returns what removes it.
+        """Run something before each such call is answered. Returns what removes it.
 
         Raise a `localcloud.errors.Refusal` in it to refuse the call.
         """
@@ -98,7 +98,7 @@ class Recorder:
         return remove
 
     def interfere(self, call: Call) -> None:
-        """Run what `before` asked for, outside the lock: it may call AWS itself."""
+        """Run what `before` asked for, outside the lock. It may call AWS itself."""
         key = (call.service, call.operation)
         with self._lock:
             interferences = tuple(self._interferences.get(key, ()))
@@ -115,7 +115,7 @@ class Recorder:
 
 
 class Signature(NamedTuple):
-    """What a signature tells: boto3's name of the client, the region and the access key."""
+    """What a signature tells. `service` is boto3's name of the client."""
 
     service: str
     region: str
@@ -123,7 +123,7 @@ class Signature(NamedTuple):
 
 
 class _Operation(NamedTuple):
-    """The API's name of an operation, and the parameters that the path of the URL holds."""
+    """An operation by the API's name, and the parameters in the path of the URL."""
 
     name: str
     path_parameters: ApiObject

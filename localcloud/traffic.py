@@ -84,7 +84,7 @@ class Flow:
     refused: float = 0.0
 
     def counts_of(self, target_group: str) -> _Counts:
-        """The counts of a target group since the last minute was published."""
+        """Find the counts of a target group since the last minute was published."""
         return self.counts.setdefault(target_group, _Counts())
 
 
@@ -97,7 +97,7 @@ class Target:
 
 
 class Traffic:
-    """All flows, and how each image behaves; an image without a behaviour is a good one."""
+    """All flows, and how each image behaves. An image without a behaviour is a good one."""
 
     def __init__(self, cloud: "Cloud") -> None:
         self._cloud = cloud
@@ -122,7 +122,7 @@ class Traffic:
         target_group: str | Sequence[str],
         requests_per_minute: float,
     ) -> None:
-        """Send requests, steadily, from now on; again with another rate to change it.
+        """Send requests, steadily, from now on. Again with another rate to change it.
 
         Load balancer and target groups are named as the values of CloudWatch's dimensions.
         """
@@ -137,7 +137,7 @@ class Traffic:
             self._flows.append(Flow(cluster, service, load_balancer, groups, requests_per_minute))
 
     def of(self, revision: Revision) -> Behaviour:
-        """The worst of what its images do."""
+        """Tell how its tasks do, which is the worst of what its images do."""
         behaviours = [GOOD]
         if revision.images:
             behaviours = [self._behaviour_of(image) for image in revision.images]
@@ -149,12 +149,12 @@ class Traffic:
         )
 
     def fitness(self, revision: Revision) -> Fitness:
-        """What the scheduler asks."""
+        """Tell the scheduler how tasks do."""
         behaviour = self.of(revision)
         return Fitness(behaviour.starts, behaviour.healthy)
 
     def target_group_arn(self, name: str) -> str | None:
-        """Find a target group that traffic may go to by its name; None where no flow has it."""
+        """Find the ARN of a target group by its name. None where no flow has it."""
         prefix = f"arn:aws:elasticloadbalancing:{self._cloud.region}:{self._cloud.account}"
         with self._lock:
             for flow in self._flows:
@@ -164,7 +164,7 @@ class Traffic:
         return None
 
     def targets(self, target_group: str) -> list[Target] | None:
-        """The tasks registered with a target group; None where no flow has it.
+        """List the tasks registered with a target group. None where no flow has it.
 
         The group is named as the value of CloudWatch's dimension.
         """
@@ -224,7 +224,7 @@ class Traffic:
                 flow.counts_of(group).hosts.append(hosts_of[group])
 
     def _count_requests(self, flow: Flow, service: Service) -> None:
-        """Healthy revisions serve what comes; without one, it is refused."""
+        """Let healthy revisions serve what comes. Without one, it is refused."""
         requests = flow.requests_per_minute * (TICK / MINUTE)
         healthy_shares = {
             revision: share
@@ -259,7 +259,10 @@ def _ip(revision: Revision, host: int) -> str:
 
 
 def _group(flow: Flow, service: Service, revision: Revision) -> str:
-    """The target group of a revision: its task set says its own, otherwise it keeps its first."""
+    """Find the target group of a revision.
+
+    Its task set says its own; otherwise it keeps its first.
+    """
     task_set = service.task_set_of(revision)
     if task_set is not None and task_set.target_group in flow.target_groups:
         return str(task_set.target_group)
@@ -270,9 +273,10 @@ def _group(flow: Flow, service: Service, revision: Revision) -> str:
 
 
 def _first_group(flow: Flow, service: Service, revision: Revision) -> str:
-    """A rolling deployment keeps the group that is in use.
+    """Choose the target group of a new revision.
 
-    Otherwise a new revision takes one that those running leave free.
+    A rolling deployment keeps the group that is in use; otherwise the new revision takes one that
+    those running leave free.
     """
     used: set[str] = set()
     for other, count in service.running.items():
@@ -288,7 +292,7 @@ def _first_group(flow: Flow, service: Service, revision: Revision) -> str:
 
 
 def _metrics(flow: Flow, at: datetime) -> list[ApiObject]:
-    """Take the metrics out of the counts; fractions of a request stay for the next minute."""
+    """Take the metrics out of the counts. Fractions of a request stay for the next minute."""
     metrics: list[ApiObject] = []
     for group, counts in flow.counts.items():
         metrics += _metrics_of_group(flow, group, counts, at)
@@ -333,7 +337,10 @@ def _whole(count: float) -> int:
 
 
 def _count(name: str, count: int, dimensions: _Dimensions, at: datetime) -> ApiObject:
-    """Make a count: each request is one sample of value 1, as the load balancer reports them."""
+    """Make a count, in which each request is one sample of value 1.
+
+    So the load balancer reports them.
+    """
     statistics = {"Sum": count, "SampleCount": count, "Minimum": 1, "Maximum": 1}
     return {
         "MetricName": name,
@@ -347,7 +354,7 @@ def _count(name: str, count: int, dimensions: _Dimensions, at: datetime) -> ApiO
 def _samples(
     name: str, samples: Sequence[float], dimensions: _Dimensions, at: datetime
 ) -> ApiObject:
-    """Make a statistic set; one whose minimum and maximum are equal keeps its percentiles."""
+    """Make a statistic set. One whose minimum and maximum are equal keeps its percentiles."""
     statistics = {
         "Sum": sum(samples),
         "SampleCount": len(samples),

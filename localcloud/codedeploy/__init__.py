@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def install(cloud: "Cloud") -> None:
-    """Extend moto's CodeDeploy; its deployments go on as those of ECS do, tick by tick."""
+    """Extend moto's CodeDeploy. Its deployments go on as those of ECS do, tick by tick."""
     deployer = Deployer(cloud.ecs, lambda name: cloud.traffic.target_group_arn(name))
     cloud.ecs.scheduler.code_deploy = deployer.progress
     api.install(deployer, Revisions(cloud.account), cloud.replace)

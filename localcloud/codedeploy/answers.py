@@ -1,4 +1,7 @@
-"""How the API shows deployments, in the shapes of botocore's model of codedeploy 2014-10-06."""
+"""How the API shows deployments.
+
+The shapes are those of botocore's model of codedeploy 2014-10-06.
+"""
 
 from collections.abc import Sequence
 
@@ -75,7 +78,7 @@ def group(
     target: Location | None,
     newest_first: Sequence[Deployment],
 ) -> ApiObject:
-    """Show one of GetDeploymentGroup; `newest_first` are its deployments."""
+    """Show one of GetDeploymentGroup. `newest_first` are its deployments."""
     shown = dict(by_moto)
     for name in ("targetRevision", "lastAttemptedDeployment", "lastSuccessfulDeployment"):
         shown.pop(name, None)
@@ -119,7 +122,7 @@ def target(of: Deployment) -> ApiObject:
 
 
 def target_id(of: Deployment) -> str:
-    """The name of the one target: cluster and service."""
+    """Name the one target, by cluster and service."""
     cluster = of.service.cluster_arn.rpartition("/")[2]
     return f"{cluster}:{of.service.name}"
 
@@ -158,7 +161,7 @@ def _task_set(of: Deployment, one: TaskSet, label: str) -> ApiObject:
 
 
 def _lifecycle(of: Deployment) -> list[dict[str, str]]:
-    """The events without their times."""
+    """Show the lifecycle events without their times."""
     done = EVENTS_DONE[of.phase]
     if of.status is Status.SUCCEEDED:
         done = len(LIFECYCLE_EVENTS)

@@ -20,7 +20,7 @@ KNOWN_PROPERTIES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class AppSpec:
-    """What is to be deployed; `settings` are those that the task set shall have."""
+    """What is to be deployed. `settings` are those that the task set shall have."""
 
     content: str
     task_definition: str
@@ -95,5 +95,5 @@ def _in_api_names(value: Any) -> Any:
 
 
 def _api_name(name: str) -> str:
-    """Names in an AppSpec begin with capitals; those of the API do not."""
+    """Rename a key, which in an AppSpec begins with a capital."""
     return name[:1].lower() + name[1:]

@@ -51,7 +51,7 @@ FINISHED = frozenset({Status.SUCCEEDED, Status.FAILED, Status.STOPPED})
 
 
 class Phase(StrEnum):
-    """How far the task sets of a deployment are; not an AWS name."""
+    """How far the task sets of a deployment are. Not an AWS name."""
 
     LAUNCHING = "launching"
     SETTLING = "settling"

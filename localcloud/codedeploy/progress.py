@@ -68,7 +68,7 @@ class Deployer:
     deployments: dict[str, Deployment] = field(default_factory=dict)
 
     def progress(self, service: Service, now: datetime) -> None:
-        """Do what has fallen due for one service; a rollback may begin within it."""
+        """Do what has fallen due for one service. A rollback may begin within it."""
         deployment = self.under_way(service)
         while deployment is not None and _due(deployment) <= now:
             self._step(deployment, _due(deployment))
@@ -84,30 +84,30 @@ class Deployer:
             self.progress(service, now)
 
     def newest_first(self) -> list[Deployment]:
-        """All deployments."""
+        """List all deployments."""
         return list(reversed(self.deployments.values()))
 
     def under_way(self, service: Service) -> Deployment | None:
-        """The deployment that has not ended; there is one at most."""
+        """Find the deployment that has not ended. There is one at most."""
         for deployment in self.newest_first():
             if deployment.service is service and not deployment.finished:
                 return deployment
         return None
 
     def last_succeeded(self, group: DeploymentGroup) -> Deployment | None:
-        """The newest of a deployment group that did; rollbacks count."""
+        """Find the newest deployment of a group that succeeded. Rollbacks count."""
         for deployment in self.newest_first():
             if deployment.group is group and deployment.status is Status.SUCCEEDED:
                 return deployment
         return None
 
     def last_location(self, group: DeploymentGroup) -> Location | None:
-        """What the last deployment of a group that succeeded has deployed."""
+        """Find what the last deployment of a group that succeeded has deployed."""
         last = self.last_succeeded(group)
         return last.location if last is not None else None
 
     def begin(self, deployment: Deployment) -> None:
-        """Take over a deployment that is Created; what follows takes time."""
+        """Take over a deployment that is Created. What follows takes time."""
         deployment.previous = self.last_location(deployment.group)
         self.deployments[deployment.deployment_id] = deployment
 
@@ -159,7 +159,7 @@ class Deployer:
             self._fail(deployment, "ECS_UPDATE_ERROR", f"{ECS_REFUSED}{refused.message}", at)
 
     def _free_target_group_arn(self, deployment: Deployment) -> str | None:
-        """The one of the group's pair that the original does not have.
+        """Find the one of the group's pair that the original does not have.
 
         None where one of the pair does not exist.
         """
@@ -213,7 +213,7 @@ class Deployer:
         self._end(deployment, Status.SUCCEEDED, "SUCCESS", at)
 
     def _watch_alarms(self, deployment: Deployment, now: datetime) -> None:
-        """Stop what is in progress by an alarm of the group; rollbacks go on.
+        """Stop what is in progress by an alarm of the group. Rollbacks go on.
 
         Source: deployments-rollback-and-redeploy.html.
         """
@@ -305,7 +305,10 @@ def _replacement(deployment: Deployment) -> TaskSet:
 
 
 def _original_that_runs(deployment: Deployment) -> TaskSet | None:
-    """The task set that a rollback can go back to at once; None where it is gone or going."""
+    """Find the task set that a rollback can go back to at once.
+
+    None where it is gone or going.
+    """
     service = deployment.service
     original = deployment.original or service.primary_task_set
     if original is None or original.is_draining:
@@ -343,7 +346,7 @@ def _drain(deployment: Deployment, task_set: TaskSet | None, at: datetime) -> No
 
 
 def _due(deployment: Deployment) -> datetime:
-    """When the next step of a deployment under way is due."""
+    """Tell when the next step of a deployment under way is due."""
     if deployment.stop is not None:
         return deployment.stop + BEGIN
     if deployment.status is Status.CREATED:
@@ -352,7 +355,7 @@ def _due(deployment: Deployment) -> datetime:
 
 
 def _duration(deployment: Deployment) -> timedelta:
-    """How long the phase of a deployment in progress lasts."""
+    """Tell how long the phase of a deployment in progress lasts."""
     if deployment.phase is Phase.SHIFTING:
         return timedelta(minutes=deployment.traffic_step.minutes)
     if deployment.phase is Phase.WAITING:

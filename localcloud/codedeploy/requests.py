@@ -14,14 +14,14 @@ CONTINUE = "CONTINUE_DEPLOYMENT"
 
 
 def parameters(request: CodeDeployResponse) -> ApiObject:
-    """What a request asks for; moto's response class holds the request, too."""
+    """Read what a request asks for. Moto's response class holds the request, too."""
     return dict(request._get_params())
 
 
 def modelled_parameters(
     request: CodeDeployResponse, operation: str, known: Collection[str]
 ) -> ApiObject:
-    """What a request asks for.
+    """Read what a request asks for.
 
     Raises:
         NotModelled: it asks for something that is not known.
@@ -34,7 +34,7 @@ def modelled_parameters(
 
 
 def deployment_ids(asked: Settings) -> list[str]:
-    """The ids of a batch, which holds at most 25.
+    """Read the ids of a batch, which holds at most 25.
 
     Raises:
         Refusal: there are none, or too many.

@@ -1,4 +1,4 @@
-"""The application revisions that deployments have been asked for: AppSpecs, given or in S3."""
+"""The application revisions that deployments are asked for: AppSpecs, given or in S3."""
 
 import json
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class Revisions:
     _known: dict[tuple[str, str], RegisteredRevision] = field(default_factory=dict)
 
     def register(self, application: str, location: Location, now: datetime) -> None:
-        """Remember a revision; the first time counts."""
+        """Remember a revision. The first time counts."""
         key = (application, _address(location.shown))
         self._known.setdefault(key, RegisteredRevision(location, now))
 
@@ -102,7 +102,7 @@ def _app_spec_content(content: dict[str, str]) -> ApiObject:
 
 
 def _address(revision: Settings) -> str:
-    """What a revision is known by: its sha256, or its place in S3."""
+    """Take what a revision is known by: its sha256, or its place in S3."""
     if revision.get("revisionType") == "AppSpecContent":
         return str(revision.get("appSpecContent", {}).get("sha256"))
     return json.dumps(revision.get("s3Location", {}), sort_keys=True)

@@ -1,4 +1,7 @@
-"""How the API shows what `model` holds, in the shapes of botocore's model of ecs 2014-11-13."""
+"""How the API shows what `model` holds.
+
+The shapes are those of botocore's model of ecs 2014-11-13.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -218,7 +221,7 @@ def _monitor_status(of: Deployment, *, enabled: bool, triggered: bool) -> str:
 
 
 def _lifecycle_stage(of: Deployment) -> str:
-    """The stages that this cloud passes through; hooks and test traffic are not modelled."""
+    """The stages that this cloud passes through. Hooks and test traffic are not modelled."""
     if of.phase in {Phase.LAUNCHING, Phase.REPLACING}:
         return "SCALE_UP"
     if of.phase is Phase.SETTLING:
@@ -228,7 +231,7 @@ def _lifecycle_stage(of: Deployment) -> str:
 
 
 def _revisions_in_use(service: Service) -> list[Revision]:
-    """The primary one, and those that still have tasks; none where CodeDeploy deploys."""
+    """The primary one, and those that still have tasks. None where CodeDeploy deploys."""
     if service.task_sets:
         return []
 

@@ -25,7 +25,7 @@ DEFAULT_CONFIGURATION: ApiObject = {
 
 
 def checked_configuration(settings: Settings) -> ApiObject:
-    """The `deploymentConfiguration` among the settings; empty where there is none.
+    """Read the `deploymentConfiguration` among the settings. Empty where there is none.
 
     Raises:
         NotModelled: it has a part that is not known.

@@ -6,7 +6,7 @@ from localcloud.errors import Refusal
 
 
 def find_definition(backend: EC2ContainerServiceBackend, reference: str) -> TaskDefinition:
-    """Find a task definition; a bare family is its newest ACTIVE revision.
+    """Find a task definition. A bare family is its newest ACTIVE revision.
 
     Raises:
         Refusal: there is none.

@@ -30,7 +30,7 @@ def deployment_state_change(
 
 
 def service_action(service: Service, name: str, severity: str, at: datetime) -> ApiObject:
-    """Make a service action event; `severity` is the `eventType`: INFO, WARN or ERROR."""
+    """Make a service action event. `severity` is the `eventType`: INFO, WARN or ERROR."""
     milliseconds = at.microsecond // 1000
     detail = {
         "eventType": severity,

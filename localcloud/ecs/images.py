@@ -34,9 +34,9 @@ def _container_image(container: Settings, desired: int) -> dict[str, str]:
 
 
 def digest_of(reference: str) -> str | None:
-    """The digest that a reference is pinned to, or that its tag has in ECR now.
+    """Find the digest that a reference is pinned to, or else its tag's in ECR.
 
-    None for a reference that is neither.
+    None where it has neither.
     """
     if "@" in reference:
         return reference.split("@", 1)[1]

@@ -43,7 +43,7 @@ FINISHED = frozenset(
 
 
 class Phase(StrEnum):
-    """How far the tasks of a deployment are; not an AWS name."""
+    """How far the tasks of a deployment are. Not an AWS name."""
 
     LAUNCHING = "launching"
     REPLACING = "replacing"
@@ -147,7 +147,7 @@ class Deployment:
 
     @property
     def breaker(self) -> Settings:
-        """The circuit breaker's configuration; empty where there is none."""
+        """The circuit breaker's configuration. Empty where there is none."""
         breaker: Settings = self.configuration.get("deploymentCircuitBreaker", {})
         return breaker
 
@@ -165,7 +165,7 @@ class Deployment:
 
     @property
     def serving(self) -> Revision | None:
-        """What runs once this deployment has completed; None where it never did."""
+        """What runs once this deployment has completed. None where it never did."""
         if self.status is Status.SUCCESSFUL:
             return self.target
         if self.status is Status.ROLLBACK_SUCCESSFUL and self.rollback is not None:
@@ -175,7 +175,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task of a task set; it runs from when it started."""
+    """One task of a task set. It runs from when it started."""
 
     arn: str
     started_at: datetime
@@ -214,7 +214,7 @@ class TaskSet:
 
     @property
     def target_group(self) -> str | None:
-        """As CloudWatch's dimension names it; None where no load balancer is in front."""
+        """As CloudWatch's dimension names it. None where no load balancer is in front."""
         balancers = self.settings.get("loadBalancers") or []
         if not balancers:
             return None
@@ -259,7 +259,7 @@ class Service:
         return next((one for one in self.task_sets if one.status == "PRIMARY"), None)
 
     def task_set_of(self, revision: Revision) -> TaskSet | None:
-        """Find the task set that runs it; None where ECS itself deploys."""
+        """Find the task set that runs it. None where ECS itself deploys."""
         return next((one for one in self.task_sets if one.revision is revision), None)
 
     @property
@@ -270,7 +270,7 @@ class Service:
         return self.deployments[-1]
 
     def last_completed(self, before: Deployment) -> Revision | None:
-        """What ECS rolls back to.
+        """Find what ECS rolls back to.
 
         It is the revision that the most recent completed deployment left running.
         """
@@ -281,7 +281,7 @@ class Service:
         return None
 
     def counts_of(self, revision: Revision) -> TaskCounts:
-        """Count the tasks of a revision, of which as many as the service wants are requested."""
+        """Count the tasks of a revision. Requested are as many as the service wants."""
         running = self.running.get(revision, 0)
         pending = self.pending.get(revision, 0)
         return TaskCounts(self.desired, running, pending)
@@ -292,7 +292,7 @@ class Service:
         return f"{prefix}:{kind}/{cluster_and_service}/{name}"
 
     def shares(self) -> dict[Revision, float]:
-        """The part of production traffic that each revision gets if all its tasks are healthy.
+        """Share production traffic among the revisions, as if all tasks were healthy.
 
         The parts sum to 1, or there are none. A rolling deployment shares by tasks; the other
         strategies shift traffic as configured, target group to target group; between task sets
@@ -323,7 +323,7 @@ class Service:
 def _shifted_shares(
     running: Mapping[Revision, int], target: Revision, target_weight: float
 ) -> dict[Revision, float]:
-    """The target has its weight; the other revisions share the rest by their tasks."""
+    """Give the target its weight. The other revisions share the rest by their tasks."""
     others = {revision: count for revision, count in running.items() if revision is not target}
     total = sum(others.values())
     shares: dict[Revision, float] = {}
@@ -336,7 +336,7 @@ def _shifted_shares(
 
 
 def traffic_steps(configuration: Settings) -> list[TrafficStep]:
-    """The steps of traffic to the target that a deployment configuration asks for.
+    """List the steps of traffic that a deployment configuration asks for.
 
     The defaults are those of botocore's documentation.
     """

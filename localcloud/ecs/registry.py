@@ -1,4 +1,4 @@
-"""The services of the cloud: moto's, each with what this cloud knows of it beyond moto."""
+"""The services of the cloud, each with what moto does not know of it."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -42,7 +42,7 @@ class Ecs:
         return ecs_backends[self._cloud.account][self._cloud.region]
 
     def now(self) -> datetime:
-        """The time of the cloud."""
+        """Tell the time of the cloud."""
         return self._cloud.clock.now()
 
     def find(self, cluster: str, service: str) -> Service:
@@ -72,7 +72,7 @@ class Ecs:
         return service
 
     def services(self) -> list[Service]:
-        """All services that are known."""
+        """List all services that are known."""
         known = list(self.scheduler.services.values())
         for service in known:
             self.scheduler.progress(service, self.now())
@@ -92,7 +92,7 @@ class Ecs:
     def adopt(
         self, backend: EC2ContainerServiceBackend, made: MotoService, given: Settings
     ) -> Service:
-        """Take over a new service of moto with the settings given, and start its first tasks."""
+        """Take over a new service of moto, and start its first tasks."""
         service = Service(
             arn=made.arn,
             name=made.name,

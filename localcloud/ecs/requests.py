@@ -1,4 +1,4 @@
-"""Checks of what the API of ECS is asked, and the parts that its answers have in common."""
+"""Checks of requests to ECS, and what its answers have in common."""
 
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -12,14 +12,14 @@ PAGE = 100
 
 
 def parameters(request: EC2ContainerServiceResponse) -> ApiObject:
-    """What a request asks for; moto's response class holds the request, too."""
+    """Read what a request asks for. Moto's response class holds the request, too."""
     return dict(request._get_params())
 
 
 def modelled_parameters(
     request: EC2ContainerServiceResponse, operation: str, known: Collection[str]
 ) -> ApiObject:
-    """What a request asks for.
+    """Read what a request asks for.
 
     Raises:
         NotModelled: it asks for something that is not known.
@@ -30,7 +30,7 @@ def modelled_parameters(
 
 
 def refuse_unknown(where: str, asked: Settings, known: Collection[str]) -> None:
-    """Refuse what is asked and not known, which is of `where`.
+    """Refuse what is asked and not known. `where` says of what it is a part.
 
     Raises:
         NotModelled: there is something.
@@ -41,12 +41,12 @@ def refuse_unknown(where: str, asked: Settings, known: Collection[str]) -> None:
 
 
 def cluster_of(asked: Settings) -> str:
-    """The cluster that is asked for, by its name or its ARN."""
+    """Read the name or the ARN of the cluster that is asked for."""
     return str(asked.get("cluster", "default"))
 
 
 def at_most(limit: int, asked: Settings, name: str) -> list[str]:
-    """The items of a parameter, which must be there and no more than the limit.
+    """Read the items of a parameter, of which there may be only so many.
 
     Raises:
         Refusal: there are none, or too many.
@@ -60,7 +60,10 @@ def at_most(limit: int, asked: Settings, name: str) -> list[str]:
 
 
 def page(items: list[str], asked: Settings) -> tuple[list[str], str | None]:
-    """One page of the items, 100 unless told, and the token of the next if there is one."""
+    """Cut out one page, and make the token of the next.
+
+    A page has 100 items unless told. The token is None on the last.
+    """
     start = int(asked.get("nextToken") or 0)
     end = start + asked.get("maxResults", PAGE)
     token = str(end) if end < len(items) else None
@@ -68,17 +71,17 @@ def page(items: list[str], asked: Settings) -> tuple[list[str], str | None]:
 
 
 def missing(arns: list[str], known: Collection[str]) -> list[dict[str, str]]:
-    """The `failures` for what is not known."""
+    """List the `failures` for what is not known."""
     return [{"arn": arn, "reason": "MISSING"} for arn in arns if arn not in known]
 
 
 def name_in(arn: str) -> str:
-    """The last part of an ARN, or a name as it is."""
+    """Take the last part of an ARN, or a name as it is."""
     return arn.rpartition("/")[2]
 
 
 def in_utc(value: datetime | None) -> datetime | None:
-    """Mark a time as UTC; moto parses times without a zone."""
+    """Mark a time as UTC. Moto parses times without a zone."""
     if value is None or value.tzinfo is not None:
         return value
     return value.replace(tzinfo=UTC)

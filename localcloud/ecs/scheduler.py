@@ -153,7 +153,7 @@ class Scheduler:
             _end(service, deployment, Status.ROLLBACK_FAILED, now, NO_CANDIDATE)
 
     def scale(self, service: Service, desired: int) -> None:
-        """Change the number of tasks; the scaling of a service is given no time of its own."""
+        """Change the number of tasks. The scaling of a service is given no time of its own."""
         service.desired = desired
         deployment = service.newest
         is_deploying = deployment is not None and not deployment.finished
@@ -168,7 +168,7 @@ class Scheduler:
         service.running = {largest: desired}
 
     def can_run(self, revision: Revision) -> Fitness:
-        """Whether its tasks start and are healthy, the pulling of their images included."""
+        """Tell whether tasks start and are healthy, the pulling of images included."""
         if not all(can_be_pulled(image) for image in revision.images):
             return Fitness(starts=False)
         return self.fitness(revision)
@@ -376,7 +376,7 @@ class Scheduler:
         self._announce_completed(service, candidate, at)
 
     def _fitness_if_wanted(self, service: Service, revision: Revision) -> Fitness:
-        """Of a service that wants no tasks, none can fail."""
+        """Tell how tasks do. Of a service that wants none, none can fail."""
         if service.desired == 0:
             return Fitness()
         return self.can_run(revision)
@@ -398,13 +398,16 @@ class Scheduler:
 
 
 def breaker_threshold(desired: int) -> int:
-    """Failed tasks that trip the breaker: half the desired count, at least 3, at most 200."""
+    """Count the failed tasks that trip the circuit breaker.
+
+    It is half the desired count, at least 3, at most 200.
+    """
     half = math.ceil(desired / 2)
     return min(max(half, 3), 200)
 
 
 def _due(deployment: Deployment) -> datetime | None:
-    """When the next step of a deployment is due; None where there is none."""
+    """Tell when the next step of a deployment is due. None where there is none."""
     match deployment.status:
         case Status.PENDING | Status.ROLLBACK_REQUESTED:
             return deployment.since + PENDING_FOR
@@ -416,7 +419,7 @@ def _due(deployment: Deployment) -> datetime | None:
 
 
 def _duration(deployment: Deployment) -> timedelta:
-    """How long the phase of a deployment in progress lasts."""
+    """Tell how long the phase of a deployment in progress lasts."""
     if deployment.phase is Phase.SHIFTING:
         step = deployment.traffic_steps[deployment.step]
         return timedelta(minutes=step.minutes)
@@ -466,7 +469,7 @@ def _stop_superseded(
 
 
 def _replace(service: Service, deployment: Deployment, at: datetime) -> None:
-    """Run all tasks of the target; in a rolling deployment, no others."""
+    """Run all tasks of the target. In a rolling deployment, no others."""
     target = deployment.target
     service.running[target] = service.desired
     service.pending[target] = 0

@@ -97,7 +97,7 @@ def run(service: Service, task_set: TaskSet, now: datetime) -> None:
 
 
 def shift(service: Service, to: TaskSet, weight: float, now: datetime) -> None:
-    """Give a set that part of production traffic; the primary set keeps the rest."""
+    """Give a set that part of production traffic. The primary set keeps the rest."""
     for one in service.task_sets:
         one.weight = 0.0
 
@@ -112,7 +112,7 @@ def shift(service: Service, to: TaskSet, weight: float, now: datetime) -> None:
 
 
 def make_primary(service: Service, task_set: TaskSet, now: datetime) -> None:
-    """Give a set all production traffic; the service shows its definition and settings from now."""
+    """Give a set all production traffic. The service shows its definition and settings from now."""
     for one in service.task_sets:
         if one.status == "PRIMARY":
             one.status = "ACTIVE"

@@ -38,17 +38,17 @@ class World:
         return cls(cloud, cloud.session("team"))
 
     def cluster(self, name: str) -> str:
-        """Create a cluster; returns its ARN."""
+        """Create a cluster. Returns its ARN."""
         ecs = self.session.client("ecs")
         return ecs.create_cluster(clusterName=name)["cluster"]["clusterArn"]
 
     def repository(self, name: str) -> str:
-        """Create a repository; returns the name that images are pulled by."""
+        """Create a repository. Returns the name that images are pulled by."""
         ecr = self.session.client("ecr")
         return ecr.create_repository(repositoryName=name)["repository"]["repositoryUri"]
 
     def push(self, repository: str, tag: str, content: str | None = None) -> str:
-        """Push an image and move the tag to it; returns its digest.
+        """Push an image and move the tag to it. Returns its digest.
 
         The digest depends on the content (the tag, where none is given).
         """
@@ -65,7 +65,7 @@ class World:
         return pushed["image"]["imageId"]["imageDigest"]
 
     def define(self, family: str, images: Mapping[str, str], **more: Any) -> str:
-        """Register a task definition; returns its ARN.
+        """Register a task definition. Returns its ARN.
 
         It has a container for each image (container name to image).
         """
@@ -81,7 +81,7 @@ class World:
     def service(
         self, cluster: str, name: str, definition: str, desired: int = 4, **more: Any
     ) -> str:
-        """Create a service; returns its ARN. Its first deployment still has to complete."""
+        """Create a service. Returns its ARN. Its first deployment still has to complete."""
         asked: ApiObject = {
             "cluster": cluster,
             "serviceName": name,
@@ -145,7 +145,7 @@ class World:
         port: int = 80,
         **more: Any,
     ) -> str:
-        """Deploy another task definition by an AppSpec; returns the deployment's id."""
+        """Deploy another task definition by an AppSpec. Returns the deployment's id."""
         content = app_spec(definition, container, port)
         asked: ApiObject = {
             "applicationName": application,

@@ -1,4 +1,4 @@
-"""The operations of CodeDeploy for ECS services; applications of other platforms are refused.
+"""The operations of CodeDeploy for ECS services. Applications of other platforms are refused.
 
 Each is a method that is given moto's instance of its response class, which holds the request.
 """
@@ -44,7 +44,7 @@ def install(deployer: Deployer, revisions: Revisions, replace: Replace) -> None:
 
 
 def _up_to_date(deployer: Deployer, operation: Operation) -> Operation:
-    """Do first what has fallen due; moto dispatches to plain functions of the class only."""
+    """Do first what has fallen due. Moto dispatches to plain functions of the class only."""
 
     def answer(request: CodeDeployResponse) -> ActionResult:
         with deployer.ecs.lock:

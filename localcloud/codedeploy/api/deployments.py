@@ -48,7 +48,7 @@ LIST_PARAMETERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """Which deployments ListDeployments asks for; what is None or empty asks for all."""
+    """Which deployments ListDeployments asks for. What is None or empty asks for all."""
 
     group: DeploymentGroup | None
     statuses: list[str]
@@ -56,7 +56,7 @@ class _Wanted:
     end: datetime | None
 
     def includes(self, deployment: Deployment) -> bool:
-        """Whether it is asked for."""
+        """Tell whether it is asked for."""
         if self.group is not None and deployment.group is not self.group:
             return False
         if self.statuses and deployment.status not in self.statuses:
@@ -109,7 +109,7 @@ class DeploymentOperations:
         return ActionResult({"deploymentInfo": answers.deployment(deployment)})
 
     def batch_get_deployments(self, request: CodeDeployResponse) -> ActionResult:
-        """Show at most 25; those that are not there are left out."""
+        """Show at most 25. Those that are not there are left out."""
         known = self._deployer.deployments
         ids = deployment_ids(parameters(request))
         shown = [answers.deployment(known[one]) for one in ids if one in known]
@@ -140,7 +140,7 @@ class DeploymentOperations:
         return ActionResult(answer)
 
     def stop_deployment(self, request: CodeDeployResponse) -> ActionResult:
-        """Have a deployment Stopped a moment later; until then the stop is Pending.
+        """Have a deployment Stopped a moment later. Until then the stop is Pending.
 
         Without `autoRollbackEnabled`, what was configured counts. That a stop is not done at once
         is this cloud's choice of the two documented answers; the texts are its own.
@@ -185,7 +185,7 @@ def find_deployment(deployer: Deployer, deployment_id: str) -> Deployment:
 def _deployment_of(
     asked: Settings, group: DeploymentGroup, service: Service, location: Location, now: datetime
 ) -> Deployment:
-    """The deployment that CreateDeployment asks for; what it does not say is the group's."""
+    """Make the deployment that is asked for. What is not said is the group's."""
     rollback = asked.get("autoRollbackConfiguration", group.auto_rollback_configuration)
     alarms = asked.get("overrideAlarmConfiguration", group.alarm_configuration) or {}
     return Deployment(
@@ -232,7 +232,7 @@ def _wanted(backend: CodeDeployBackend, asked: Settings) -> _Wanted:
 
 
 def _asked_group(backend: CodeDeployBackend, asked: Settings) -> DeploymentGroup | None:
-    """The group that a request names with its application; None where it names neither."""
+    """Find the group that a request names with its application. None where it names neither."""
     application = asked.get("applicationName")
     name = asked.get("deploymentGroupName")
     if application is None and name is None:

@@ -95,7 +95,7 @@ class GroupOperations:
         return ActionResult({"deploymentGroupInfo": self._shown(group)})
 
     def batch_get_deployment_groups(self, request: CodeDeployResponse) -> ActionResult:
-        """Show those that are there; the others are named in `errorMessage`."""
+        """Show those that are there. The others are named in `errorMessage`."""
         asked = parameters(request)
         backend = request.codedeploy_backend
         application = asked["applicationName"]

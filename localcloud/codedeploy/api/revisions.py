@@ -35,7 +35,7 @@ class RevisionOperations:
         )
 
     def _groups_that_run(self, location: Location, uses: list[Deployment]) -> list[str]:
-        """The groups whose last deployment that succeeded was of the revision."""
+        """Name the groups whose last deployment that succeeded was of the revision."""
         names: list[str] = []
         for group in dict.fromkeys(use.group for use in uses):
             target = self._deployer.last_location(group)

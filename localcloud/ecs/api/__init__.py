@@ -64,7 +64,7 @@ def install(ecs: Ecs, replace: Replace) -> None:
 
 
 def _locked(ecs: Ecs, operation: Operation) -> Operation:
-    """Hold the lock meanwhile; moto dispatches to plain functions of the class only."""
+    """Hold the lock meanwhile. Moto dispatches to plain functions of the class only."""
 
     def answer(request: EC2ContainerServiceResponse) -> ActionResult:
         with ecs.lock:

@@ -54,14 +54,14 @@ class DefinitionOperations:
         return ActionResult({"taskDefinition": made, "tags": made.tags})
 
     def deregister_task_definition(self, request: EC2ContainerServiceResponse) -> ActionResult:
-        """Make it INACTIVE; the services that run it go on."""
+        """Make it INACTIVE. The services that run it go on."""
         reference = parameters(request)["taskDefinition"]
         made = request.ecs_backend.deregister_task_definition(reference)
         made.deregistered_at = self._ecs.now()
         return ActionResult({"taskDefinition": made})
 
     def describe_task_definition(self, request: EC2ContainerServiceResponse) -> ActionResult:
-        """Show one; a bare family is its newest ACTIVE revision."""
+        """Show one. A bare family is its newest ACTIVE revision."""
         asked = parameters(request)
         definition = find_definition(request.ecs_backend, asked["taskDefinition"])
         shown = {"taskDefinition": definition}
@@ -70,7 +70,7 @@ class DefinitionOperations:
         return ActionResult(shown)
 
     def list_task_definitions(self, request: EC2ContainerServiceResponse) -> ActionResult:
-        """List them by family and revision; 100 a page unless told."""
+        """List them by family and revision. 100 a page unless told."""
         asked = parameters(request)
         family = asked.get("familyPrefix")
         status = asked.get("status", "ACTIVE")

@@ -22,7 +22,7 @@ class DeploymentOperations:
         self._ecs = ecs
 
     def list_service_deployments(self, request: EC2ContainerServiceResponse) -> ActionResult:
-        """List the newest first; 20 a page unless told, 100 at most.
+        """List the newest first. 20 a page unless told, 100 at most.
 
         There are none where CodeDeploy deploys: a service deployment is what ECS's own controller
         makes (service-deployment.html); that the list is then empty, and no error, is this cloud's
@@ -44,14 +44,14 @@ class DeploymentOperations:
         return ActionResult({"serviceDeployments": shown, "nextToken": token})
 
     def describe_service_deployments(self, request: EC2ContainerServiceResponse) -> ActionResult:
-        """Show at most 20; those that are not there are failures, reason MISSING."""
+        """Show at most 20. Those that are not there are failures, reason MISSING."""
         arns = at_most(DESCRIBED_AT_ONCE, parameters(request), "serviceDeploymentArns")
         known = self._deployments_by_arn()
         shown = [answers.deployment(*known[arn]) for arn in arns if arn in known]
         return ActionResult({"serviceDeployments": shown, "failures": missing(arns, known)})
 
     def describe_service_revisions(self, request: EC2ContainerServiceResponse) -> ActionResult:
-        """Show at most 20; those that are not there are failures, reason MISSING."""
+        """Show at most 20. Those that are not there are failures, reason MISSING."""
         arns = at_most(DESCRIBED_AT_ONCE, parameters(request), "serviceRevisionArns")
         known = self._revisions_by_arn()
         shown = [answers.revision(*known[arn]) for arn in arns if arn in known]
@@ -101,7 +101,7 @@ class DeploymentOperations:
 
 
 def _matches(deployment: Deployment, asked: Settings) -> bool:
-    """Whether ListServiceDeployments asks for it."""
+    """Tell whether ListServiceDeployments asks for it."""
     statuses = asked.get("status")
     if statuses and deployment.status not in statuses:
         return False
@@ -116,7 +116,7 @@ def _matches(deployment: Deployment, asked: Settings) -> bool:
 
 
 def _position(deployments: list[Deployment], token: str | None) -> int:
-    """Where the page of a token begins.
+    """Find where the page of a token begins.
 
     A token names the first of the next page, so that a page is not lost when a deployment is added
     in between.

@@ -104,7 +104,7 @@ class ServiceOperations:
         return ActionResult({"service": answers.service(service, tags=True)})
 
     def update_service(self, request: EC2ContainerServiceResponse) -> ActionResult:
-        """Change a service; a new task definition must be ACTIVE.
+        """Change a service. A new task definition must be ACTIVE.
 
         Only a property that deploys and differs, or force, starts a deployment.
         """
@@ -150,7 +150,7 @@ class ServiceOperations:
         return ActionResult({"service": shown})
 
     def describe_services(self, request: EC2ContainerServiceResponse) -> ActionResult:
-        """Show at most 10; those that are not there are failures."""
+        """Show at most 10. Those that are not there are failures."""
         asked = parameters(request)
         backend = request.ecs_backend
         names = at_most(DESCRIBED_AT_ONCE, asked, "services")
@@ -178,7 +178,7 @@ def _refuse_second(backend: EC2ContainerServiceBackend, cluster: str, name: str)
 
 
 def _change_settings(service: Service, asked: Settings) -> bool:
-    """Take over the settings that differ; whether one of them deploys."""
+    """Take over the settings that differ. Returns whether one of them deploys."""
     changed = {}
     for name in SERVICE_SETTINGS:
         if name in asked and asked[name] != service.settings.get(name):
@@ -192,7 +192,7 @@ def _change_settings(service: Service, asked: Settings) -> bool:
 
 
 def _change_definition(service: Service, definition_arn: str) -> bool:
-    """Take over a task definition; whether it is another one."""
+    """Take over a task definition. Returns whether it is another one."""
     if definition_arn == service.task_definition:
         return False
     service.task_definition = definition_arn

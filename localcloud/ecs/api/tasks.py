@@ -36,18 +36,18 @@ class TaskOfSet(NamedTuple):
         return name_in(self.task.arn)
 
     def is_in(self, cluster: str) -> bool:
-        """Whether it runs in a cluster, given by its name or its ARN."""
+        """Tell whether it runs in a cluster, given by its name or its ARN."""
         return name_in(self.service.cluster_arn) == name_in(cluster)
 
 
 class TaskOperations:
-    """Task sets that CodeDeploy's deployments have made, and their tasks; others are moto's."""
+    """Task sets that CodeDeploy's deployments have made, and their tasks. Others are moto's."""
 
     def __init__(self, ecs: Ecs) -> None:
         self._ecs = ecs
 
     def list_tasks(self, request: EC2ContainerServiceResponse) -> ActionResult:
-        """List the tasks of task sets, where CodeDeploy deploys; 100 a page unless told.
+        """List the tasks of task sets, where CodeDeploy deploys. 100 a page unless told.
 
         Services that ECS deploys have counts of tasks here, no tasks; an empty list would pretend
         otherwise.
@@ -93,7 +93,7 @@ class TaskOperations:
         return ActionResult({"tasks": shown + by_moto, "failures": missing(gone, ())})
 
     def describe_task_sets(self, request: EC2ContainerServiceResponse) -> ActionResult:
-        """Show all of a service unless some are named; those that are not there are failures."""
+        """Show all of a service unless some are named. Those that are not there are failures."""
         asked = parameters(request)
         service = self._ecs.asked_service(request.ecs_backend, asked)
         if not service.is_code_deployed:
@@ -129,7 +129,7 @@ def _tasks(services: Iterable[Service]) -> Iterator[TaskOfSet]:
 
 
 def _is_listed(one: TaskOfSet, asked: Settings) -> bool:
-    """Whether ListTasks asks for it."""
+    """Tell whether ListTasks asks for it."""
     task_set_id = one.task_set.task_set_id
     wanted_status = asked.get("desiredStatus", "RUNNING")
     return (
