@@ -1,4 +1,7 @@
-"""Keeps the local cloud with its scene up in real time, to be tried by hand with aws, cdk and rollback.sh."""
+"""Keeps the local cloud up in real time, with services under the deployed stack.
+
+It is there to be tried by hand with aws, cdk and rollback.sh.
+"""
 
 import errno
 import shlex
@@ -23,18 +26,25 @@ from localcloud.stage import (
     SynthesisError,
 )
 
-_PAST = timedelta(days=8, minutes=30)  # what the scene needs, and a little more
-_BEAT = 0.5  # seconds
+_PAST = timedelta(days=8, minutes=30)  # what the scenario needs, and a little more
+_INTERVAL_SECONDS = 0.5
+_COMMAND = "python -m localcloud.cloud"
+_PREFIX = "auto-rollback-cloud-"
+
+# the project's own services.yaml names these two
+_EXAMPLE_ALARMS = ("auth-checkout-failures", "mail-worker-backlog")
 
 
 def keep_up(port: int, speed: int) -> int:
-    """Until Ctrl-C; the exit code."""
-    if taken := _taken(port):
-        click.echo(taken, err=True)
+    """Keep it up until Ctrl-C. Returns the exit code."""
+    problem = _port_problem(port)
+    if problem is not None:
+        click.echo(f"Port {port} {problem}. Choose another: {_COMMAND} --port {port + 1}", err=True)
         return 1
+
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with tempfile.TemporaryDirectory(prefix="auto-rollback-cloud-", ignore_cleanup_errors=True) as folder:
+        with tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True) as folder:
             _serve(port, speed, Path(folder))
     except KeyboardInterrupt:
         click.echo("\nStopped. Nothing is left running.")
@@ -47,44 +57,49 @@ def keep_up(port: int, speed: int) -> int:
 def _serve(port: int, speed: int, folder: Path) -> None:
     click.echo("Synthesizing the stack ...")
     assembly = stage.synthesize(folder)
-    began, present = time.monotonic(), datetime.now(UTC)  # noqa: TID251 - the cloud's time shall be the real one
+    began = time.monotonic()
+    present = datetime.now(UTC)  # noqa: TID251 - the cloud's time shall be the real one
     with running(present - _PAST, port) as cloud:
         try:
             click.echo("Deploying it, and letting eight days pass ...")
-            _alarms_of_the_example(cloud)
-            scene = stage.build(cloud, assembly, until=present - timedelta(minutes=1))
-            scene.passes(present + timedelta(seconds=time.monotonic() - began) - cloud.clock.now())
+            _create_example_alarms(cloud)
+            prepared = stage.build(cloud, assembly, until=present - timedelta(minutes=1))
+            took = timedelta(seconds=time.monotonic() - began)
+            prepared.passes(present + took - cloud.clock.now())
             click.echo(_greeting(cloud))
-            _keep_up(scene, speed)
+            _let_time_pass(prepared, speed)
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
             functions.of(cloud).drain()
 
 
-def _keep_up(scene: Stage, speed: int) -> None:
+def _let_time_pass(prepared: Stage, speed: int) -> None:
     """Let time pass, and say when an alarm or the service changes."""
-    known = ""
+    clock = prepared.cloud.clock
+    seconds_ahead = _INTERVAL_SECONDS * (speed - 1)
+    last_state = ""
     while True:
-        time.sleep(_BEAT)
-        scene.cloud.clock.advance(timedelta(seconds=_BEAT * (speed - 1)))
-        now = _seen(scene)
-        if now != known:
-            click.echo(f"{scene.cloud.clock.now():%H:%M:%S}  {now}")
-            known = now
+        time.sleep(_INTERVAL_SECONDS)
+        clock.advance(timedelta(seconds=seconds_ahead))
+        state = _state(prepared)
+        if state != last_state:
+            click.echo(f"{clock.now():%H:%M:%S}  {state}")
+            last_state = state
 
 
-def _seen(scene: Stage) -> str:
-    """In words; whoever tries things may have deleted the service or the stack."""
+def _state(prepared: Stage) -> str:
+    """Say it in words. Whoever tries things may have deleted the service or the stack."""
     try:
-        return f"{AUTH.name} runs {scene.running_revision()}, alarm 5xx-rate {scene.alarm_state()}"
+        revision = prepared.running_revision()
+        return f"{AUTH.name} runs {revision}, alarm 5xx-rate {prepared.alarm_state()}"
     except StageError as gone:
         return str(gone)
 
 
-def _alarms_of_the_example(cloud: Cloud) -> None:
-    """The project's own services.yaml names these two; composite alarms around them need them to exist."""
-    for name in ("auth-checkout-failures", "mail-worker-backlog"):
+def _create_example_alarms(cloud: Cloud) -> None:
+    """Create the alarms that composite alarms of the example need to exist."""
+    for name in _EXAMPLE_ALARMS:
         cloud.session("team").client("cloudwatch").put_metric_alarm(
             AlarmName=name,
             Namespace="Shop",
@@ -98,23 +113,30 @@ def _alarms_of_the_example(cloud: Cloud) -> None:
         )
 
 
-def _taken(port: int) -> str | None:
-    """Why the port cannot be listened on; None where it can."""
+def _port_problem(port: int) -> str | None:
+    """Tell why the port cannot be listened on. None where it can."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            why = "is taken (another make cloud?)" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
-            return f"Port {port} {why}. Choose another: python -m localcloud.cloud --port {port + 1}"
+            if error.errno == errno.EADDRINUSE:
+                return "is taken (another make cloud?)"
+            return f"cannot be used: {error}"
     return None
 
 
 def _greeting(cloud: Cloud) -> str:
-    exports = "\n".join(f"  export {name}={shlex.quote(value)}" for name, value in cloud.environment().items())
-    where = f"--cluster {AUTH.cluster}"
+    variables = cloud.environment().items()
+    exports = "\n".join(f"  export {name}={shlex.quote(value)}" for name, value in variables)
+    service = f"--cluster {AUTH.cluster} --service {AUTH.name}"
+    bad_definition = f"--task-definition {AUTH.name}:{BAD_REVISION}"
+    all_logs = "--log-group-name /aws/lambda/auto-rollback --output text"
+    summaries = "events[?contains(message, 'summary')].message"
+    history = """fileb://<(echo '{"action": "history"}')"""
     return f"""
-The local cloud is up at {cloud.endpoint}, in real time. {AUTH.name}:{GOOD_REVISION} has served for six days.
+The local cloud is up at {cloud.endpoint}, in real time. \
+{AUTH.name}:{GOOD_REVISION} has served for six days.
 
 In another terminal, in this folder:
 
@@ -123,15 +145,16 @@ In another terminal, in this folder:
 
 Break it, then watch (the alarm needs some three minutes; this window tells):
 
-  aws ecs update-service {where} --service {AUTH.name} --task-definition {AUTH.name}:{BAD_REVISION} --query service.taskDefinition
+  aws ecs update-service {service} {bad_definition} --query service.taskDefinition
   aws cloudwatch describe-alarms --state-value ALARM --query 'MetricAlarms[].AlarmName'
-  aws logs filter-log-events --log-group-name /aws/lambda/auto-rollback --output text --query "events[?contains(message, 'summary')].message"
+  aws logs filter-log-events {all_logs} --query "{summaries}"
 
 By hand:
 
   ./rollback.sh {AUTH.name} --plan
   ./rollback.sh {AUTH.name} {GOOD_REVISION}
-  aws lambda invoke --function-name auto-rollback --payload fileb://<(echo '{{"action": "history"}}') /tmp/answer.json && cat /tmp/answer.json
+  aws lambda invoke --function-name auto-rollback --payload {history} \
+/tmp/answer.json && cat /tmp/answer.json
   cdk deploy --require-approval never
 
 Ctrl-C ends it.

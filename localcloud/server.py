@@ -26,7 +26,7 @@ from localcloud.errors import CRASHED, NotModelled, Refusal, error_response
 from localcloud.recorder import UNKNOWN, Call, Recorder, call_of
 
 if TYPE_CHECKING:
-    from localcloud.ecs.operations import Ecs
+    from localcloud.ecs.registry import Ecs
     from localcloud.traffic import Traffic
 
 EXTENSIONS = (

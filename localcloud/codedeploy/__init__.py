@@ -1,20 +1,20 @@
-"""CodeDeploy as AWS has it for ECS services, and moto does not: deployments whose task sets and traffic progress with the clock."""
+"""CodeDeploy as AWS has it for ECS services, and moto does not.
+
+Task sets and traffic of its deployments progress with the clock.
+"""
 
 from typing import TYPE_CHECKING
 
-from localcloud.codedeploy.operations import CodeDeploy
+from localcloud.codedeploy import api
 from localcloud.codedeploy.progress import Deployer
+from localcloud.codedeploy.revisions import Revisions
 
 if TYPE_CHECKING:
     from localcloud.server import Cloud
 
 
 def install(cloud: "Cloud") -> None:
-    """Teach moto's CodeDeploy; its deployments go on as those of ECS do, tick by tick."""
-
-    def target_group_arn(name: str) -> str | None:
-        return cloud.traffic.target_group_arn(name)
-
-    deployer = Deployer(cloud.ecs, target_group_arn)
+    """Extend moto's CodeDeploy. Its deployments go on as those of ECS do, tick by tick."""
+    deployer = Deployer(cloud.ecs, lambda name: cloud.traffic.target_group_arn(name))
     cloud.ecs.scheduler.code_deploy = deployer.progress
-    CodeDeploy(cloud, deployer).install()
+    api.install(deployer, Revisions(cloud.account), cloud.replace)
