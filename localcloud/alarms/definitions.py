@@ -59,11 +59,10 @@ def refuse_unknown_parameters(kind: str, definition: Definition) -> None:
 
 
 def with_defaults(definition: Definition) -> Definition:
-    """The definition without empty values, and with the lists of actions that it leaves out."""
-    complete = {key: value for key, value in definition.items() if value is not None}
-    complete.setdefault("ActionsEnabled", True)
+    """The definition with the settings and lists of actions that it leaves out."""
+    complete: Definition = {"ActionsEnabled": True} | definition
     for key in ACTIONS_OF_STATE.values():
-        complete[key] = list(definition.get(key) or [])
+        complete.setdefault(key, [])
     return complete
 
 

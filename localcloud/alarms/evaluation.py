@@ -122,7 +122,7 @@ def _settings(definition: dict[str, Any]) -> _Settings:
 def _range(settings: _Settings, points: Sequence[Point]) -> _Range:
     known = [point for point in points if point.value is not None]
     evaluated = known[-settings.periods :]
-    breaching = [point for point in evaluated if settings.is_breaching(point)]
+    breaching = list(filter(settings.is_breaching, evaluated))
     missing = settings.periods - len(evaluated)
     return _Range(points, known, evaluated, breaching, missing)
 

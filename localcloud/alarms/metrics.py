@@ -4,7 +4,7 @@ import math
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,28 +15,29 @@ from localcloud.alarms.expressions import ExpressionError, Scope, Series, evalua
 from localcloud.alarms.queries import MetricKey, MetricQuery, MetricStat, in_order
 
 _MINUTE = timedelta(minutes=1)
-_STATISTICS = frozenset({"Sum", "Average", "Minimum", "Maximum", "SampleCount"})
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?|100)")
 
 
 @dataclass
 class Samples:
-    """All datapoints that fall into one period: single values, and statistic sets."""
+    """All datapoints that fall into one period, summed up; a single value is a statistic set of one.
 
-    values: list[float] = field(default_factory=list)
-    sets: list[MetricAggregatedDatum] = field(default_factory=list)
+    `sets` holds the smallest and the greatest value of each set, and how many samples it is of.
+    """
 
-    @property
-    def count(self) -> float:
-        """How many samples there are, those inside statistic sets included."""
-        in_sets = sum(one.sample_count for one in self.sets)
-        return float(len(self.values) + in_sets)
+    count: float = 0.0
+    total: float = 0.0
+    minimum: float = math.inf
+    maximum: float = -math.inf
+    sets: list[tuple[float, float, float]] = field(default_factory=list)
 
-    @property
-    def total(self) -> float:
-        """The sum of all samples."""
-        in_sets = sum(one.sum for one in self.sets)
-        return float(sum(self.values) + in_sets)
+    def add(self, minimum: float, maximum: float, total: float, count: float) -> None:
+        """Add a statistic set."""
+        self.count += count
+        self.total += total
+        self.minimum = min(self.minimum, minimum)
+        self.maximum = max(self.maximum, maximum)
+        self.sets.append((minimum, maximum, count))
 
     def statistic(self, name: str) -> float | None:
         """A statistic by CloudWatch's name for it, None where there are no samples.
@@ -51,16 +52,7 @@ class Samples:
             raise ExpressionError(f"the statistic {name!r} is not modelled")
         if not self.count:
             return None
-        smallest = [one.min for one in self.sets]
-        greatest = [one.max for one in self.sets]
-        statistics: dict[str, float] = {
-            "Sum": self.total,
-            "Average": self.total / self.count,
-            "Minimum": min(self.values + smallest),
-            "Maximum": max(self.values + greatest),
-            "SampleCount": self.count,
-        }
-        return statistics[name]
+        return _STATISTICS[name](self)
 
     def _percentile(self, share: float) -> float | None:
         """Linear between the ranks; a statistic set counts only where all of its samples are equal.
@@ -68,11 +60,11 @@ class Samples:
         A set that spans several values hides its distribution, so CloudWatch has no percentile of it:
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html
         """
-        ordered = list(self.values)
-        for one in self.sets:
-            if one.min != one.max:
+        ordered: list[float] = []
+        for minimum, maximum, count in self.sets:
+            if minimum != maximum:
                 return None
-            ordered += [one.min] * int(one.sample_count)
+            ordered += [minimum] * int(count)
         if not ordered:
             return None
 
@@ -81,6 +73,15 @@ class Samples:
         low = ordered[math.floor(rank)]
         high = ordered[math.ceil(rank)]
         return low + (high - low) * (rank - math.floor(rank))
+
+
+_STATISTICS: dict[str, Callable[[Samples], float]] = {
+    "Sum": lambda samples: samples.total,
+    "Average": lambda samples: samples.total / samples.count,
+    "Minimum": lambda samples: samples.minimum,
+    "Maximum": lambda samples: samples.maximum,
+    "SampleCount": lambda samples: samples.count,
+}
 
 
 class MetricStore:
@@ -101,7 +102,7 @@ class MetricStore:
         moment = _minute(start)
         while moment < end:
             for datum in minutes.get(moment, ()):
-                in_period = start <= _aware(datum.timestamp) < end
+                in_period = start <= aware(datum.timestamp) < end
                 if in_period and stat.unit in (None, datum.unit):
                     _add(samples, datum)
             moment += _MINUTE
@@ -121,7 +122,7 @@ class MetricStore:
                 dimensions = frozenset((one.name, one.value) for one in datum.dimensions)
                 key = (datum.namespace, datum.name, dimensions)
                 minutes = self._minutes.setdefault(key, defaultdict(list))
-                minutes[_minute(_aware(datum.timestamp))].append(datum)
+                minutes[_minute(aware(datum.timestamp))].append(datum)
             self._read += len(fresh)
 
     def query(
@@ -154,12 +155,13 @@ class MetricStore:
 
 def _add(samples: Samples, datum: Any) -> None:
     if isinstance(datum, MetricAggregatedDatum):
-        samples.sets.append(datum)
+        samples.add(datum.min, datum.max, datum.sum, datum.sample_count)
     else:
-        samples.values.append(datum.value)
+        samples.add(datum.value, datum.value, datum.value, 1)
 
 
-def _aware(moment: datetime) -> datetime:
+def aware(moment: datetime) -> datetime:
+    """The moment with its time zone, which is UTC where moto gives none."""
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     return moment

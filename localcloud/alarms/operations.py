@@ -13,6 +13,7 @@ from moto.core.responses import ActionResult, EmptyResult
 from localcloud.alarms.alarm import STATES, Alarm, HistoryItem
 from localcloud.alarms.definitions import COMPOSITE, METRIC
 from localcloud.alarms.expressions import ExpressionError, Series
+from localcloud.alarms.metrics import aware
 from localcloud.alarms.queries import MetricQuery, parse_query, shared_period
 from localcloud.alarms.store import HISTORY_KEPT, AlarmStore
 from localcloud.errors import NotModelled, Refusal
@@ -42,7 +43,9 @@ def _method(
     """The operation as a method of moto's class."""
 
     def method(self: CloudWatchResponse) -> ActionResult:
-        answer = operation(store, dict(self._get_params()), cloud.clock.now())
+        sent: Parameters = self._get_params()
+        parameters = {key: value for key, value in sent.items() if value is not None}
+        answer = operation(store, parameters, cloud.clock.now())
         if answer is None:
             return EmptyResult()
         return ActionResult(answer)
@@ -131,7 +134,7 @@ def _describe_alarms(store: AlarmStore, parameters: Parameters, _now: datetime) 
 def _alarm_filter(parameters: Parameters) -> _AlarmFilter:
     """Without AlarmTypes no composite alarms are asked for (DescribeAlarms)."""
     names = parameters.get("AlarmNames")
-    prefix = parameters.get("AlarmNamePrefix") or ""
+    prefix = parameters.get("AlarmNamePrefix", "")
     if names and prefix:
         message = "AlarmNames and AlarmNamePrefix cannot be given together"
         raise Refusal("ValidationError", message)
@@ -200,8 +203,8 @@ def _describe_alarm_history(store: AlarmStore, parameters: Parameters, now: date
         kinds=parameters.get("AlarmTypes") or [METRIC],
         name=parameters.get("AlarmName"),
         item=parameters.get("HistoryItemType"),
-        oldest=_aware(parameters.get("StartDate") or _BEFORE_ALL),
-        newest=_aware(parameters.get("EndDate") or _AFTER_ALL),
+        oldest=aware(parameters.get("StartDate", _BEFORE_ALL)),
+        newest=aware(parameters.get("EndDate", _AFTER_ALL)),
     )
     forgotten = now - HISTORY_KEPT
     found = [item for item in store.history if item.at > forgotten and asked.accepts(item)]
@@ -236,8 +239,8 @@ def _get_metric_data(store: AlarmStore, parameters: Parameters, _now: datetime) 
             "LabelOptions",
         },
     )
-    start = _aware(parameters["StartTime"])
-    end = _aware(parameters["EndTime"])
+    start = aware(parameters["StartTime"])
+    end = aware(parameters["EndTime"])
     if start >= end:
         message = "The parameter EndTime must be greater than StartTime."
         raise Refusal("ValidationError", message)
@@ -305,16 +308,9 @@ def _page(found: list[Item], parameters: Parameters) -> tuple[list[Item], str | 
 
 
 def _refuse_unknown(operation: str, parameters: Parameters, modelled: set[str]) -> None:
-    given = {key for key, value in parameters.items() if value is not None}
-    unknown = sorted(given - modelled)
+    unknown = sorted(set(parameters) - modelled)
     if unknown:
         raise NotModelled(f"cloudwatch {operation}: {', '.join(unknown)}")
-
-
-def _aware(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
-    return moment
 
 
 _OPERATIONS: dict[str, Operation] = {

@@ -115,11 +115,14 @@ class AlarmStore:
     def evaluate(self, now: datetime) -> None:
         """Evaluate every metric alarm on the periods that are complete at `now`."""
         with self._lock:
-            metric_alarms = [alarm for alarm in self.alarms.values() if alarm.kind == METRIC]
-            for alarm in metric_alarms:
-                evaluation = self._evaluation_of(alarm, now)
-                if evaluation is not None and evaluation.state != alarm.state.value:
-                    self._change(alarm, evaluation, now)
+            for alarm in list(self.alarms.values()):
+                if alarm.kind == METRIC:
+                    self._follow_metrics(alarm, now)
+
+    def _follow_metrics(self, alarm: Alarm, now: datetime) -> None:
+        evaluation = self._evaluation_of(alarm, now)
+        if evaluation is not None and evaluation.state != alarm.state.value:
+            self._change(alarm, evaluation, now)
 
     def _evaluation_of(self, alarm: Alarm, now: datetime) -> Evaluation | None:
         """None too where the alarm cannot be evaluated, which is reported once for each definition."""
