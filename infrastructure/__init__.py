@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 __all__ = ["AutoRollback"]
 
 _LAMBDA = str(Path(__file__).resolve().parent.parent / "lambda")
-if _LAMBDA not in sys.path:  # the names and the policy are shared with the function and live beside it
+# the names and the policy are shared with the function and live beside it
+if _LAMBDA not in sys.path:
     sys.path.insert(0, _LAMBDA)
 
 

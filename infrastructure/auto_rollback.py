@@ -1,7 +1,8 @@
 """The construct: everything that rolls back, and `protect` for each service it should look after."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
@@ -46,6 +47,24 @@ EVENT_AGE = cdk.Duration.hours(6)
 STANDARD_PARAMETER_LIMIT = 4096
 """Characters; the value of an SSM parameter of the standard tier, which costs nothing."""
 
+LoadBalancer = elbv2.IApplicationLoadBalancer | str
+TargetGroup = elbv2.IApplicationTargetGroup | str
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnAlarm:
+    """An alarm on the controller itself; `metric` has its period and statistic."""
+
+    name: str
+    description: str
+    metric: cloudwatch.IMetric
+    threshold: float = 1
+    operator: cloudwatch.ComparisonOperator = (
+        cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+    )
+    periods: int = 1
+    missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING
+
 
 class AutoRollback(Construct):
     """Rolls the services that it protects back when their newest deployment is to blame for an alarm.
@@ -57,7 +76,9 @@ class AutoRollback(Construct):
         dead_letters: events that could not be processed.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, name: str = "", emails: Sequence[str] = ()) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, name: str = "", emails: Sequence[str] = ()
+    ) -> None:
         super().__init__(scope, construct_id)
         self.names = Names(name)
         self._protected = 0
@@ -75,39 +96,44 @@ class AutoRollback(Construct):
         self,
         service: ecs.IBaseService,
         *,
-        target_group: elbv2.IApplicationTargetGroup | str | Sequence[elbv2.IApplicationTargetGroup | str] = (),
+        target_group: elbv2.IApplicationTargetGroup
+        | str
+        | Sequence[elbv2.IApplicationTargetGroup | str] = (),
         load_balancer: elbv2.IApplicationLoadBalancer | str | None = None,
         alarms: Sequence[cloudwatch.IAlarm | str] = (),
         code_deploy: codedeploy.IEcsDeploymentGroup | str | None = None,
         **policy: Any,
     ) -> None:
-        """Protects a service of this CDK app; `policy` takes the keys that may stand under `defaults` in `services.yaml`.
+        """Protect a service of this CDK app.
 
+        `policy` takes the keys that may stand under `defaults` in `services.yaml`.
         Load balancer and target groups are constructs, or the values of their CloudWatch dimensions. `code_deploy` is the
         deployment group of a service that CodeDeploy deploys, or `<application>/<deployment group>`.
 
         Raises:
             PolicyError: naming the key that is missing, unknown or wrong.
         """
-        groups = (
-            target_group if isinstance(target_group, Sequence) and not isinstance(target_group, str) else [target_group]
-        )
-        if bool(groups) != (load_balancer is not None) or len(groups) > 2:
-            raise PolicyError("target_group", len(groups), "one or two beside a load_balancer, none without")
+        balancer_name, group_names = _load_balancing(load_balancer, target_group)
         protected = ServicePolicy(
             ServiceKey(service.cluster.cluster_name, service.service_name),
             build_policy(parse_tunables(policy)),
-            None if load_balancer is None else _full_name(load_balancer, "load_balancer_full_name"),
-            tuple(_full_name(group, "target_group_full_name") for group in groups),
-            tuple(alarm if isinstance(alarm, str) else alarm.alarm_name for alarm in alarms),
+            balancer_name,
+            group_names,
+            tuple(_alarm_name(alarm) for alarm in alarms),
             _deployment_group(code_deploy),
         )
         _check(protected)
-        self._watch(cdk.Stack.of(service), f"AutoRollback-{cdk.Names.node_unique_id(service.node)}", protected)
+        construct_id = f"AutoRollback-{cdk.Names.node_unique_id(service.node)}"
+        self._watch(cdk.Stack.of(service), construct_id, protected)
         self._allow([protected])
 
-    def protect_named(self, services: Sequence[ServicePolicy], *, scopes: Sequence[Construct] | None = None) -> None:
-        """Protects services that exist already, by their names; `scopes` are the stacks that take their alarms, one a service."""
+    def protect_named(
+        self, services: Sequence[ServicePolicy], *, scopes: Sequence[Construct] | None = None
+    ) -> None:
+        """Protect services that exist already, by their names.
+
+        `scopes` are the stacks that take their alarms, one a service.
+        """
         for number, protected in enumerate(services):
             scope = self if scopes is None else scopes[number]
             self._watch(scope, f"{protected.key.cluster}--{protected.key.service}", protected)
@@ -122,12 +148,15 @@ class AutoRollback(Construct):
     def _watch(self, scope: Construct, construct_id: str, protected: ServicePolicy) -> None:
         watched = ServiceAlarms(scope, construct_id, names=self.names, protected=protected)
         document = protected.to_document()
+        tier = "Standard"
+        if len(json.dumps(document)) > STANDARD_PARAMETER_LIMIT:
+            tier = "Advanced"
         ssm.CfnParameter(
             watched,
             "Policy",
             name=self.names.policy_parameter(protected.key),
             type="String",
-            tier="Standard" if len(json.dumps(document)) <= STANDARD_PARAMETER_LIMIT else "Advanced",
+            tier=tier,
             description=f"How {self.names.prefix} judges {protected.key}",
             value=cdk.Stack.of(watched).to_json_string(document),
         )
@@ -137,6 +166,7 @@ class AutoRollback(Construct):
             return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
 
         # without a name of its own: the table stays when the stack goes, and must not be in the way of the next one
+        recovery = dynamodb.PointInTimeRecoverySpecification(point_in_time_recovery_enabled=True)
         table = dynamodb.Table(
             self,
             "Ledger",
@@ -144,13 +174,13 @@ class AutoRollback(Construct):
             sort_key=text("sk"),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             time_to_live_attribute="expires_at",
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
+            point_in_time_recovery_specification=recovery,
             removal_policy=cdk.RemovalPolicy.RETAIN,
         )
-        for name, key, order in (("unfinished", "unfinished", "due_at"), ("timeline", "timeline", "at")):
-            table.add_global_secondary_index(index_name=name, partition_key=text(key), sort_key=text(order))
+        for name, order in (("unfinished", "due_at"), ("timeline", "at")):
+            table.add_global_secondary_index(
+                index_name=name, partition_key=text(name), sort_key=text(order)
+            )
         return table
 
     def _build_dead_letters(self) -> sqs.Queue:
@@ -172,7 +202,9 @@ class AutoRollback(Construct):
             enable_key_rotation=True,
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
-        topic = sns.Topic(self, "Topic", topic_name=self.names.prefix, master_key=self._key, enforce_ssl=True)
+        topic = sns.Topic(
+            self, "Topic", topic_name=self.names.prefix, master_key=self._key, enforce_ssl=True
+        )
         for service in ("cloudwatch", "events"):
             publisher = iam.ServicePrincipal(
                 f"{service}.amazonaws.com",
@@ -196,6 +228,7 @@ class AutoRollback(Construct):
         self._role = iam.Role(self, "Role", assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"))
         log_group.grant_write(self._role)
         with TemporaryDirectory() as folder:
+            code = write_zip(Path(folder) / "auto-rollback.zip")
             return lambda_.Function(
                 self,
                 "Function",
@@ -204,7 +237,7 @@ class AutoRollback(Construct):
                 runtime=lambda_.Runtime.PYTHON_3_13,
                 architecture=lambda_.Architecture.ARM_64,
                 handler="autorollback.handler.handle",
-                code=lambda_.Code.from_asset(str(write_zip(Path(folder) / "auto-rollback.zip"))),
+                code=lambda_.Code.from_asset(str(code)),
                 role=self._role,
                 log_group=log_group,
                 # an alarm storm waits for AWS's rate limits, with back-off; a usual rollback needs a second or two
@@ -238,22 +271,24 @@ class AutoRollback(Construct):
             "dynamodb:UpdateItem",
         )
         self.topic.grant_publish(self._role)
+        # GetParametersByPath is asked of the path itself
+        parameters = (self.names.prefix, f"{self.names.prefix}/*")
         self._role.add_to_principal_policy(
             iam.PolicyStatement(
                 sid="ReadPolicies",
                 actions=["ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath"],
                 resources=[
                     stack.format_arn(service="ssm", resource="parameter", resource_name=name)
-                    # GetParametersByPath is asked of the path itself
-                    for name in (self.names.prefix, f"{self.names.prefix}/*")
+                    for name in parameters
                 ],
             )
         )
+        bus = stack.format_arn(service="events", resource="event-bus", resource_name="default")
         self._role.add_to_principal_policy(
             iam.PolicyStatement(
                 sid="TellOthers",
                 actions=["events:PutEvents"],
-                resources=[stack.format_arn(service="events", resource="event-bus", resource_name="default")],
+                resources=[bus],
                 conditions={"StringEquals": {"events:source": self.names.prefix}},
             )
         )
@@ -296,47 +331,71 @@ class AutoRollback(Construct):
         self._rule(self.names.readiness_rule, schedule=events.Schedule.rate(cdk.Duration.days(1)))
 
     def _rule(
-        self, name: str, *, pattern: events.EventPattern | None = None, schedule: events.Schedule | None = None
+        self,
+        name: str,
+        *,
+        pattern: events.EventPattern | None = None,
+        schedule: events.Schedule | None = None,
     ) -> None:
+        target = targets.LambdaFunction(
+            self.function,
+            dead_letter_queue=self.dead_letters,
+            max_event_age=EVENT_AGE,
+            retry_attempts=185,
+        )
         events.Rule(
             self,
             f"Rule{name.removeprefix(self.names.prefix)}",
             rule_name=name,
             event_pattern=pattern,
             schedule=schedule,
-            targets=[
-                targets.LambdaFunction(
-                    self.function, dead_letter_queue=self.dead_letters, max_event_age=EVENT_AGE, retry_attempts=185
-                )
-            ],
+            targets=[target],
         )
 
     def _watch_itself(self) -> None:
-        """Alarms on the controller, to the same people. Their names lie outside `<prefix>/`, or it would judge them."""
-        minutes = cdk.Duration.minutes
+        """Add alarms on the controller, to the same people.
+
+        Their names lie outside `<prefix>/`, or it would judge them.
+        """
+        for alarm in self._own_alarms():
+            self._alarm(alarm)
+
+    def _own_alarms(self) -> Iterator[_OwnAlarm]:
+        minute = cdk.Duration.minutes(1)
+        five_minutes = cdk.Duration.minutes(5)
         waiting = self.dead_letters.metric_approximate_number_of_messages_visible
         age = self.dead_letters.metric_approximate_age_of_oldest_message
-        self._alarm("dead-letters", "events could not be processed", waiting(period=minutes(1), statistic="Maximum"), 1)
-        self._alarm(
+        yield _OwnAlarm(
+            "dead-letters",
+            "events could not be processed",
+            waiting(period=minute, statistic="Maximum"),
+        )
+        yield _OwnAlarm(
             "dead-letters-age",
             "unprocessed events are lost in four days",
-            age(period=minutes(5), statistic="Maximum"),
-            cdk.Duration.days(10).to_seconds(),
+            age(period=five_minutes, statistic="Maximum"),
+            threshold=cdk.Duration.days(10).to_seconds(),
         )
-        self._alarm("errors", "the function fails", self.function.metric_errors(period=minutes(5)), 1)
-        self._alarm("throttles", "the function is throttled", self.function.metric_throttles(period=minutes(5)), 1)
-        self._alarm(
+        yield _OwnAlarm(
+            "errors",
+            "the function fails",
+            self.function.metric_errors(period=five_minutes),
+        )
+        yield _OwnAlarm(
+            "throttles",
+            "the function is throttled",
+            self.function.metric_throttles(period=five_minutes),
+        )
+        yield _OwnAlarm(
             "rejected",
             "somebody or something sends what cannot be understood; the log says what",
             self._own_metric("Rejected"),
-            1,
         )
         # not the function's invocations: alarms and events of ECS start it too, and would hide that the sweep rests
-        self._alarm(
+        yield _OwnAlarm(
             "no-sweep",
             "no sweep has ended for 20 minutes, though a rule starts one every 5",
             self._own_metric("Sweep"),
-            1,
             operator=cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
             periods=4,
             missing=cloudwatch.TreatMissingData.BREACHING,
@@ -351,28 +410,19 @@ class AutoRollback(Construct):
             statistic="Sum",
         )
 
-    def _alarm(
-        self,
-        name: str,
-        description: str,
-        metric: cloudwatch.IMetric,
-        threshold: float,
-        *,
-        operator: cloudwatch.ComparisonOperator = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-        periods: int = 1,
-        missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING,
-    ) -> None:
-        cloudwatch.Alarm(
+    def _alarm(self, alarm: _OwnAlarm) -> None:
+        made = cloudwatch.Alarm(
             self,
-            f"Alarm-{name}",
-            alarm_name=f"{self.names.prefix}-{name}",
-            alarm_description=f"{self.names.prefix}: {description}.",
-            metric=metric,
-            threshold=threshold,
-            comparison_operator=operator,
-            evaluation_periods=periods,
-            treat_missing_data=missing,
-        ).add_alarm_action(cloudwatch_actions.SnsAction(self.topic))
+            f"Alarm-{alarm.name}",
+            alarm_name=f"{self.names.prefix}-{alarm.name}",
+            alarm_description=f"{self.names.prefix}: {alarm.description}.",
+            metric=alarm.metric,
+            threshold=alarm.threshold,
+            comparison_operator=alarm.operator,
+            evaluation_periods=alarm.periods,
+            treat_missing_data=alarm.missing,
+        )
+        made.add_alarm_action(cloudwatch_actions.SnsAction(self.topic))
 
     def _acknowledge_findings(self) -> None:
         """What cdk-nag's AwsSolutions checks remark, and why it is meant so."""
@@ -380,9 +430,21 @@ class AutoRollback(Construct):
         ledger = stack.get_logical_id(cast(cdk.CfnElement, self.ledger.node.default_child))
         here = "<AWS::Region>:<AWS::AccountId>"
         findings: tuple[tuple[Construct, str, str], ...] = (
-            (self.dead_letters, "SQS3", "it is the dead-letter queue, of the function and of the rules"),
-            (self.function, "L1", "Lambda supports Python 3.13 until June 2029; a newer one is a change to be tested"),
-            (self._role, "IAM5[Resource::*]", "these reads take no resource, or of composite alarms only *"),
+            (
+                self.dead_letters,
+                "SQS3",
+                "it is the dead-letter queue, of the function and of the rules",
+            ),
+            (
+                self.function,
+                "L1",
+                "Lambda supports Python 3.13 until June 2029; a newer one is a change to be tested",
+            ),
+            (
+                self._role,
+                "IAM5[Resource::*]",
+                "these reads take no resource, or of composite alarms only *",
+            ),
             (
                 self._role,
                 "IAM5[Resource::arn:<AWS::Partition>:ecr:*:<AWS::AccountId>:repository/*]",
@@ -406,19 +468,52 @@ class AutoRollback(Construct):
             ),
         )
         for construct, finding, reason in findings:
-            cdk.Validations.of(construct).acknowledge(cdk.Acknowledgment(id=f"AwsSolutions-{finding}", reason=reason))
+            acknowledgment = cdk.Acknowledgment(id=f"AwsSolutions-{finding}", reason=reason)
+            cdk.Validations.of(construct).acknowledge(acknowledgment)
 
 
 def _check(protected: ServicePolicy) -> None:
-    """What is known at synthesis must be what the function will take; what only CloudFormation knows cannot be looked at.
+    """Check what is known at synthesis as the function will.
+
+    What only CloudFormation knows cannot be looked at.
 
     Raises:
         PolicyError: naming the key.
     """
-    balancer = (protected.load_balancer, *protected.target_groups)
-    if protected.load_balancer is not None and not any(cdk.Token.is_unresolved(name) for name in balancer):
-        parse_load_balancing({"load_balancer": protected.load_balancer, "target_group": protected.target_groups})
+    if protected.load_balancer is not None:
+        _check_load_balancing(protected.load_balancer, protected.target_groups)
     check_own_alarms(protected.alarms)
+
+
+def _check_load_balancing(load_balancer: str, target_groups: Sequence[str]) -> None:
+    names = (load_balancer, *target_groups)
+    if not any(cdk.Token.is_unresolved(name) for name in names):
+        parse_load_balancing({"load_balancer": load_balancer, "target_group": target_groups})
+
+
+def _load_balancing(
+    load_balancer: LoadBalancer | None, target_group: TargetGroup | Sequence[TargetGroup]
+) -> tuple[str | None, tuple[str, ...]]:
+    """The values of the CloudWatch dimensions of the load balancer and of its target groups."""
+    groups: Sequence[TargetGroup]
+    if isinstance(target_group, str) or not isinstance(target_group, Sequence):
+        groups = [target_group]
+    else:
+        groups = target_group
+    has_balancer = load_balancer is not None
+    if bool(groups) != has_balancer or len(groups) > 2:
+        allowed = "one or two beside a load_balancer, none without"
+        raise PolicyError("target_group", len(groups), allowed)
+    if not has_balancer:
+        return None, ()
+    names = tuple(_full_name(group, "target_group_full_name") for group in groups)
+    return _full_name(load_balancer, "load_balancer_full_name"), names
+
+
+def _alarm_name(alarm: cloudwatch.IAlarm | str) -> str:
+    if isinstance(alarm, str):
+        return alarm
+    return alarm.alarm_name
 
 
 def _full_name(resource: Any, attribute: str) -> str:
@@ -427,7 +522,8 @@ def _full_name(resource: Any, attribute: str) -> str:
         return resource
     name = getattr(resource, attribute, None)
     if not isinstance(name, str):
-        raise PolicyError(attribute, str(resource), "a construct that knows its full name, or that name as text")
+        allowed = "a construct that knows its full name, or that name as text"
+        raise PolicyError(attribute, str(resource), allowed)
     return name
 
 

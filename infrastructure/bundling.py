@@ -64,7 +64,7 @@ class Pin:
 
 
 def write_zip(target: Path, source: Path = LAMBDA) -> Path:
-    """Writes the function's zip to `target`, which it returns; twice the same content is twice the same bytes.
+    """Write the function's zip to `target`, which it returns; the same content gives the same bytes.
 
     Raises:
         BundlingError: a pinned distribution is missing, has another version, or has compiled code.
@@ -76,8 +76,10 @@ def write_zip(target: Path, source: Path = LAMBDA) -> Path:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.create_system = 3  # Unix, wherever it was made: the permission bits below are read as such
-            entry.external_attr = 0o100644 << 16  # Lambda's user is another than the files' owner and must read them
+            # Unix, wherever it was made: the permission bits below are read as such
+            entry.create_system = 3
+            # Lambda's user is another than the files' owner and must read them
+            entry.external_attr = 0o100644 << 16
             archive.writestr(entry, files[name].read_bytes())
     return target
 
@@ -95,7 +97,8 @@ def read_pins(requirements: Path) -> tuple[Pin, ...]:
             continue
         match = _PIN.fullmatch(requirement)
         if match is None:
-            raise BundlingError(f"{requirements}: {requirement!r} given; allowed: <name>==<version>")
+            message = f"{requirements}: {requirement!r} given; allowed: <name>==<version>"
+            raise BundlingError(message)
         pins.append(Pin(match["name"], match["version"]))
     return tuple(pins)
 
@@ -107,21 +110,28 @@ def _own_code(source: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _distribution(pin: Pin) -> Iterator[tuple[str, Path]]:
+    distribution = _installed(pin)
+    if not distribution.files:
+        reason = f"{pin.name} is installed without a list of its files (an editable install?)"
+        raise BundlingError(f"{reason}; {_REMEDY}")
+    for file in distribution.files:
+        if file.suffix in _COMPILED:
+            reason = f"{pin.name} holds compiled code ({file})"
+            raise BundlingError(f"{reason}, which would not run on every architecture")
+        if _is_needed(PurePosixPath(file.as_posix())):
+            yield file.as_posix(), Path(str(distribution.locate_file(file)))
+
+
+def _installed(pin: Pin) -> metadata.Distribution:
     try:
         distribution = metadata.distribution(pin.name)
     except metadata.PackageNotFoundError as error:
         raise BundlingError(f"{pin.name} is not installed; {_REMEDY}") from error
     if distribution.version != pin.version:
-        raise BundlingError(
-            f"{pin.name} {distribution.version} is installed, {pin.version} is pinned in lambda/requirements.txt; {_REMEDY}"
-        )
-    if not distribution.files:
-        raise BundlingError(f"{pin.name} is installed without a list of its files (an editable install?); {_REMEDY}")
-    for file in distribution.files:
-        if file.suffix in _COMPILED:
-            raise BundlingError(f"{pin.name} holds compiled code ({file}), which would not run on every architecture")
-        if _is_needed(PurePosixPath(file.as_posix())):
-            yield file.as_posix(), Path(str(distribution.locate_file(file)))
+        installed = f"{pin.name} {distribution.version} is installed"
+        pinned = f"{pin.version} is pinned in lambda/requirements.txt"
+        raise BundlingError(f"{installed}, {pinned}; {_REMEDY}")
+    return distribution
 
 
 _REMEDY = "install what is pinned: make install"
@@ -132,11 +142,18 @@ def _is_needed(file: PurePosixPath) -> bool:
     if ".." in parts or "__pycache__" in parts or parts[0].endswith(".dist-info"):
         return False
     if parts[0] == "boto3":
-        return parts[1] not in ("data", "examples")  # the data is of boto3's resources; the function uses clients
+        # its data is of boto3's resources; the function uses clients
+        return parts[1] not in ("data", "examples")
     if parts[:2] == ("botocore", "data"):
-        # files in the root of data are about all services: endpoints, partitions, retries, defaults
-        return len(parts) == 3 or (parts[2] in AWS_SERVICES and not parts[-1].startswith("examples"))
+        return _is_needed_model(parts[2:])
     if parts[0] == "aws_lambda_powertools":
-        rest = "/".join(parts[1:])
-        return any(rest == kept or rest.startswith(f"{kept}/") for kept in POWERTOOLS)
+        inside = PurePosixPath(*parts[1:])
+        return any(inside.is_relative_to(kept) for kept in POWERTOOLS)
     return True
+
+
+def _is_needed_model(parts: tuple[str, ...]) -> bool:
+    """Of botocore's data: what is about all services (endpoints, partitions, retries), and the services used."""
+    if len(parts) == 1:
+        return True
+    return parts[0] in AWS_SERVICES and not parts[-1].startswith("examples")

@@ -5,9 +5,11 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonel
 sisters for CloudWatch, ECR, Secrets Manager, Systems Manager, CodeDeploy and Elastic Load Balancing.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import aws_cdk as cdk
 from aws_cdk import aws_iam as iam
@@ -21,7 +23,16 @@ from autorollback.policy import ServicePolicy
 POLICY_LIMIT = 6144
 POLICIES_PER_ROLE = 10
 _UNKNOWN = re.compile(r"\$\{Token\[([A-Za-z.]+)[^]]*\]\}")
-_LONGEST = {"AWS.Partition.": "aws-us-gov", "AWS.Region.": "ap-southeast-99", "AWS.AccountId.": "123456789012"}
+_LONGEST = {
+    "AWS.Partition.": "aws-us-gov",
+    "AWS.Region.": "ap-southeast-99",
+    "AWS.AccountId.": "123456789012",
+}
+_SHOWN = {
+    "AWS.Partition.": "<AWS::Partition>",
+    "AWS.Region.": "<AWS::Region>",
+    "AWS.AccountId.": "<AWS::AccountId>",
+}
 _STATEMENT_OVERHEAD = 330  # braces, effect, actions and condition of the longest statement below
 _DOCUMENT_OVERHEAD = 50
 
@@ -53,17 +64,19 @@ _ON_SERVICES = (
 
 @dataclass(frozen=True, slots=True)
 class _Grant:
+    """Actions on resources, under conditions."""
+
     actions: tuple[str, ...]
     resources: Sequence[str]
     conditions: Mapping[str, Mapping[str, str]] | None = None
-    wildcards: str = (
-        "it stands for the deployments and revisions of a configured service, or for what services.yaml says"
-    )
+    wildcards: str = "it stands for the deployments and revisions of a configured service, or for what services.yaml says"
     """Why its resources hold wildcards, where they do."""
 
     def statement(self, resources: Sequence[str]) -> iam.PolicyStatement:
         return iam.PolicyStatement(
-            actions=list(self.actions), resources=list(resources), conditions=dict(self.conditions or {})
+            actions=list(self.actions),
+            resources=list(resources),
+            conditions=dict(self.conditions or {}),
         )
 
 
@@ -78,7 +91,7 @@ class ServicePermissions(Construct):
         super().__init__(scope, construct_id)
         self._role = role
         self._policies: list[iam.ManagedPolicy] = []
-        self._room = 0
+        self._free = 0  # characters in the newest policy
 
     def allow(self, services: Sequence[ServicePolicy]) -> None:
         """Lets the role act on these services, their families and their roles, and on nothing else.
@@ -105,26 +118,39 @@ class ServicePermissions(Construct):
 
     def _families_and_roles(self, services: Sequence[ServicePolicy]) -> Iterator[_Grant]:
         stack = cdk.Stack.of(self)
-        families = sorted({family for service in services for family in service.policy.families})
-        roles = sorted({role for service in services for role in service.policy.task_roles})
-        definitions = [_arn(stack, "ecs", f"task-definition/{family}:*") for family in families]
-        role_arns = [_arn(stack, "iam", f"role/{role}", region="") for role in roles]
+        families: set[str] = set()
+        roles: set[str] = set()
+        for service in services:
+            families.update(service.policy.families)
+            roles.update(service.policy.task_roles)
+        definitions = [_arn(stack, "ecs", f"task-definition/{name}:*") for name in sorted(families)]
+        role_arns = [_arn(stack, "iam", f"role/{name}", region="") for name in sorted(roles)]
+
+        only_on_registration = {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}}
+        only_to_tasks = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
         yield _Grant(("ecs:RegisterTaskDefinition",), definitions)
-        yield _Grant(
-            ("ecs:TagResource",), definitions, {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}}
-        )
-        yield _Grant(("iam:PassRole",), role_arns, {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}})
+        yield _Grant(("ecs:TagResource",), definitions, only_on_registration)
+        yield _Grant(("iam:PassRole",), role_arns, only_to_tasks)
         yield _Grant(("iam:GetRole",), role_arns)
 
     def _code_deploy(self, services: Sequence[ServicePolicy]) -> Iterator[_Grant]:
         """Only where a service names its deployment group; StopDeployment takes no resource, and no condition key."""
         stack = cdk.Stack.of(self)
-        groups = sorted({service.code_deploy for service in services if service.code_deploy is not None})
+        groups: set[str] = set()
+        applications: set[str] = set()
+        for service in services:
+            if service.code_deploy is not None:
+                application, _, _ = service.code_deploy.rpartition("/")
+                groups.add(service.code_deploy)
+                applications.add(application)
         if not groups:
             return
-        applications = sorted({group.rpartition("/")[0] for group in groups})
-        yield _Grant(_ON_DEPLOYMENT_GROUPS, [_arn(stack, "codedeploy", f"deploymentgroup:{group}") for group in groups])
-        yield _Grant(_ON_APPLICATIONS, [_arn(stack, "codedeploy", f"application:{name}") for name in applications])
+
+        def arns(kind: str, names: Iterable[str]) -> list[str]:
+            return [_arn(stack, "codedeploy", f"{kind}:{name}") for name in sorted(names)]
+
+        yield _Grant(_ON_DEPLOYMENT_GROUPS, arns("deploymentgroup", groups))
+        yield _Grant(_ON_APPLICATIONS, arns("application", applications))
         yield _Grant(
             ("codedeploy:GetDeploymentConfig",),
             [_arn(stack, "codedeploy", "deploymentconfig:*")],
@@ -140,7 +166,8 @@ class ServicePermissions(Construct):
         stack = cdk.Stack.of(self)
 
         def arns(kind: str, suffix: str = "") -> list[str]:
-            return [_arn(stack, "ecs", f"{kind}/{s.key.cluster}/{s.key.service}{suffix}") for s in services]
+            paths = [f"{service.key.cluster}/{service.key.service}" for service in services]
+            return [_arn(stack, "ecs", f"{kind}/{path}{suffix}") for path in paths]
 
         yield _Grant(_ON_SERVICES, arns("service"))
         yield _Grant(_ON_DEPLOYMENTS, arns("service-deployment", "/*"))
@@ -155,26 +182,31 @@ class ServicePermissions(Construct):
         for service in services:
             clusters.setdefault(service.key.cluster, []).append(service.key)
         for cluster, keys in clusters.items():
-            yield _Grant(
-                _ON_SERVICES,
-                [f"arn:{cdk.Aws.PARTITION}:ecs:*:*:*/{key.service}" for key in keys],
-                {"ArnEquals": {"ecs:cluster": _arn(stack, "ecs", f"cluster/{cluster}")}},
-            )
+            by_name = [f"arn:{cdk.Aws.PARTITION}:ecs:*:*:*/{key.service}" for key in keys]
+            in_cluster = {"ArnEquals": {"ecs:cluster": _arn(stack, "ecs", f"cluster/{cluster}")}}
+            yield _Grant(_ON_SERVICES, by_name, in_cluster)
             yield _Grant(_ON_DEPLOYMENTS, [_arn(stack, "ecs", f"service-deployment/{cluster}/*")])
             yield _Grant(_ON_REVISIONS, [_arn(stack, "ecs", f"service-revision/{cluster}/*")])
 
     def _attach(self, grants: Iterable[_Grant]) -> None:
+        """Fill policies one after another; the resources of one grant may go over several."""
         for grant in grants:
             rest = grant.resources
             while rest:
-                if self._room < _STATEMENT_OVERHEAD + _length(rest[0]):
-                    self._policies.append(iam.ManagedPolicy(self, f"Policy{len(self._policies)}", roles=[self._role]))
-                    self._room = POLICY_LIMIT - _DOCUMENT_OVERHEAD
-                taken = _fitting(rest, self._room - _STATEMENT_OVERHEAD)
-                self._policies[-1].add_statements(grant.statement(rest[:taken]))
-                _acknowledge_wildcards(self._policies[-1], rest[:taken], grant.wildcards)
-                self._room -= _STATEMENT_OVERHEAD + sum(map(_length, rest[:taken]))
+                if self._free < _STATEMENT_OVERHEAD + _length(rest[0]):
+                    self._begin_policy()
+                taken = _fitting(rest, self._free - _STATEMENT_OVERHEAD)
+                fitting = rest[:taken]
+                policy = self._policies[-1]
+                policy.add_statements(grant.statement(fitting))
+                _acknowledge_wildcards(policy, fitting, grant.wildcards)
+                self._free -= _STATEMENT_OVERHEAD + sum(map(_length, fitting))
                 rest = rest[taken:]
+
+    def _begin_policy(self) -> None:
+        number = len(self._policies)
+        self._policies.append(iam.ManagedPolicy(self, f"Policy{number}", roles=[self._role]))
+        self._free = POLICY_LIMIT - _DOCUMENT_OVERHEAD
 
 
 def grant_reads(role: iam.IRole, stack: cdk.Stack) -> None:
@@ -200,7 +232,12 @@ def grant_reads(role: iam.IRole, stack: cdk.Stack) -> None:
     role.add_to_principal_policy(
         iam.PolicyStatement(
             sid="ReadImages",
-            actions=["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:DescribeRepositories", "ecr:GetLifecyclePolicy"],
+            actions=[
+                "ecr:BatchGetImage",
+                "ecr:DescribeImages",
+                "ecr:DescribeRepositories",
+                "ecr:GetLifecyclePolicy",
+            ],
             resources=[f"arn:{cdk.Aws.PARTITION}:ecr:*:{stack.account}:repository/*"],
         )
     )
@@ -214,55 +251,64 @@ def grant_reads(role: iam.IRole, stack: cdk.Stack) -> None:
 
 
 def _arn(stack: cdk.Stack, service: str, resource: str, *, region: str | None = None) -> str:
-    return f"arn:{stack.partition}:{service}:{stack.region if region is None else region}:{stack.account}:{resource}"
+    """An ARN of the stack's account, and of its region unless another is given."""
+    if region is None:
+        region = stack.region
+    return f"arn:{stack.partition}:{service}:{region}:{stack.account}:{resource}"
 
 
 def _acknowledge_wildcards(policy: iam.ManagedPolicy, arns: Sequence[str], reason: str) -> None:
-    """To cdk-nag's rule IAM5, which wants evidence for each wildcard, written as it shows them."""
+    """Answer cdk-nag's rule IAM5, which wants evidence for each wildcard, written as it shows them."""
     stack = cdk.Stack.of(policy)
-    cdk.Validations.of(policy).acknowledge(
-        *(
-            cdk.Acknowledgment(
-                id=f"AwsSolutions-IAM5[Resource::{_as_nag_shows(stack, arn)}]",
-                reason=reason,
-            )
-            for arn in arns
-            if "*" in arn
-        )
-    )
+    acknowledgments = []
+    for arn in arns:
+        if "*" in arn:
+            finding = f"AwsSolutions-IAM5[Resource::{_as_nag_shows(stack, arn)}]"
+            acknowledgments.append(cdk.Acknowledgment(id=finding, reason=reason))
+    cdk.Validations.of(policy).acknowledge(*acknowledgments)
 
 
 def _as_nag_shows(stack: cdk.Stack, arn: str) -> str:
-    parts = {"AWS.Partition.": "<AWS::Partition>", "AWS.Region.": "<AWS::Region>", "AWS.AccountId.": "<AWS::AccountId>"}
-    shown = _UNKNOWN.sub(lambda found: parts.get(found[1], found[0]), arn)
+    shown = _UNKNOWN.sub(lambda found: _SHOWN.get(found[1], found[0]), arn)
     if not cdk.Token.is_unresolved(shown):
         return shown
-    # names that CloudFormation makes: an attribute or a reference of another resource
-    resolved = stack.resolve(shown)["Fn::Join"][1]
-    return "".join(
-        part
-        if isinstance(part, str)
-        else f"<{'.'.join(part['Fn::GetAtt']) if 'Fn::GetAtt' in part else next(iter(part.values()))}>"
-        for part in resolved
-    )
+    # names that CloudFormation makes
+    parts = stack.resolve(shown)["Fn::Join"][1]
+    return "".join(_part_as_nag_shows(part) for part in parts)
+
+
+def _part_as_nag_shows(part: str | Mapping[str, Any]) -> str:
+    """Text as it is, and an attribute or a reference of another resource in angle brackets."""
+    if isinstance(part, str):
+        return part
+    if "Fn::GetAtt" in part:
+        return f"<{'.'.join(part['Fn::GetAtt'])}>"
+    (name,) = part.values()
+    return f"<{name}>"
 
 
 def _length(arn: str) -> int:
     """Characters in the deployed policy, at most: partition, region and account are not known yet."""
-    return len(_UNKNOWN.sub(lambda found: _LONGEST.get(found[1], "?" * 64), arn)) + len('"",')
+    longest = _UNKNOWN.sub(lambda found: _LONGEST.get(found[1], "?" * 64), arn)
+    return len(longest) + len('"",')
 
 
 def _policies_for(grants: Iterable[_Grant]) -> int:
-    characters = sum(_STATEMENT_OVERHEAD + sum(map(_length, grant.resources)) for grant in grants)
+    """How many policies the grants need, at most."""
+    characters = 0
+    for grant in grants:
+        characters += _STATEMENT_OVERHEAD + sum(map(_length, grant.resources))
     # a policy is never filled to its last character: the next ARN or statement does not fit any more
-    return -(-characters // (POLICY_LIMIT - _DOCUMENT_OVERHEAD - _STATEMENT_OVERHEAD))
+    usable = POLICY_LIMIT - _DOCUMENT_OVERHEAD - _STATEMENT_OVERHEAD
+    return math.ceil(characters / usable)
 
 
-def _fitting(arns: Sequence[str], room: int) -> int:
+def _fitting(arns: Sequence[str], characters: int) -> int:
+    """How many of the ARNs, from the first on, fit into so many characters."""
     taken = 0
     for arn in arns:
-        room -= _length(arn)
-        if room < 0:
+        characters -= _length(arn)
+        if characters < 0:
             break
         taken += 1
     return taken

@@ -16,7 +16,10 @@ RESOURCES_PER_STACK = 500
 MANY_SERVICES = 50
 """Beyond it nobody reads the template, and its indentation would come near the 1 MB that CloudFormation takes."""
 
-_RESERVED_FOR_THE_CONTROLLER = 100  # it has some 50, and each address and each policy of its role is one more
+ALARMS_OF_A_LOAD_BALANCER = 3
+_RESERVED_FOR_THE_CONTROLLER = (
+    100  # it has some 50, and each address and each policy of its role is one more
+)
 
 
 class RollbackStack(cdk.Stack):
@@ -32,14 +35,15 @@ class RollbackStack(cdk.Stack):
         )
         controller = AutoRollback(self, "Controller", name=names.copy, emails=configuration.emails)
         further = self._further_stacks(scope, names)
-        room = RESOURCES_PER_STACK - _RESERVED_FOR_THE_CONTROLLER - len(configuration.emails)
+        free = RESOURCES_PER_STACK - _RESERVED_FOR_THE_CONTROLLER - len(configuration.emails)
         scopes: list[Construct] = []
         stack: cdk.Stack = self
         for service in configuration.services:
-            room -= resources_of(service)
-            if room < 0:
+            needed = resources_of(service)
+            if needed > free:
                 stack = next(further)
-                room = RESOURCES_PER_STACK - resources_of(service)
+                free = RESOURCES_PER_STACK
+            free -= needed
             scopes.append(stack)
         controller.protect_named(configuration.services, scopes=scopes)
 
@@ -62,4 +66,8 @@ class RollbackStack(cdk.Stack):
 
 def resources_of(service: ServicePolicy) -> int:
     """How many resources a service adds to its stack: the alarms and the policy."""
-    return (3 if service.load_balancer is not None else 0) + len(service.alarms) + 1
+    policy = 1
+    own_alarms = len(service.alarms)
+    if service.load_balancer is None:
+        return own_alarms + policy
+    return ALARMS_OF_A_LOAD_BALANCER + own_alarms + policy

@@ -4,6 +4,7 @@ No alarm has an action: CloudWatch sends every change of state to EventBridge by
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from aws_cdk import aws_cloudwatch as cloudwatch
 from constructs import Construct
@@ -18,10 +19,26 @@ LATENCY_NEEDS_TIMES_THE_REQUESTS = 5
 Query = cloudwatch.CfnAlarm.MetricDataQueryProperty
 
 
+@dataclass(frozen=True, slots=True)
+class _Signal:
+    """One alarm on metric math: it fires while the expression over the queries crosses the threshold."""
+
+    name: str
+    label: str
+    queries: Sequence[Query]
+    expression: str
+    threshold: float
+    operator: str = "GreaterThanThreshold"
+    least_datapoints: int = 1
+    missing_data: str = "notBreaching"
+
+
 class ServiceAlarms(Construct):
     """All alarms of one service, named `<prefix>/<cluster>/<service>/<signal>`."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, names: Names, protected: ServicePolicy) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, names: Names, protected: ServicePolicy
+    ) -> None:
         super().__init__(scope, construct_id)
         self._names = names
         self._protected = protected
@@ -43,39 +60,46 @@ class ServiceAlarms(Construct):
         errors = self._per_group("errors", "HTTPCode_Target_5XX_Count", "Sum")
         requests = self._per_group("requests", "RequestCount", "Sum")
         queries = [*errors, *requests]
-        error_sum, request_sum = _sum_of(errors), _sum_of(requests)
+        error_sum = _sum_of(errors)
+        request_sum = _sum_of(requests)
         if policy.dedicated_load_balancer:
-            queries.append(self._query("refused", "HTTPCode_ELB_5XX_Count", "Sum", target_group=None))
-            error_sum, request_sum = f"{error_sum}+FILL(refused,0)", f"{request_sum}+FILL(refused,0)"
-        self._math(
-            "5xx-rate",
-            [
-                *queries,
-                _hidden("e", error_sum),
-                _hidden("r", request_sum),
-            ],
-            f"IF(r >= {policy.minimum_requests} AND e >= {policy.minimum_errors}, 100*e/IF(r > 0, r, 1), 0)",
+            refused = self._query("refused", "HTTPCode_ELB_5XX_Count", "Sum", target_group=None)
+            queries.append(refused)
+            error_sum += "+FILL(refused,0)"
+            request_sum += "+FILL(refused,0)"
+        queries += [_hidden("e", error_sum), _hidden("r", request_sum)]
+
+        enough = f"r >= {policy.minimum_requests} AND e >= {policy.minimum_errors}"
+        signal = _Signal(
+            name="5xx-rate",
             label="5xx share of requests, percent",
-            operator="GreaterThanThreshold",
+            queries=queries,
+            expression=f"IF({enough}, 100*e/IF(r > 0, r, 1), 0)",
             threshold=policy.error_rate_percent,
         )
+        self._alarm(signal)
 
     def _latency(self) -> None:
-        """The p99 response time in seconds, of two groups the larger, strictly above the limit; quiet minutes count as zero."""
+        """The p99 response time in seconds, of two groups the larger, strictly above the limit.
+
+        Quiet minutes count as zero.
+        """
         policy = self._protected.policy
         times = self._per_group("seconds", "TargetResponseTime", "p99")
         requests = self._per_group("requests", "RequestCount", "Sum")
         slowest = "FILL(seconds0,0)"
         if len(times) == 2:
             slowest = "IF(FILL(seconds0,0) > FILL(seconds1,0), FILL(seconds0,0), FILL(seconds1,0))"
-        self._math(
-            "latency",
-            [*times, *requests, _hidden("s", slowest), _hidden("r", _sum_of(requests))],
-            f"IF(r >= {LATENCY_NEEDS_TIMES_THE_REQUESTS * policy.minimum_requests}, s, 0)",
+        sums = [_hidden("s", slowest), _hidden("r", _sum_of(requests))]
+        minimum_requests = LATENCY_NEEDS_TIMES_THE_REQUESTS * policy.minimum_requests
+        signal = _Signal(
+            name="latency",
             label="p99 response time, seconds",
-            operator="GreaterThanThreshold",
+            queries=[*times, *requests, *sums],
+            expression=f"IF(r >= {minimum_requests}, s, 0)",
             threshold=policy.latency_p99_seconds,
         )
+        self._alarm(signal)
 
     def _unhealthy_targets(self) -> None:
         """1 in a minute with too many unhealthy targets, or with no healthy one, or with no target registered at all.
@@ -87,16 +111,18 @@ class ServiceAlarms(Construct):
         policy = self._protected.policy
         healthy = self._per_group("healthy", "HealthyHostCount", "Minimum")
         unhealthy = self._per_group("unhealthy", "UnHealthyHostCount", "Minimum")
-        self._math(
-            "unhealthy-targets",
-            [*healthy, *unhealthy, _hidden("h", _sum_of(healthy)), _hidden("u", _sum_of(unhealthy))],
-            f"IF(h < 1 OR u >= {policy.unhealthy_targets}, 1, 0)",
+        sums = [_hidden("h", _sum_of(healthy)), _hidden("u", _sum_of(unhealthy))]
+        signal = _Signal(
+            name="unhealthy-targets",
             label="too few healthy or too many unhealthy targets",
-            operator="GreaterThanOrEqualToThreshold",
+            queries=[*healthy, *unhealthy, *sums],
+            expression=f"IF(h < 1 OR u >= {policy.unhealthy_targets}, 1, 0)",
             threshold=1,
+            operator="GreaterThanOrEqualToThreshold",
             least_datapoints=2,
-            treat_missing_data="breaching",
+            missing_data="breaching",
         )
+        self._alarm(signal)
 
     def _own(self, construct_id: str, alarm: str) -> None:
         """A composite alarm around an alarm of the user's, so that its changes carry the service in their name."""
@@ -108,31 +134,23 @@ class ServiceAlarms(Construct):
             alarm_rule=f'ALARM("{alarm}")',
         )
 
-    def _math(
-        self,
-        signal: str,
-        queries: Sequence[Query],
-        expression: str,
-        *,
-        label: str,
-        operator: str,
-        threshold: float,
-        least_datapoints: int = 1,
-        treat_missing_data: str = "notBreaching",
-    ) -> None:
+    def _alarm(self, signal: _Signal) -> None:
         policy = self._protected.policy
-        datapoints = max(policy.datapoints_to_alarm, least_datapoints)
+        datapoints = max(policy.datapoints_to_alarm, signal.least_datapoints)
+        result = Query(
+            id="signal", expression=signal.expression, label=signal.label, return_data=True
+        )
         cloudwatch.CfnAlarm(
             self,
-            signal,
-            alarm_name=self._names.alarm(self._protected.key, signal),
-            alarm_description=self._description(label),
-            metrics=[*queries, Query(id="signal", expression=expression, label=label, return_data=True)],
-            comparison_operator=operator,
-            threshold=threshold,
+            signal.name,
+            alarm_name=self._names.alarm(self._protected.key, signal.name),
+            alarm_description=self._description(signal.label),
+            metrics=[*signal.queries, result],
+            comparison_operator=signal.operator,
+            threshold=signal.threshold,
             datapoints_to_alarm=datapoints,
             evaluation_periods=max(policy.evaluation_periods, datapoints),
-            treat_missing_data=treat_missing_data,
+            treat_missing_data=signal.missing_data,
         )
 
     def _per_group(self, query_id: str, metric: str, statistic: str) -> list[Query]:
@@ -141,28 +159,26 @@ class ServiceAlarms(Construct):
             for number, group in enumerate(self._protected.target_groups)
         ]
 
-    def _query(self, query_id: str, metric: str, statistic: str, *, target_group: str | None) -> Query:
-        dimensions = {"LoadBalancer": self._protected.load_balancer, "TargetGroup": target_group}
-        return Query(
-            id=query_id,
-            return_data=False,
-            metric_stat=cloudwatch.CfnAlarm.MetricStatProperty(
-                metric=cloudwatch.CfnAlarm.MetricProperty(
-                    namespace="AWS/ApplicationELB",
-                    metric_name=metric,
-                    dimensions=[
-                        cloudwatch.CfnAlarm.DimensionProperty(name=name, value=value)
-                        for name, value in dimensions.items()
-                        if value is not None
-                    ],
-                ),
-                period=PERIOD_SECONDS,
-                stat=statistic,
-            ),
+    def _query(
+        self, query_id: str, metric: str, statistic: str, *, target_group: str | None
+    ) -> Query:
+        given = {"LoadBalancer": self._protected.load_balancer, "TargetGroup": target_group}
+        dimensions = [
+            cloudwatch.CfnAlarm.DimensionProperty(name=name, value=value)
+            for name, value in given.items()
+            if value is not None
+        ]
+        measured = cloudwatch.CfnAlarm.MetricProperty(
+            namespace="AWS/ApplicationELB", metric_name=metric, dimensions=dimensions
         )
+        metric_stat = cloudwatch.CfnAlarm.MetricStatProperty(
+            metric=measured, period=PERIOD_SECONDS, stat=statistic
+        )
+        return Query(id=query_id, return_data=False, metric_stat=metric_stat)
 
     def _description(self, what: str) -> str:
-        return f"Auto-rollback judges the newest deployment of {self._protected.key} when this fires: {what}."
+        key = self._protected.key
+        return f"Auto-rollback judges the newest deployment of {key} when this fires: {what}."
 
 
 def _sum_of(queries: Sequence[Query]) -> str:

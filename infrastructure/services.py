@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import yaml
 
@@ -36,21 +36,20 @@ class Configuration:
 
 
 def load(path: Path, names: Names) -> Configuration:
-    """Reads and checks the file; `names` because the names of alarms have a limit.
+    """Read and check the file; `names` because the names of alarms have a limit.
 
     Raises:
         ConfigurationError: the file is missing, is no YAML, or says something that is not allowed.
     """
     try:
         text = path.read_text(encoding="utf-8")
+        return parse(_read_yaml(text), names)
     except OSError as error:
-        raise ConfigurationError(
-            f"{path}: {error.strerror or error}; name another file with -c services=<path>"
-        ) from error
+        reason = error.strerror or error
+        remedy = "name another file with -c services=<path>"
+        raise ConfigurationError(f"{path}: {reason}; {remedy}") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: byte {error.start} is not UTF-8") from error
-    try:
-        return parse(_read_yaml(text), names)
     except PolicyError as error:
         raise ConfigurationError(f"{path}: {error}") from error
     except yaml.YAMLError as error:
@@ -69,19 +68,23 @@ def parse(document: object, names: Names) -> Configuration:
         if key not in _TOP_KEYS:
             raise PolicyError(str(key), document[key], f"one of the keys {', '.join(_TOP_KEYS)}")
     defaults = parse_tunables(_part(document, "defaults"), "defaults")
-    return Configuration(
-        _services(document.get("services"), defaults, names), _emails(_part(document, "notifications"))
-    )
+    services = _services(document.get("services"), defaults, names)
+    emails = _emails(_part(document, "notifications"))
+    return Configuration(services, emails)
 
 
 def _part(document: Mapping[Any, Any], name: str) -> object:
     """A part of the file that may be left out, or empty; what is empty but no mapping is refused like all else."""
     value = document.get(name)
-    return {} if value is None else value
+    if value is None:
+        return {}
+    return value
 
 
-def _services(entries: object, defaults: Mapping[str, Any], names: Names) -> tuple[ServicePolicy, ...]:
-    if not isinstance(entries, Sequence) or isinstance(entries, str) or not entries:
+def _services(
+    entries: object, defaults: Mapping[str, Any], names: Names
+) -> tuple[ServicePolicy, ...]:
+    if not _is_list(entries) or not entries:
         raise PolicyError("services", entries, "a list of services, at least one")
     first_at: dict[object, str] = {}
     services = []
@@ -89,7 +92,9 @@ def _services(entries: object, defaults: Mapping[str, Any], names: Names) -> tup
         where = f"services[{index}]"
         service = parse_service(entry, where, defaults)
         if service.key in first_at:
-            raise PolicyError(where, str(service.key), f"each service once, and {first_at[service.key]} is the same")
+            first = first_at[service.key]
+            message = f"each service once, and {first} is the same"
+            raise PolicyError(where, str(service.key), message)
         first_at[service.key] = where
         check_own_alarms(service.alarms, where)
         _check_alarm_names(service, names, where)
@@ -98,8 +103,12 @@ def _services(entries: object, defaults: Mapping[str, Any], names: Names) -> tup
     return tuple(services)
 
 
+def _is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    return isinstance(value, Sequence) and not isinstance(value, str)
+
+
 def check_own_alarms(alarms: Sequence[str], where: str = "") -> None:
-    """Whether a composite alarm can be made around each of a user's alarms.
+    """Check that a composite alarm can be made around each of a user's alarms.
 
     CloudWatch documents that a name may be put in double quotes in a composite alarm's rule, and no way to write a double quote
     inside them (PutCompositeAlarm's AlarmRule, botocore cloudwatch/2010-08-01).
@@ -110,35 +119,35 @@ def check_own_alarms(alarms: Sequence[str], where: str = "") -> None:
     for index, alarm in enumerate(alarms):
         at = f"{where}.alarms[{index}]".lstrip(".")
         if '"' in alarm or "\\" in alarm:
-            raise PolicyError(
-                at, alarm, "an alarm name without double quotes and backslashes, which a rule cannot hold"
+            allowed = (
+                "an alarm name without double quotes and backslashes, which a rule cannot hold"
             )
+            raise PolicyError(at, alarm, allowed)
         if alarm in alarms[:index]:
             raise PolicyError(at, alarm, "each alarm once")
 
 
 def _check_alarm_names(service: ServicePolicy, names: Names, where: str) -> None:
     for index, alarm in enumerate(service.alarms):
-        _check_alarm_name(names.alarm(service.key, f"{OWN_SIGNAL_PREFIX}{alarm}"), f"{where}.alarms[{index}]")
-    for signal in SIGNALS if service.load_balancer else ():
-        _check_alarm_name(names.alarm(service.key, signal), f"{where}.service")
+        own = names.alarm(service.key, f"{OWN_SIGNAL_PREFIX}{alarm}")
+        _check_alarm_name(own, f"{where}.alarms[{index}]")
+    if service.load_balancer:
+        for signal in SIGNALS:
+            _check_alarm_name(names.alarm(service.key, signal), f"{where}.service")
 
 
 def _check_alarm_name(alarm: str, where: str) -> None:
-    if len(alarm) > ALARM_NAME_LIMIT:
-        raise PolicyError(
-            where,
-            alarm,
-            f"names with which the alarm's own has at most {ALARM_NAME_LIMIT} characters ({len(alarm)} now)",
-        )
+    length = len(alarm)
+    if length > ALARM_NAME_LIMIT:
+        most = f"at most {ALARM_NAME_LIMIT} characters ({length} now)"
+        raise PolicyError(where, alarm, f"names with which the alarm's own has {most}")
 
 
 def _check_document(service: ServicePolicy, where: str) -> None:
     length = len(json.dumps(service.to_document()))
     if length > PARAMETER_LIMIT:
-        raise PolicyError(
-            where, str(service.key), f"a policy of at most {PARAMETER_LIMIT} characters as JSON ({length} now)"
-        )
+        allowed = f"a policy of at most {PARAMETER_LIMIT} characters as JSON ({length} now)"
+        raise PolicyError(where, str(service.key), allowed)
 
 
 def _emails(notifications: object) -> tuple[str, ...]:
@@ -148,11 +157,13 @@ def _emails(notifications: object) -> tuple[str, ...]:
         if key != "emails":
             raise PolicyError(f"notifications.{key}", notifications[key], "one of the keys emails")
     emails = notifications.get("emails", [])
-    if not isinstance(emails, Sequence) or isinstance(emails, str):
+    if not _is_list(emails):
         raise PolicyError("notifications.emails", emails, "a list of e-mail addresses")
     for index, email in enumerate(emails):
-        if not isinstance(email, str) or not _EMAIL.fullmatch(email) or email in emails[:index]:
-            raise PolicyError(f"notifications.emails[{index}]", email, "an e-mail address, each once")
+        is_address = isinstance(email, str) and _EMAIL.fullmatch(email)
+        if not is_address or email in emails[:index]:
+            where = f"notifications.emails[{index}]"
+            raise PolicyError(where, email, "an e-mail address, each once")
     return tuple(emails)
 
 
@@ -166,23 +177,27 @@ class _Loader(yaml.SafeLoader):
     """
 
 
-_Loader.yaml_implicit_resolvers = {
-    first: [
-        (tag, pattern)
-        for tag, pattern in resolvers
-        if tag.removeprefix(_TAG) not in ("bool", "int", "float", "timestamp")
-    ]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-_Loader.add_implicit_resolver(f"{_TAG}bool", re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
-_Loader.add_implicit_resolver(f"{_TAG}int", re.compile(r"[-+]?(?:0|[1-9][0-9]*)$"), list("-+0123456789"))
-_Loader.add_implicit_resolver(
-    f"{_TAG}float",
-    re.compile(
-        r"(?:[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
-    ),
-    list("-+.0123456789"),
+_REPLACED = {f"{_TAG}bool", f"{_TAG}int", f"{_TAG}float", f"{_TAG}timestamp"}
+_BOOLEAN = re.compile(r"(?:true|True|TRUE|false|False|FALSE)$")
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)$")
+_FLOAT = re.compile(
+    r"(?:[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?"
+    r"|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
 )
+
+
+def _kept_resolvers() -> dict[str, list[tuple[str, Any]]]:
+    """What tells the types of plain values, by their first character, but for those of YAML 1.1."""
+    kept = {}
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items():
+        kept[first] = [resolver for resolver in resolvers if resolver[0] not in _REPLACED]
+    return kept
+
+
+_Loader.yaml_implicit_resolvers = _kept_resolvers()
+_Loader.add_implicit_resolver(f"{_TAG}bool", _BOOLEAN, list("tTfF"))
+_Loader.add_implicit_resolver(f"{_TAG}int", _INTEGER, list("-+0123456789"))
+_Loader.add_implicit_resolver(f"{_TAG}float", _FLOAT, list("-+.0123456789"))
 
 
 def _read_yaml(text: str) -> object:
@@ -206,21 +221,30 @@ def _refuse_duplicates(node: yaml.Node, where: str, seen: set[int]) -> None:
         for index, item in enumerate(node.value):
             _refuse_duplicates(item, f"{where}[{index}]", seen)
     elif isinstance(node, yaml.MappingNode):
-        lines: dict[str, int] = {}
-        for key, value in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                at = f"line {key.start_mark.line + 1}"
-                raise PolicyError(where or "(document)", f"a list or mapping as a key, in {at}", "words as keys")
-            path = f"{where}.{key.value}" if where else str(key.value)
-            line = key.start_mark.line + 1
-            if key.value in lines:
-                raise PolicyError(path, f"twice, in line {lines[key.value]} and line {line}", "each key once")
-            lines[key.value] = line
-            _refuse_duplicates(value, path, seen)
+        _refuse_duplicate_keys(node, where, seen)
+
+
+def _refuse_duplicate_keys(node: yaml.MappingNode, where: str, seen: set[int]) -> None:
+    lines: dict[str, int] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, yaml.ScalarNode):
+            given = f"a list or mapping as a key, in line {line}"
+            raise PolicyError(where or "(document)", given, "words as keys")
+        path = str(key.value)
+        if where:
+            path = f"{where}.{path}"
+        if key.value in lines:
+            given = f"twice, in line {lines[key.value]} and line {line}"
+            raise PolicyError(path, given, "each key once")
+        lines[key.value] = line
+        _refuse_duplicates(value, path, seen)
 
 
 def _one_line(error: yaml.YAMLError) -> str:
+    problem = getattr(error, "problem", None) or error
+    words = " ".join(str(problem).split())
     mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or str(error)
-    at = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-    return f"{at}not YAML: {' '.join(str(problem).split())}"
+    if mark is None:
+        return f"not YAML: {words}"
+    return f"line {mark.line + 1}, column {mark.column + 1}: not YAML: {words}"

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from localcloud.cloudformation.changesets import ChangeSets
 from localcloud.cloudformation.operations import Operations
 from localcloud.cloudformation.stacks import Stacks
 
@@ -11,4 +12,6 @@ if TYPE_CHECKING:
 
 def install(cloud: "Cloud") -> None:
     """Answer CloudFormation's operations with stacks of our own: moto's skip types, and lose updates and failures."""
-    Operations(cloud, Stacks(cloud)).install()
+    stacks = Stacks(cloud)
+    change_sets = ChangeSets(cloud, stacks)
+    Operations(cloud, stacks, change_sets).install()
