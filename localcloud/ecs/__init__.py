@@ -19,7 +19,7 @@ def install(cloud: "Cloud") -> None:
     def in_alarm(names: Iterable[str]) -> tuple[str, ...]:
         # the entries are those of localcloud.alarms
         alarms = cloudwatch_backends[cloud.account][cloud.region].alarms
-        return tuple(name for name in names if name in alarms and alarms[name].state == "ALARM")
+        return tuple(name for name in names if name in alarms and alarms[name].state.value == "ALARM")
 
     scheduler = Scheduler(
         fitness=lambda revision: cloud.traffic.fitness(revision),
