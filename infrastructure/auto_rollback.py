@@ -67,7 +67,7 @@ class _OwnAlarm:
 
 
 class AutoRollback(Construct):
-    """Rolls the services that it protects back when their newest deployment is to blame for an alarm.
+    """Rolls its services back when their newest deployment is to blame for an alarm.
 
     Attributes:
         function: the Lambda function, to invoke by hand or to grant the right to.
@@ -294,7 +294,10 @@ class AutoRollback(Construct):
         )
 
     def _send_events(self) -> None:
-        """Rules for events of the stack's own account and Region: a bus may be sent those of others."""
+        """Add rules for events of the stack's own account and Region.
+
+        A bus may be sent those of others.
+        """
         prefix, stack = self.names.prefix, cdk.Stack.of(self)
         here: dict[str, list[str]] = {"account": [stack.account], "region": [stack.region]}
         self._rule(
@@ -517,7 +520,7 @@ def _alarm_name(alarm: cloudwatch.IAlarm | str) -> str:
 
 
 def _full_name(resource: Any, attribute: str) -> str:
-    """The CloudWatch dimension value of a load balancer or target group: a text, or what the construct says."""
+    """The CloudWatch dimension value of a load balancer or target group."""
     if isinstance(resource, str):
         return resource
     name = getattr(resource, attribute, None)
