@@ -1,4 +1,4 @@
-"""CloudFormation's operations, in the place of moto's: what the CDK's command line, the AWS command line and SDKs call."""
+"""CloudFormation's operations, in the place of moto's."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -207,7 +207,10 @@ class Operations:
         return [descriptions.describe_resource(stack, resource) for resource in resources]
 
     def _source(self, parameters: Parameters, stack: Stack) -> Source:
-        """What the stack is to be made from; it keeps its template and its tags where that is asked for."""
+        """What the stack is to be made from.
+
+        The stack keeps its template and its tags where that is asked for.
+        """
         if parameters.get("UsePreviousTemplate"):
             body = stack.source.body
         else:
