@@ -498,11 +498,7 @@ def _load_balancing(
     load_balancer: LoadBalancer | None, target_group: TargetGroup | Sequence[TargetGroup]
 ) -> tuple[str | None, tuple[str, ...]]:
     """The values of the CloudWatch dimensions of the load balancer and of its target groups."""
-    groups: Sequence[TargetGroup]
-    if isinstance(target_group, str) or not isinstance(target_group, Sequence):
-        groups = [target_group]
-    else:
-        groups = target_group
+    groups = _as_list(target_group)
     has_balancer = load_balancer is not None
     if bool(groups) != has_balancer or len(groups) > 2:
         allowed = "one or two beside a load_balancer, none without"
@@ -511,6 +507,12 @@ def _load_balancing(
         return None, ()
     names = tuple(_full_name(group, "target_group_full_name") for group in groups)
     return _full_name(load_balancer, "load_balancer_full_name"), names
+
+
+def _as_list(target_group: TargetGroup | Sequence[TargetGroup]) -> Sequence[TargetGroup]:
+    if isinstance(target_group, str) or not isinstance(target_group, Sequence):
+        return [target_group]
+    return target_group
 
 
 def _alarm_name(alarm: cloudwatch.IAlarm | str) -> str:
