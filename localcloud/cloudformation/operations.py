@@ -102,9 +102,8 @@ class Operations:
         """One by name or ARN, or all that are not deleted."""
         name = parameters.get("StackName")
         if name:
-            found = [self.stacks.get(name)]
-        else:
-            found = [stack for stack in self.stacks.all if stack.deleted_at is None]
+            return {"Stacks": [descriptions.describe_stack(self.stacks.get(name))]}
+        found = [stack for stack in self.stacks.all if stack.deleted_at is None]
         return {"Stacks": [descriptions.describe_stack(stack) for stack in found]}
 
     def list_stacks(self, parameters: Parameters) -> Answer:
@@ -211,9 +210,8 @@ class Operations:
 
         The stack keeps its template and its tags where that is asked for.
         """
-        if parameters.get("UsePreviousTemplate"):
-            body = stack.source.body
-        else:
+        body = stack.source.body
+        if not parameters.get("UsePreviousTemplate"):
             body = self._body(parameters)
         tags = parameters.get("Tags")
         if tags is None:
