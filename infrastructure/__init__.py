@@ -1,4 +1,4 @@
-"""The stack: what `cdk deploy` creates, and the construct `AutoRollback` for people who have a CDK app already."""
+"""The stack of `cdk deploy`, and the construct for those who have a CDK app."""
 
 import sys
 from pathlib import Path
@@ -16,7 +16,10 @@ if _LAMBDA not in sys.path:
 
 
 def __getattr__(name: str) -> Any:
-    """Loads the construct when it is asked for: reading `services.yaml` must not wait for the CDK's Node process."""
+    """Load the construct when it is asked for.
+
+    Reading `services.yaml` must not wait for the CDK's Node process.
+    """
     if name != "AutoRollback":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from infrastructure.auto_rollback import AutoRollback

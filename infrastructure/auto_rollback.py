@@ -67,7 +67,7 @@ class _OwnAlarm:
 
 
 class AutoRollback(Construct):
-    """Rolls the services that it protects back when their newest deployment is to blame for an alarm.
+    """Rolls its services back when their newest deployment is to blame for an alarm.
 
     Attributes:
         function: the Lambda function, to invoke by hand or to grant the right to.
@@ -294,7 +294,10 @@ class AutoRollback(Construct):
         )
 
     def _send_events(self) -> None:
-        """Rules for events of the stack's own account and Region: a bus may be sent those of others."""
+        """Add rules for events of the stack's own account and Region.
+
+        A bus may be sent those of others.
+        """
         prefix, stack = self.names.prefix, cdk.Stack.of(self)
         here: dict[str, list[str]] = {"account": [stack.account], "region": [stack.region]}
         self._rule(
@@ -495,11 +498,7 @@ def _load_balancing(
     load_balancer: LoadBalancer | None, target_group: TargetGroup | Sequence[TargetGroup]
 ) -> tuple[str | None, tuple[str, ...]]:
     """The values of the CloudWatch dimensions of the load balancer and of its target groups."""
-    groups: Sequence[TargetGroup]
-    if isinstance(target_group, str) or not isinstance(target_group, Sequence):
-        groups = [target_group]
-    else:
-        groups = target_group
+    groups = _as_list(target_group)
     has_balancer = load_balancer is not None
     if bool(groups) != has_balancer or len(groups) > 2:
         allowed = "one or two beside a load_balancer, none without"
@@ -510,6 +509,12 @@ def _load_balancing(
     return _full_name(load_balancer, "load_balancer_full_name"), names
 
 
+def _as_list(target_group: TargetGroup | Sequence[TargetGroup]) -> Sequence[TargetGroup]:
+    if isinstance(target_group, str) or not isinstance(target_group, Sequence):
+        return [target_group]
+    return target_group
+
+
 def _alarm_name(alarm: cloudwatch.IAlarm | str) -> str:
     if isinstance(alarm, str):
         return alarm
@@ -517,7 +522,7 @@ def _alarm_name(alarm: cloudwatch.IAlarm | str) -> str:
 
 
 def _full_name(resource: Any, attribute: str) -> str:
-    """The CloudWatch dimension value of a load balancer or target group: a text, or what the construct says."""
+    """The CloudWatch dimension value of a load balancer or target group."""
     if isinstance(resource, str):
         return resource
     name = getattr(resource, attribute, None)

@@ -1,4 +1,4 @@
-"""The function's zip: its own code and the pinned distributions, copied from the environment that runs the synthesis.
+"""The function's zip, from its own code and the pinned distributions that are installed.
 
 No Docker and no network: everything is pure Python, so what is installed here is what Lambda runs. The bytes depend on
 the content alone, so that an unchanged function is not deployed again.
@@ -52,7 +52,10 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can say
 
 
 class BundlingError(Exception):
-    """The environment does not hold what `lambda/requirements.txt` pins, so the zip would not be what was tested."""
+    """The environment does not hold what `lambda/requirements.txt` pins.
+
+    The zip would not be what was tested.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,9 @@ class Pin:
 
 
 def write_zip(target: Path, source: Path = LAMBDA) -> Path:
-    """Write the function's zip to `target`, which it returns; the same content gives the same bytes.
+    """Write the function's zip to `target`, which it returns.
+
+    The same content gives the same bytes.
 
     Raises:
         BundlingError: a pinned distribution is missing, has another version, or has compiled code.

@@ -85,7 +85,7 @@ class TooManyServicesError(ValueError):
 
 
 class ServicePermissions(Construct):
-    """The rights to act on the protected services, in as many customer-managed policies as they need."""
+    """The rights to act on the protected services, in customer-managed policies."""
 
     def __init__(self, scope: Construct, construct_id: str, *, role: iam.IRole) -> None:
         super().__init__(scope, construct_id)
@@ -94,7 +94,7 @@ class ServicePermissions(Construct):
         self._free = 0  # characters in the newest policy
 
     def allow(self, services: Sequence[ServicePolicy]) -> None:
-        """Lets the role act on these services, their families and their roles, and on nothing else.
+        """Let the role act on these services, their families and roles alone.
 
         Every ARN is exact while that fits into half of what a role can hold. Beyond it the same services are named
         in fewer characters: the cluster once, as a condition.
@@ -134,7 +134,10 @@ class ServicePermissions(Construct):
         yield _Grant(("iam:GetRole",), role_arns)
 
     def _code_deploy(self, services: Sequence[ServicePolicy]) -> Iterator[_Grant]:
-        """Only where a service names its deployment group; StopDeployment takes no resource, and no condition key."""
+        """Only where a service names its deployment group.
+
+        StopDeployment takes no resource, and no condition key.
+        """
         stack = cdk.Stack.of(self)
         groups: set[str] = set()
         applications: set[str] = set()
@@ -210,7 +213,7 @@ class ServicePermissions(Construct):
 
 
 def grant_reads(role: iam.IRole, stack: cdk.Stack) -> None:
-    """Reads that AWS does not bind to single resources, or whose resources only the task definitions name.
+    """Grant the reads whose resources are not known, or which take none.
 
     Secrets and parameters are looked for, their values never read.
     """
@@ -278,7 +281,7 @@ def _as_nag_shows(stack: cdk.Stack, arn: str) -> str:
 
 
 def _part_as_nag_shows(part: str | Mapping[str, Any]) -> str:
-    """Text as it is, and an attribute or a reference of another resource in angle brackets."""
+    """Text as it is, and a reference to another resource in angle brackets."""
     if isinstance(part, str):
         return part
     if "Fn::GetAtt" in part:

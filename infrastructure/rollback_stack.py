@@ -1,4 +1,4 @@
-"""The stack of `app.py`: the construct, the services of `services.yaml`, and further stacks when one cannot hold them."""
+"""The stack of `app.py`, and further ones when it cannot hold all services."""
 
 from collections.abc import Iterator
 

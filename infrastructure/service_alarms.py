@@ -1,4 +1,4 @@
-"""The alarms of one protected service: what is watched, with which threshold, and what missing data means.
+"""The alarms of one protected service.
 
 No alarm has an action: CloudWatch sends every change of state to EventBridge by itself.
 """
@@ -21,7 +21,7 @@ Query = cloudwatch.CfnAlarm.MetricDataQueryProperty
 
 @dataclass(frozen=True, slots=True)
 class _Signal:
-    """One alarm on metric math: it fires while the expression over the queries crosses the threshold."""
+    """One alarm, which fires while the expression over the queries crosses the threshold."""
 
     name: str
     label: str
@@ -50,7 +50,9 @@ class ServiceAlarms(Construct):
             self._own(f"Own{number}", alarm)
 
     def _error_rate(self) -> None:
-        """5xx as percent of requests, strictly above the limit; minutes with few requests or few errors count as zero.
+        """5xx as percent of requests, strictly above the limit.
+
+        Minutes with few requests or few errors count as zero.
 
         `HTTPCode_ELB_5XX_Count` exists per load balancer only, so it is added where that serves this service alone, to
         the requests as well: `RequestCount` of a target group counts only requests for which a target was chosen.
@@ -102,7 +104,7 @@ class ServiceAlarms(Construct):
         self._alarm(signal)
 
     def _unhealthy_targets(self) -> None:
-        """1 in a minute with too many unhealthy targets, or with no healthy one, or with no target registered at all.
+        """1 in a minute with too few healthy or too many unhealthy targets.
 
         Both counts are reported only while targets are registered, so no datapoint means no target, and breaches. Of
         two groups, blue/green leaves one empty: their counts add up. The newest minute may be filled with 0 before its
@@ -125,7 +127,10 @@ class ServiceAlarms(Construct):
         self._alarm(signal)
 
     def _own(self, construct_id: str, alarm: str) -> None:
-        """A composite alarm around an alarm of the user's, so that its changes carry the service in their name."""
+        """Make a composite alarm around an alarm of the user's.
+
+        So its changes carry the service in their name.
+        """
         cloudwatch.CfnCompositeAlarm(
             self,
             construct_id,

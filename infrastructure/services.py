@@ -1,4 +1,6 @@
-"""`services.yaml` as typed configuration; whatever is wrong in it is one line that says where, what and what is allowed.
+"""`services.yaml` as typed configuration.
+
+Whatever is wrong in it is one line that says where, what and what is allowed.
 
 The keys of a service are checked by `autorollback.policy`, the same table that the function uses; here are the file, its
 outer shape and what only holds among services.
@@ -24,7 +26,10 @@ _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 class ConfigurationError(ValueError):
-    """What is wrong with the configuration file, in one line: the file, the path inside it, what was given, what is allowed."""
+    """What is wrong with the configuration file, in one line.
+
+    That is the file, the path inside it, what was given, and what is allowed.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,10 @@ def parse(document: object, names: Names) -> Configuration:
 
 
 def _part(document: Mapping[Any, Any], name: str) -> object:
-    """A part of the file that may be left out, or empty; what is empty but no mapping is refused like all else."""
+    """A part of the file that may be left out, or empty.
+
+    What is empty but no mapping is refused like all else.
+    """
     value = document.get(name)
     if value is None:
         return {}
@@ -171,7 +179,9 @@ _TAG = "tag:yaml.org,2002:"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as people mean it: `off` is a word and a date is text, as in YAML 1.2; only true and false are booleans.
+    """YAML as people mean it.
+
+    As in YAML 1.2, `off` is a word and a date is text; only true and false are booleans.
 
     Numbers are decimal: in YAML 1.1 `010` would be 8, and `1:30` would be 90. Both are text here, which no key takes.
     """
@@ -187,7 +197,7 @@ _FLOAT = re.compile(
 
 
 def _kept_resolvers() -> dict[str, list[tuple[str, Any]]]:
-    """What tells the types of plain values, by their first character, but for those of YAML 1.1."""
+    """What tells the types of plain values, without those of YAML 1.1."""
     kept = {}
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items():
         kept[first] = [resolver for resolver in resolvers if resolver[0] not in _REPLACED]
@@ -213,7 +223,10 @@ def _read_yaml(text: str) -> object:
 
 
 def _refuse_duplicates(node: yaml.Node, where: str, seen: set[int]) -> None:
-    """PyYAML lets the last of two equal keys win without a word, and an alias may point back at what holds it."""
+    """Raise for a key that stands twice.
+
+    PyYAML lets the last one win without a word, and an alias may point back at what holds it.
+    """
     if id(node) in seen:
         return
     seen.add(id(node))

@@ -1,4 +1,7 @@
-"""What the local cloud does not model is an error that names it: a plain 400, so that no client retries it."""
+"""Errors that name what the local cloud does not model.
+
+Each is a plain 400, so that no client retries it.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -43,7 +46,10 @@ def _no_warning(*_args: object, **_kwargs: object) -> None:
 def error_response(
     request: Request, service: str, operation: str, error: ServiceException
 ) -> Response:
-    """The error in the service's own protocol, with the HTTP status that its model declares, or 400."""
+    """The error in the service's own protocol.
+
+    The HTTP status is what the service's model declares, or 400.
+    """
     service_model = get_service_model(service)
     if operation in service_model.operation_names:
         operation_model = service_model.operation_model(operation)

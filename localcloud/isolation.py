@@ -1,4 +1,6 @@
-"""Keeps this process away from the real AWS; to be called before boto3 or moto is imported.
+"""Keeps this process away from the real AWS.
+
+To be called before boto3 or moto is imported.
 
 Both look at the settings of whoever runs them as soon as they are imported.
 """
@@ -7,7 +9,7 @@ import os
 
 
 def forget_aws_of_the_user() -> None:
-    """Take away the variables and files of the user that could lead this process to the real AWS."""
+    """Take away the variables and files that could lead to the real AWS."""
     for name in list(os.environ):
         if name.startswith("AWS_"):
             del os.environ[name]

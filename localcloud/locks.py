@@ -1,4 +1,7 @@
-"""DynamoDB's writes are atomic in AWS; moto checks a condition and writes in two steps, between which another thread may write."""
+"""DynamoDB's writes made atomic, as they are in AWS.
+
+Moto checks a condition and writes in two steps, between which another thread may write.
+"""
 
 import threading
 from collections.abc import Callable
@@ -15,7 +18,10 @@ Answer = TypeVar("Answer")
 
 
 def install(cloud: "Cloud") -> None:
-    """Let one thread write at a time, in all tables: without this a test of exactly-once would see two winners."""
+    """Let one thread write at a time, in all tables.
+
+    Without this a test of exactly-once would see two winners.
+    """
     lock = threading.RLock()  # a transaction calls the other writers
     for name in WRITERS:
         write = getattr(DynamoDBBackend, name)

@@ -16,7 +16,7 @@ _MINUTE = timedelta(minutes=1)
 
 
 def install(cloud: "Cloud") -> None:
-    """Evaluate the alarms at each full minute of simulated time, and answer CloudWatch's operations on them."""
+    """Evaluate the alarms at each full minute, and answer CloudWatch's operations on them."""
     store = AlarmStore(cloud)
     operations.install(cloud, store)
     cloud.clock.every(_MINUTE, lambda now: _measure_queues(cloud, now))
@@ -24,7 +24,7 @@ def install(cloud: "Cloud") -> None:
 
 
 def _measure_queues(cloud: "Cloud", now: datetime) -> None:
-    """Put the metrics that SQS reports of each queue every minute, as far as moto knows them.
+    """Put the metrics that SQS reports of its queues, as far as moto knows them.
 
     Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     """

@@ -12,7 +12,10 @@ STATES = ("OK", "ALARM", "INSUFFICIENT_DATA")
 
 @dataclass(frozen=True)
 class AlarmState:
-    """A state with its reason; `reason_data` is a JSON string, None where there is no data."""
+    """A state with its reason.
+
+    `reason_data` is a JSON string, None where there is no data.
+    """
 
     value: str
     reason: str
@@ -56,7 +59,10 @@ class Alarm:
 
     @property
     def actions(self) -> list[str]:
-        """The ARNs that are to be notified of the present state; none while actions are disabled."""
+        """The ARNs that are to be notified of the present state.
+
+        The list is empty while actions are disabled.
+        """
         if not self.definition["ActionsEnabled"]:
             return []
         arns: list[str] = self.definition[definitions.ACTIONS_OF_STATE[self.state.value]]

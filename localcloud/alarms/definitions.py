@@ -1,4 +1,4 @@
-"""Definitions of alarms: what may stand in a Put call, its defaults, and what CloudWatch refuses."""
+"""Definitions of alarms: what a Put call may hold, defaults, and what CloudWatch refuses."""
 
 from typing import Any
 

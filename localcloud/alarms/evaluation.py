@@ -1,4 +1,4 @@
-"""The state of a metric alarm, from the datapoints of its evaluation range and how it treats the missing ones.
+"""The state of a metric alarm, from its datapoints and its treatment of missing ones.
 
 Sources: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/alarms-and-missing-data.html and alarm-evaluation.html.
 The wording of reasons and the shape of the reason's data are those of published events and notifications.
@@ -60,7 +60,7 @@ class _Settings:
     unit: str | None
 
     def is_breaching(self, point: Point) -> bool:
-        """Whether the point has a value, and that is on the wrong side of the threshold."""
+        """Whether the point has a value on the wrong side of the threshold."""
         compare, _ = OPERATORS[self.comparison]
         return point.value is not None and compare(point.value, self.threshold)
 
@@ -173,7 +173,7 @@ def _reason(settings: _Settings, found: _Range, old_state: str, new_state: str) 
 
 
 def _crossing(settings: _Settings, found: _Range, new_state: str) -> str:
-    """The datapoints that speak for the new state, newest first, and their side of the threshold."""
+    """The datapoints that speak for the new state, newest first, and their side."""
     _, words = OPERATORS[settings.comparison]
     if new_state == "ALARM":
         shown = found.breaching

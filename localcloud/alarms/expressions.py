@@ -1,4 +1,4 @@
-"""Metric math: the part of CloudWatch's expression language that is modelled; the rest is an error that names it.
+"""Metric math, as far as it is modelled; the rest is an error that names it.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/using-metric-math.html
 """
@@ -258,7 +258,10 @@ class _Parser:
         return self._tokens[self._next]
 
     def _take(self, *texts: str) -> str:
-        """Pass over the next token if it is one of these, and return it; else an empty text."""
+        """Pass over the next token if it is one of these, and return it.
+
+        The result is empty where the next token is another.
+        """
         token = self._peek()
         if token.kind not in ("word", "sign") or token.text not in texts:
             return ""
@@ -278,7 +281,10 @@ class _Parser:
 
 
 def _pointwise(operation: BinaryOperation, left: Value, right: Value) -> Value:
-    """Between two series the missing value of one counts as 0; where both are missing there is no result."""
+    """Between two series the missing value of one counts as 0.
+
+    Where both are missing there is no result.
+    """
     if isinstance(left, list):
         return [_as_series(_pointwise(operation, one, right)) for one in left]
     if isinstance(right, list):
@@ -309,7 +315,10 @@ def _at(value: float | Series, moment: datetime) -> float:
 
 
 def _chosen(condition: Series, value: Value, other: Value | None) -> Series:
-    """A branch without a datapoint where it is chosen counts as 0; without `other` the datapoint is dropped."""
+    """A branch without a datapoint where it is chosen counts as 0.
+
+    Without `other` the datapoint is dropped.
+    """
     result = {}
     for moment, is_true in condition.items():
         branch = value if is_true else other
@@ -334,7 +343,7 @@ def _filled(series: Series, moments: Sequence[datetime], filler: float | Series)
 
 
 def _filled_from_itself(series: Series, moments: Sequence[datetime], how: str) -> Series:
-    """The series with its last value (REPEAT), or a line between its neighbours (LINEAR), where it has none."""
+    """The series with its gaps filled: by the value before (REPEAT), or a line (LINEAR)."""
     known = sorted(series)
     filled = dict(series)
     for moment in moments:
@@ -353,7 +362,10 @@ def _filled_from_itself(series: Series, moments: Sequence[datetime], how: str) -
 
 @dataclass(frozen=True)
 class _Reduction:
-    """A function that makes one number of several; a missing one counts as 0, or not at all."""
+    """A function that makes one number of several.
+
+    A missing one counts as 0, or not at all.
+    """
 
     function: Callable[[Sequence[float]], float]
     missing_is_zero: bool
@@ -370,7 +382,10 @@ class _Reduction:
 
 
 def _reduced(reduction: _Reduction, value: Value) -> Value:
-    """Of one series a number; of an array one series, over the moments that any of its series has."""
+    """Reduce one series to a number.
+
+    An array becomes one series, over the moments that any of its series has.
+    """
     if isinstance(value, float):
         message = "a number cannot be summed up: a time series or an array of them is needed"
         raise ExpressionError(message)

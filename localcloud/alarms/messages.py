@@ -1,4 +1,4 @@
-"""What people and rules get to see of an alarm: history entries, events, and notifications of topics."""
+"""History entries, events and notifications of an alarm."""
 
 import json
 from datetime import datetime

@@ -20,7 +20,9 @@ _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?|100)")
 
 @dataclass
 class Samples:
-    """All datapoints that fall into one period, summed up; a single value is a statistic set of one.
+    """All datapoints that fall into one period, summed up.
+
+    A single value is a statistic set of one.
 
     `sets` holds the smallest and the greatest value of each set, and how many samples it is of.
     """
@@ -55,7 +57,9 @@ class Samples:
         return _STATISTICS[name](self)
 
     def _percentile(self, share: float) -> float | None:
-        """Linear between the ranks; a statistic set counts only where all of its samples are equal.
+        """Linear between the ranks.
+
+        A statistic set counts only where all of its samples are equal.
 
         A set that spans several values hides its distribution, so CloudWatch has no percentile of it:
         https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/Statistics-definitions.html
@@ -128,7 +132,9 @@ class MetricStore:
     def query(
         self, queries: Sequence[MetricQuery], moments: Sequence[datetime], period: int
     ) -> dict[str, Series]:
-        """The series of each query by its id, at these moments: the starts of periods of `period` seconds.
+        """The series of each query by its id.
+
+        `moments` are the starts of periods of `period` seconds.
 
         Raises:
             ExpressionError: an expression or a statistic is malformed or not modelled, or refers in a circle.

@@ -298,7 +298,7 @@ def _is_newest_first(parameters: Parameters) -> bool:
 
 
 def _page(found: list[Item], parameters: Parameters) -> tuple[list[Item], str | None]:
-    """The page that is asked for, and the token of the next, None after the last."""
+    """The page that is asked for, and the token of the next."""
     start = int(parameters.get("NextToken") or 0)
     end = start + int(parameters.get("MaxRecords") or _PAGE_SIZE)
     token = None

@@ -1,4 +1,4 @@
-"""Queries of metric data, typed: a metric with a statistic, or an expression over other queries."""
+"""Queries of metric data, each a statistic of a metric or an expression."""
 
 import re
 from collections.abc import Iterable
@@ -13,7 +13,10 @@ _IDENTIFIER = re.compile(r"[a-z]\w*")
 
 @dataclass(frozen=True)
 class MetricStat:
-    """A statistic of one metric; `period` is in seconds, and `unit` None where any unit counts."""
+    """A statistic of one metric.
+
+    `period` is in seconds, and `unit` None where any unit counts.
+    """
 
     namespace: str
     name: str

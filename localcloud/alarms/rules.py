@@ -20,7 +20,7 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True)
 class Rule:
-    """A parsed rule: the alarms it names, in their order, and its truth for given states of theirs."""
+    """The alarms that a rule names, in their order, and its truth for given states."""
 
     children: tuple[str, ...]
     holds: Condition

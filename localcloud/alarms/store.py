@@ -1,4 +1,4 @@
-"""All alarms of the cloud: their states, their histories, and what a change of state sets off."""
+"""All alarms of the cloud, and what a change of their states sets off."""
 
 import json
 import logging
@@ -183,7 +183,10 @@ class AlarmStore:
         return [alarm for alarm in self.alarms.values() if name in alarm.rule.children]
 
     def _change(self, alarm: Alarm, evaluation: Evaluation, now: datetime) -> None:
-        """Take on a state; history, event and actions follow a transition, and so do composite alarms."""
+        """Take on a state.
+
+        History, event and actions follow a transition, and so do composite alarms.
+        """
         before = alarm.state
         reason_data = evaluation.reason_data or None
         alarm.state = AlarmState(evaluation.state, evaluation.reason, reason_data, now)
@@ -212,7 +215,7 @@ class AlarmStore:
         self._change(alarm, Evaluation(state, reason, data), now)
 
     def _triggering(self, rule: rules.Rule, state: str) -> list[dict[str, object]]:
-        """The children that a change of state is put down to: those in alarm, or all where it ends."""
+        """The children that explain a change of state: those in alarm, or all where it ends."""
         triggering: list[dict[str, object]] = []
         for name in rule.children:
             child = self.alarms.get(name)

@@ -1,4 +1,4 @@
-"""CloudFormation that makes what a template says by the services' own calls, and fails by name where it cannot."""
+"""CloudFormation that makes what a template says by the services' own calls."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,10 @@ if TYPE_CHECKING:
 
 
 def install(cloud: "Cloud") -> None:
-    """Answer CloudFormation's operations with stacks of our own: moto's skip types, and lose updates and failures."""
+    """Answer CloudFormation's operations with stacks of our own.
+
+    Moto's skip types, and lose updates and failures.
+    """
     stacks = Stacks(cloud)
     change_sets = ChangeSets(cloud, stacks)
     Operations(cloud, stacks, change_sets).install()

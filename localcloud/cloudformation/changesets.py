@@ -41,7 +41,10 @@ class ChangeSets:
     _all: list[ChangeSet] = field(default_factory=list)
 
     def stack_for(self, name: str, kind: str) -> Stack:
-        """The stack that a change set of this kind is for; a new one is begun, and then in review."""
+        """The stack that a change set of this kind is for.
+
+        A new one is begun, and then in review.
+        """
         if kind not in (_CREATE, _UPDATE):
             raise NotModelled(f"change sets of the type {kind}")
         stack = self.stacks.find(name)
@@ -95,7 +98,7 @@ class ChangeSets:
         return found[-1]
 
     def _find(self, name: str, stack_name: str | None) -> list[ChangeSet]:
-        """Those that have this ARN, or this name on the stack of that name or ARN."""
+        """Those that have this ARN, or this name on the stack that is named."""
         stack = self.stacks.find(stack_name or "")
         found = []
         for change_set in self._all:

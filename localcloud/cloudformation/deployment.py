@@ -1,4 +1,4 @@
-"""A stack's resources made, changed and removed one by one, each step an event of the stack."""
+"""A stack's resources made, changed and removed, each step an event of the stack."""
 
 from collections.abc import Iterable
 
@@ -14,7 +14,10 @@ from localcloud.errors import Refusal
 
 
 class Deployment:
-    """The work on one stack; what fails is returned as a reason, which is None where nothing did."""
+    """The work on one stack.
+
+    What fails is returned as a reason, which is None where nothing did.
+    """
 
     def __init__(self, stack: Stack, aws: Aws, clock: Clock) -> None:
         self._stack = stack
@@ -119,7 +122,10 @@ class Deployment:
         return updated
 
     def _replace(self, old: Resource, declaration: Declaration, properties: Properties) -> Resource:
-        """A new resource, and then no old one: first the old one where both would have the same name."""
+        """Make a new resource, and delete the old one.
+
+        The old one is deleted first where both would have the same name.
+        """
         handler = type_of(declaration.type)
         name = handler.name_for(self._stack.name, old.logical, properties)
         same_name = handler.name is None or old.physical.endswith(name)

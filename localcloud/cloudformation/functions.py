@@ -1,4 +1,6 @@
-"""The intrinsic functions, as the CDK writes them; conditions and rules are made of these too.
+"""The intrinsic functions, as the CDK writes them.
+
+Conditions and rules are made of these too.
 
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html
 """
@@ -19,7 +21,7 @@ _ABSENT = object()  # the value of AWS::NoValue
 
 @dataclass(frozen=True)
 class Known:
-    """What references resolve to: values of Ref by name, and a look-up of attributes of resources."""
+    """What references resolve to: values by name, and a look-up of attributes."""
 
     refs: Mapping[str, Any]
     attribute: Callable[[str, str], Any]
@@ -172,7 +174,7 @@ class Resolver:
 
 
 def arguments_of_sub(argument: Any) -> tuple[str, dict[str, Any]]:
-    """The text, and the values of variables of its own, of which the short form has none."""
+    """The text, and the variables of its own, of which the short form has none."""
     if isinstance(argument, str):
         return argument, {}
     text, own = argument

@@ -1,4 +1,4 @@
-"""CloudFormation's operations, in the place of moto's: what the CDK's command line, the AWS command line and SDKs call."""
+"""CloudFormation's operations, in the place of moto's."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -102,9 +102,8 @@ class Operations:
         """One by name or ARN, or all that are not deleted."""
         name = parameters.get("StackName")
         if name:
-            found = [self.stacks.get(name)]
-        else:
-            found = [stack for stack in self.stacks.all if stack.deleted_at is None]
+            return {"Stacks": [descriptions.describe_stack(self.stacks.get(name))]}
+        found = [stack for stack in self.stacks.all if stack.deleted_at is None]
         return {"Stacks": [descriptions.describe_stack(stack) for stack in found]}
 
     def list_stacks(self, parameters: Parameters) -> Answer:
@@ -207,10 +206,12 @@ class Operations:
         return [descriptions.describe_resource(stack, resource) for resource in resources]
 
     def _source(self, parameters: Parameters, stack: Stack) -> Source:
-        """What the stack is to be made from; it keeps its template and its tags where that is asked for."""
-        if parameters.get("UsePreviousTemplate"):
-            body = stack.source.body
-        else:
+        """What the stack is to be made from.
+
+        The stack keeps its template and its tags where that is asked for.
+        """
+        body = stack.source.body
+        if not parameters.get("UsePreviousTemplate"):
             body = self._body(parameters)
         tags = parameters.get("Tags")
         if tags is None:

@@ -1,4 +1,4 @@
-"""What the references of a template lead to: values of parameters, and resources of the stack."""
+"""What the references of a template lead to: parameters, and resources of the stack."""
 
 from typing import Any
 
@@ -67,7 +67,7 @@ def parameter_values(
 
 
 def _typed(aws: Aws, value: str, parameter_type: str) -> ParameterValue:
-    """The value as its type has it: looked up in the parameter store, or as a list."""
+    """The value as its type has it, from the parameter store or as a list."""
     if parameter_type.startswith("AWS::SSM::Parameter::Value"):
         value = _stored(aws, value)
     is_list = parameter_type.startswith("List<") or parameter_type.endswith(

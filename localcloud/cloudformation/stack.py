@@ -1,4 +1,4 @@
-"""A stack: what it was made from, the resources it has, and what happened to it."""
+"""A stack: what it was made from, its resources, and its events."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Subject:
 
 @dataclass
 class Resource:
-    """One resource that exists: what it was made from, and by which physical id AWS knows it."""
+    """One resource that exists: what it was made from, and its physical id."""
 
     logical: str
     type: str
@@ -42,7 +42,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Source:
-    """What a stack is made from: a template with the values that its parameters were given, and tags."""
+    """What a stack is made from: a template, the values given to its parameters, and tags."""
 
     body: str = ""
     template: Template = field(default_factory=Template)

@@ -41,7 +41,10 @@ class Stacks:
 
     @property
     def aws(self) -> Aws:
-        """The clients with which resources are made; their calls carry an access key of their own in the record."""
+        """The clients with which resources are made.
+
+        Their calls carry an access key of their own in the record.
+        """
         if self._clients is None:
             session = self.cloud.session(ACCESS_KEY)
             self._clients = Aws(session, self.cloud.account, self.cloud.region)
@@ -56,7 +59,10 @@ class Stacks:
         return exports
 
     def find(self, name: str) -> Stack | None:
-        """A stack by name or ARN; one that was deleted is found by its ARN only."""
+        """A stack by name or ARN.
+
+        One that was deleted is found by its ARN only.
+        """
         for stack in reversed(self.all):
             has_name = stack.name == name and stack.status != DELETED
             if has_name or stack.arn == name:
@@ -85,7 +91,10 @@ class Stacks:
         in_order(source.template, resolver.wanted_resources())
 
     def deploy(self, stack: Stack, source: Source) -> None:
-        """Make the stack what the source says; a resource that fails rolls all of it back."""
+        """Make the stack what the source says.
+
+        A resource that fails rolls all of it back.
+        """
         with self._lock:
             self.check(stack, source)
             if stack.status == IN_REVIEW:
@@ -210,7 +219,7 @@ def _imports_from(other: Stack, stack: Stack) -> bool:
 
 
 def _differs(stack: Stack, resolver: Resolver, declaration: Declaration, old: Resource) -> bool:
-    """Whether the declaration, or what it resolves to, is another than that of the existing resource."""
+    """Whether the declaration, or what it resolves to, is another than before."""
     before = stack.source.template.resources.get(old.logical)
     if before is None or before.properties != declaration.properties:
         return True

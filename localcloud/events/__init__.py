@@ -1,4 +1,4 @@
-"""EventBridge: rules that fire on events and on schedules, and deliver to Lambda, SNS and SQS."""
+"""EventBridge's rules, which fire on events and schedules, and deliver to targets."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def install(cloud: "Cloud") -> None:
-    """Route events of AWS, of PutEvents and of schedules to the targets of the rules of the default bus."""
+    """Route events of AWS, of PutEvents and of schedules to the targets of rules."""
     bus = Bus(cloud)
     put_rule = EventsBackend.put_rule
     put_targets = EventsBackend.put_targets

@@ -37,7 +37,7 @@ class Bus:
             self.offer(rule, complete)
 
     def offer(self, rule: Rule, event: Event) -> None:
-        """Hand the event to the rule's targets, if the rule is enabled and its pattern matches."""
+        """Hand the event to the rule's targets, if its pattern matches."""
         if rule.state == "DISABLED" or not rule.event_pattern.get_pattern():
             return
         event = dict(event)
@@ -98,7 +98,10 @@ class Bus:
             self._try(Delivery(rule, target, body, first=now, due=now), now)
 
     def _try(self, one: Delivery, now: datetime) -> None:
-        """Send it once; what cannot be delivered ever is buried at once, anything else is tried again."""
+        """Send it once.
+
+        What cannot be delivered ever is buried at once, anything else is tried again.
+        """
         one.tries += 1
         try:
             delivery.send(one)
@@ -125,7 +128,10 @@ class Bus:
 
 
 def _as_text(moment: str | datetime | float) -> str:
-    """The time of an event; moto has it as a number of seconds in events of PutEvents."""
+    """The time of an event.
+
+    Moto has it as a number of seconds in events of PutEvents.
+    """
     if isinstance(moment, str):
         return moment
     if isinstance(moment, datetime):

@@ -1,4 +1,7 @@
-"""What may stand in a rule and its targets; the rest would silently be without effect."""
+"""What may stand in a rule and its targets.
+
+The rest would silently be without effect.
+"""
 
 from typing import Any
 
@@ -43,7 +46,10 @@ def check_target(target: dict[str, Any]) -> None:
 
 
 def check_pattern(text: str, pattern: dict[str, Any]) -> None:
-    """Raise for a pattern that is too long, or has a filter that moto takes for a match as it does not know it."""
+    """Raise for a pattern that is too long, or has a filter unknown to moto.
+
+    Moto would take such a filter for a match.
+    """
     if len(text) > _LONGEST_PATTERN:
         message = "an event pattern holds at most 2,048 characters"
         raise Refusal("InvalidEventPatternException", message)

@@ -1,4 +1,4 @@
-"""One delivery to a target: what it gets, whether it may be reached, and what becomes of a failed one.
+"""One delivery to a target, and what becomes of a failed one.
 
 Sources: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-rule-retry-policy.html and eb-rule-dlq.html.
 """
@@ -21,7 +21,10 @@ Target = dict[str, Any]
 
 @dataclass
 class Delivery:
-    """A body for one target of a rule; `error` is EventBridge's code and the message of the last failure."""
+    """A body for one target of a rule.
+
+    `error` is EventBridge's code and the message of the last failure.
+    """
 
     rule: Rule
     target: Target
@@ -134,7 +137,9 @@ def _source_arns(statement: dict[str, Any]) -> list[str]:
 
 
 def bury(delivery: Delivery, exhausted: str = "") -> None:
-    """Put the event into the target's dead-letter queue; without a queue it is lost, as in AWS.
+    """Put the event into the target's dead-letter queue.
+
+    Without a queue it is lost, as in AWS.
 
     `exhausted` names the setting of the retry policy that ended the tries, and is empty where there was nothing to retry.
     """

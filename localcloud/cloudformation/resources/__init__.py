@@ -1,4 +1,6 @@
-"""The resource types that a template may have here: each made, changed and removed by the calls of its own service.
+"""The resource types that a template may have here.
+
+Each is made, changed and removed by the calls of its own service.
 
 Properties go to the service's API under their own names, so that a property that the API lacks is an error of the SDK that names it.
 Source: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-template-resource-type-ref.html

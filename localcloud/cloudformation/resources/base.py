@@ -70,7 +70,10 @@ class Type:
     replaced_by: frozenset[str] = frozenset()
 
     def name_for(self, stack: str, logical: str, properties: Properties) -> str:
-        """The name that the properties give, or one made of stack, logical name and chance, as CloudFormation makes it."""
+        """The name that the properties give, or one as CloudFormation makes it.
+
+        That is made of stack, logical name and chance.
+        """
         if self.name and properties.get(self.name):
             return str(properties[self.name])
         alphabet = string.ascii_uppercase + string.digits
