@@ -122,9 +122,7 @@ def synthesize(
         "CDK_OUTDIR": str(assembly),
         "CDK_CONTEXT_JSON": json.dumps(context | {"services": str(services), "name": ""}),
         "PATH": os.pathsep.join([bin_folder, os.environ.get("PATH", os.defpath)]),
-        "PYTHONPATH": os.pathsep.join([str(PROJECT / "lambda"), str(PROJECT)]),
         "TMPDIR": str(scratch),
-        "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
     }
     with subprocess.Popen(
         [sys.executable, str(PROJECT / "app.py")],

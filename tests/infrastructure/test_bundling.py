@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.bundling import AWS_SERVICES, LAMBDA, BundlingError, write_zip
+from autorollback_cdk.bundling import AWS_SERVICES, LAMBDA, BundlingError, write_zip
 
 
 @pytest.fixture(scope="module")

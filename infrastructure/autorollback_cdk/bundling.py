@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
-LAMBDA = Path(__file__).resolve().parent.parent / "lambda"
+LAMBDA = Path(__file__).resolve().parents[2] / "lambda"
 
 # The clients that the function makes. STS is asked who we are; the account is part of ARNs.
 AWS_SERVICES = frozenset(
