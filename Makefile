@@ -12,7 +12,7 @@ CDK_INSTALLED := $(CDK_CLI)/node_modules/.package-lock.json
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/$(CDK_CLI)/node_modules/.bin:$(PATH)
 
-SOURCES := app.py lambda infrastructure localcloud tests bench
+SOURCES := app.py lambda infrastructure localcloud demo tests bench
 
 .PHONY: help
 help: ## list the targets
@@ -36,11 +36,11 @@ install: $(INSTALLED) $(CDK_INSTALLED) ## install all that the project needs int
 
 .PHONY: demo
 demo: $(INSTALLED) ## a bad deployment is rolled back on this machine: no AWS account, no Docker
-	@python -m localcloud.demo
+	@python -m demo
 
 .PHONY: cloud
 cloud: install ## start the local cloud and leave it up, to try aws and cdk by hand
-	@python -m localcloud.cloud
+	@python -m demo.cloud
 
 .PHONY: test
 test: install lint ## lint, then every test

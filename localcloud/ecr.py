@@ -11,7 +11,7 @@ from moto.ecr.responses import ECRResponse
 from localcloud.errors import NotModelled
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 
 def install(cloud: "Cloud") -> None:

@@ -7,9 +7,10 @@ from moto.core.responses import ActionResult
 from moto.elbv2.responses import ELBV2Response
 
 from localcloud.errors import NotModelled
+from localcloud.traffic import Traffic
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 PORT = 80
 
@@ -22,7 +23,7 @@ def install(cloud: "Cloud") -> None:
 def _describing(cloud: "Cloud", by_moto: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
     def describe_target_health(response: Any) -> ActionResult:
         arn = response._get_param("TargetGroupArn")
-        targets = cloud.traffic.targets(arn.rpartition(":")[2])
+        targets = cloud.service(Traffic).targets(arn.rpartition(":")[2])
         if targets is None:
             return by_moto(response)
         if response._get_param("Targets"):

@@ -23,7 +23,7 @@ from moto.sqs.models import sqs_backends
 from localcloud.errors import NotModelled, Refusal
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 Event = dict[str, Any]
 _MINUTE = timedelta(minutes=1)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from moto.cloudwatch.models import cloudwatch_backends
 
 from localcloud.ecs.model import Revision, Service
+from localcloud.ecs.operations import Ecs
 from localcloud.ecs.scheduler import TICK, Fitness
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 MINUTE = timedelta(minutes=1)
 
@@ -74,7 +75,8 @@ class Traffic:
         self._cloud = cloud
         self._behaviours: dict[str, Behaviour] = {}
         self._flows: list[Flow] = []
-        self._lock = cloud.ecs.lock  # what it reads are the tasks of ECS
+        self._ecs = cloud.service(Ecs)
+        self._lock = self._ecs.lock  # what it reads are the tasks of ECS
 
     def behaviour(self, image: str, behaviour: Behaviour) -> None:
         """How an image behaves from now on: by its digest ("sha256:..."), or by its name where it has none."""
@@ -127,7 +129,7 @@ class Traffic:
             flow = next((f for f in self._flows if target_group in f.target_groups), None)
             if flow is None:
                 return None
-            service = self._cloud.ecs.find(flow.cluster, flow.service)
+            service = self._ecs.find(flow.cluster, flow.service)
             targets: list[Target] = []
             for revision, count in service.running.items():
                 if self._group(flow, service, revision) == target_group:
@@ -140,7 +142,7 @@ class Traffic:
         """Count what users saw during one tick."""
         with self._lock:
             for flow in self._flows:
-                self._sample(flow, self._cloud.ecs.find(flow.cluster, flow.service))
+                self._sample(flow, self._ecs.find(flow.cluster, flow.service))
 
     def publish(self, moment: datetime) -> None:
         """Write the metrics of the minute that ends now."""
@@ -221,9 +223,11 @@ class Traffic:
 
 def install(cloud: "Cloud") -> None:
     """Count at each tick, publish each minute."""
-    cloud.traffic = Traffic(cloud)
-    cloud.clock.every(TICK, cloud.traffic.sample)
-    cloud.clock.every(MINUTE, cloud.traffic.publish)
+    traffic = Traffic(cloud)
+    cloud.add(traffic)
+    cloud.service(Ecs).scheduler.fitness = traffic.fitness
+    cloud.clock.every(TICK, traffic.sample)
+    cloud.clock.every(MINUTE, traffic.publish)
 
 
 def _sum(name: str, count: int, dimensions: list[dict[str, str]], at: datetime) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from localcloud.alarms.metrics import MetricStore, period_of
 from localcloud.errors import NotModelled, Refusal
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 HISTORY_KEPT = timedelta(days=30)  # CloudWatch keeps an alarm's history for 30 days (DescribeAlarmHistory)
 METRIC, COMPOSITE = "MetricAlarm", "CompositeAlarm"

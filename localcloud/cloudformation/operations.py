@@ -15,7 +15,7 @@ from localcloud.cloudformation.template import parse
 from localcloud.errors import NotModelled, Refusal
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 Parameters = dict[str, Any]
 _NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."

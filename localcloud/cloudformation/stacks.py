@@ -14,7 +14,7 @@ from localcloud.cloudformation.template import Known, Resolver, in_order, parse
 from localcloud.errors import Refusal
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 ACCESS_KEY = "cloudformation"
 _STACK = "AWS::CloudFormation::Stack"

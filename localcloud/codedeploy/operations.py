@@ -15,10 +15,11 @@ from localcloud.codedeploy import answers
 from localcloud.codedeploy.model import CONFIGURATIONS, AppSpec, Deployment, Location, parse
 from localcloud.codedeploy.progress import Deployer, new_id
 from localcloud.ecs.model import Service
+from localcloud.ecs.operations import Ecs
 from localcloud.errors import NotModelled, Refusal
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 PAGE = 100
 GROUP = {
@@ -55,7 +56,7 @@ class CodeDeploy:
         """moto dispatches to plain functions of the class only; what has fallen due is done first."""
 
         def answer(response: Any) -> Any:
-            with self._cloud.ecs.lock:
+            with self._cloud.service(Ecs).lock:
                 for service in {id(d.service): d.service for d in self._deployer.deployments.values()}.values():
                     self._deployer.progress(service, self._now())
                 return operation(response)
@@ -297,7 +298,7 @@ class CodeDeploy:
 
     def _ecs_service(self, named: Mapping[str, str]) -> Service:
         try:
-            service = self._cloud.ecs.find(named["clusterName"], named["serviceName"])
+            service = self._cloud.service(Ecs).find(named["clusterName"], named["serviceName"])
         except ServiceException as missing:
             raise Refusal("InvalidECSServiceException", "The Amazon ECS service identifier is not valid.") from missing
         if service.controller != "CODE_DEPLOY" or service.status != "ACTIVE":

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from moto.cloudwatch.models import cloudwatch_backends
 
 from localcloud.ecs.operations import Ecs
-from localcloud.ecs.scheduler import TICK, Scheduler
+from localcloud.ecs.scheduler import TICK, Fitness, Scheduler
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 
 def install(cloud: "Cloud") -> None:
@@ -20,10 +20,11 @@ def install(cloud: "Cloud") -> None:
         return tuple(name for name in names if name in alarms and alarms[name].state == "ALARM")
 
     scheduler = Scheduler(
-        fitness=lambda revision: cloud.traffic.fitness(revision),
+        fitness=lambda _revision: Fitness(),  # until traffic says how the images behave
         alarms_in_alarm=red,
         emit=lambda event: cloud.emit(event),
     )
-    cloud.ecs = Ecs(cloud, scheduler)
-    cloud.ecs.install()
+    ecs = Ecs(cloud, scheduler)
+    ecs.install()
+    cloud.add(ecs)
     cloud.clock.every(TICK, scheduler.tick)

@@ -14,7 +14,7 @@ from localcloud.ecs.scheduler import Scheduler
 from localcloud.errors import NotModelled, Refusal
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 SETTINGS = (
     *DEPLOYING,

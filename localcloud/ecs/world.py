@@ -1,4 +1,4 @@
-"""Shorthand for what a test or the demo needs around a service: clusters, images that were really pushed, task definitions."""
+"""Shorthand for what a test needs around a service: clusters, images that were really pushed, task definitions."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"

@@ -29,7 +29,7 @@ def demo(home: Path) -> "subprocess.Popen[str]":
         "NO_PROXY": "",
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "localcloud.demo"],
+        [sys.executable, "-m", "demo"],
         cwd=PROJECT,
         env=environment,
         stdout=subprocess.PIPE,

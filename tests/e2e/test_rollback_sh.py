@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.stage import Stage
+from demo.scenario import Stage
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = PROJECT / "rollback.sh"

@@ -11,10 +11,8 @@ from pathlib import Path
 
 import click
 
-from localcloud import functions, stage
-from localcloud.cdk import DeploymentFailedError
-from localcloud.server import Cloud, running
-from localcloud.stage import (
+from demo import scenario
+from demo.scenario import (
     AUTH,
     BAD_REVISION,
     GOOD_REVISION,
@@ -22,6 +20,9 @@ from localcloud.stage import (
     StageError,
     SynthesisError,
 )
+from localcloud import functions
+from localcloud.cdk import DeploymentFailedError
+from localcloud.server import Cloud, running
 
 _PAST = timedelta(days=8, minutes=30)  # what the scene needs, and a little more
 _BEAT = 0.5  # seconds
@@ -46,13 +47,13 @@ def keep_up(port: int, speed: int) -> int:
 
 def _serve(port: int, speed: int, folder: Path) -> None:
     click.echo("Synthesizing the stack ...")
-    assembly = stage.synthesize(folder)
+    assembly = scenario.synthesize(folder)
     began, present = time.monotonic(), datetime.now(UTC)  # noqa: TID251 - the cloud's time shall be the real one
     with running(present - _PAST, port) as cloud:
         try:
             click.echo("Deploying it, and letting eight days pass ...")
             _alarms_of_the_example(cloud)
-            scene = stage.build(cloud, assembly, until=present - timedelta(minutes=1))
+            scene = scenario.build(cloud, assembly, until=present - timedelta(minutes=1))
             scene.passes(present + timedelta(seconds=time.monotonic() - began) - cloud.clock.now())
             click.echo(_greeting(cloud))
             _keep_up(scene, speed)
@@ -106,7 +107,7 @@ def _taken(port: int) -> str | None:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
             why = "is taken (another make cloud?)" if error.errno == errno.EADDRINUSE else f"cannot be used: {error}"
-            return f"Port {port} {why}. Choose another: python -m localcloud.cloud --port {port + 1}"
+            return f"Port {port} {why}. Choose another: python -m demo.cloud --port {port + 1}"
     return None
 
 
