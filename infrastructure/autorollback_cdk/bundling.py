@@ -67,8 +67,14 @@ def write_zip(target: Path, source: Path = LAMBDA) -> Path:
     """Writes the function's zip to `target`, which it returns; twice the same content is twice the same bytes.
 
     Raises:
-        BundlingError: a pinned distribution is missing, has another version, or has compiled code.
+        BundlingError: the sources are not there, or a pinned distribution is missing, has another version, or has
+            compiled code.
     """
+    if not (source / "requirements.txt").is_file():
+        raise BundlingError(
+            f"there is no {source / 'requirements.txt'}: the function's zip is made in a checkout of this project; "
+            "install that into your app's environment: pip install -e <checkout>"
+        )
     files = dict(_own_code(source))
     for pin in read_pins(source / "requirements.txt"):
         files.update(_distribution(pin))
