@@ -11,20 +11,19 @@ CDK_CLI := infrastructure/cdk-cli
 CDK_INSTALLED := $(CDK_CLI)/node_modules/.package-lock.json
 
 export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/$(CDK_CLI)/node_modules/.bin:$(PATH)
-export PYTHONPATH := $(CURDIR)/lambda:$(CURDIR)
-export JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION := 1
 
-SOURCES := app.py lambda infrastructure localcloud tests bench
+SOURCES := app.py lambda infrastructure localcloud demo tests bench
 
 .PHONY: help
 help: ## list the targets
 	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-$(INSTALLED): requirements.txt lambda/requirements.txt
+$(INSTALLED): requirements.txt lambda/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.13 ..." >&2; exit 1; }
 	@echo "Installing Python packages into $(VENV) (once) ..."
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --no-warn-script-location -r requirements.txt
+	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@
 
 $(CDK_INSTALLED): $(CDK_CLI)/package-lock.json $(INSTALLED)
@@ -37,11 +36,11 @@ install: $(INSTALLED) $(CDK_INSTALLED) ## install all that the project needs int
 
 .PHONY: demo
 demo: $(INSTALLED) ## a bad deployment is rolled back on this machine: no AWS account, no Docker
-	@python -m localcloud.demo
+	@python -m demo
 
 .PHONY: cloud
 cloud: install ## start the local cloud and leave it up, to try aws and cdk by hand
-	@python -m localcloud.cloud
+	@python -m demo.cloud
 
 .PHONY: test
 test: install lint ## lint, then every test

@@ -15,7 +15,7 @@ from localcloud.errors import NotModelled
 from localcloud.shapes import ApiObject, Settings
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 GET_PARAMETERS = frozenset({"repositoryName", "registryId", "imageIds", "acceptedMediaTypes"})
 

@@ -11,10 +11,10 @@ from moto.elbv2.responses import ELBV2Response
 
 from localcloud.errors import NotModelled
 from localcloud.shapes import ApiObject
-from localcloud.traffic import Target
+from localcloud.traffic import Target, Traffic
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 Operation = Callable[[ELBV2Response], ActionResult]
 
@@ -37,7 +37,7 @@ def install(cloud: "Cloud") -> None:
 def _describe_target_health(cloud: "Cloud", by_moto: Operation) -> Operation:
     def answer(request: ELBV2Response) -> ActionResult:
         target_group = request._get_param("TargetGroupArn").rpartition(":")[2]
-        targets = cloud.traffic.targets(target_group)
+        targets = cloud.service(Traffic).targets(target_group)
         if targets is None:
             return by_moto(request)
         if request._get_param("Targets"):

@@ -14,7 +14,7 @@ from moto.core.utils import get_service_model
 from werkzeug.wrappers import Response
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 NOT_MODELLED = "NotModelledByLocalCloud"
 CRASHED = "LocalCloudCrashed"

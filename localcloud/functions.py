@@ -34,7 +34,7 @@ from moto.sqs.models import sqs_backends
 from localcloud.errors import NotModelled, Refusal
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 RUNNER = Path(__file__).with_name("function_runner.py")
 # Lambda tries again after a minute, then after two

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from moto.dynamodb.models import DynamoDBBackend
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 WRITERS = ("put_item", "update_item", "delete_item", "transact_write_items")
 Arguments = ParamSpec("Arguments")

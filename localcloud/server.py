@@ -1,19 +1,15 @@
 """A cloud on this machine: moto's server in this process, extended by the modules of this package, on one simulated clock."""
 
-import importlib
 import io
 import logging
 import threading
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
-import boto3
-import botocore.session
-from botocore.config import Config
 from moto.core.exceptions import ServiceException
 from moto.core.request import Request
 from moto.moto_api._internal import moto_api_backend
@@ -21,80 +17,43 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
+from localcloud import (
+    alarms,
+    base,
+    cdk,
+    cloudformation,
+    codedeploy,
+    ecr,
+    ecs,
+    elb,
+    errors,
+    events,
+    functions,
+    locks,
+    traffic,
+)
 from localcloud.clock import Clock
+from localcloud.ecs.registry import Ecs
 from localcloud.errors import CRASHED, NotModelled, Refusal, error_response
 from localcloud.recorder import UNKNOWN, Call, Recorder, call_of
+from localcloud.traffic import Traffic
 
-if TYPE_CHECKING:
-    from localcloud.ecs.registry import Ecs
-    from localcloud.traffic import Traffic
-
-EXTENSIONS = (
-    "localcloud.errors",
-    "localcloud.locks",
-    "localcloud.ecs",
-    "localcloud.ecr",
-    "localcloud.elb",
-    "localcloud.traffic",
-    "localcloud.codedeploy",
-    "localcloud.alarms",
-    "localcloud.events",
-    "localcloud.functions",
-    "localcloud.cloudformation",
-    "localcloud.cdk",
-)
-
-_MISSING = object()
+# in the order in which they are installed: what comes later may ask for what came before
+EXTENSIONS = (errors, locks, ecs, ecr, elb, traffic, codedeploy, alarms, events, functions, cloudformation, cdk)
 
 
-@dataclass
-class Cloud:
-    """One running cloud. `emit` delivers a whole AWS event to the rules of the default bus, and does nothing until rules exist."""
+class Cloud(base.Cloud):
+    """The whole cloud, as those see it who use it."""
 
-    account: ClassVar[str] = "123456789012"
-    region: ClassVar[str] = "eu-west-1"
+    @property
+    def ecs(self) -> Ecs:
+        """What goes on in ECS."""
+        return self.service(Ecs)
 
-    clock: Clock
-    endpoint: str
-    recorder: Recorder = field(default_factory=Recorder)
-    emit: Callable[[dict[str, Any]], None] = lambda _event: None
-    ecs: "Ecs" = field(init=False)
-    traffic: "Traffic" = field(init=False)
-    _undo: ExitStack = field(default_factory=ExitStack)
-
-    def environment(self, access_key: str = "local") -> dict[str, str]:
-        """What makes any AWS tool or SDK talk to this cloud; the access key tells callers apart in the record."""
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ENDPOINT_URL_S3": self.endpoint,
-            "AWS_ACCESS_KEY_ID": access_key,
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "NO_PROXY": "localhost",
-        }
-
-    def session(self, access_key: str = "local") -> boto3.Session:
-        """A session whose clients talk to this cloud, whatever the environment and the files of the user say."""
-        core = _LocalSession()
-        core.endpoint = self.endpoint
-        core.set_config_variable("config_file", "/dev/null")
-        core.set_config_variable("credentials_file", "/dev/null")
-        core.set_default_client_config(Config(proxies={}, s3={"addressing_style": "path"}))
-        return boto3.Session(
-            aws_access_key_id=access_key, aws_secret_access_key="local", region_name=self.region, botocore_session=core
-        )
-
-    def replace(self, owner: object, name: str, value: object) -> None:
-        """Put something of ours in the place of something of moto's, for as long as this cloud runs."""
-        before = vars(owner).get(name, _MISSING)
-        setattr(owner, name, value)
-        self._undo.callback(*((delattr, owner, name) if before is _MISSING else (setattr, owner, name, before)))
-
-    def close(self, release: Callable[[], None]) -> None:
-        """Have something released when this cloud stops."""
-        self._undo.callback(release)
+    @property
+    def traffic(self) -> Traffic:
+        """The requests to the services."""
+        return self.service(Traffic)
 
 
 @contextmanager
@@ -113,23 +72,13 @@ def running(at: datetime | None = None, port: int = 0) -> Iterator[Cloud]:
         cloud = Cloud(
             clock, f"http://localhost:{server.server_port}", door.recorder, _undo=stack.enter_context(ExitStack())
         )
-        for name in EXTENSIONS:
-            importlib.import_module(name).install(cloud)
+        for extension in EXTENSIONS:
+            extension.install(cloud)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         stack.callback(thread.join)
         stack.callback(server.shutdown)
         yield cloud
-
-
-class _LocalSession(botocore.session.Session):
-    """Clients of this session need not be told the endpoint."""
-
-    endpoint = ""
-
-    def create_client(self, *args: Any, **kwargs: Any) -> Any:
-        """The endpoint of the cloud, unless another is asked for."""
-        return super().create_client(*args, **kwargs | {"endpoint_url": kwargs.get("endpoint_url") or self.endpoint})
 
 
 class _SilentHandler(MotoRequestHandler):

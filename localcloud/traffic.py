@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING
 from moto.cloudwatch.models import cloudwatch_backends
 
 from localcloud.ecs.model import Revision, Service
+from localcloud.ecs.registry import Ecs
 from localcloud.ecs.scheduler import TICK, Fitness
 from localcloud.shapes import ApiObject
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 MINUTE = timedelta(minutes=1)
 NAMESPACE = "AWS/ApplicationELB"
@@ -103,7 +104,7 @@ class Traffic:
         self._cloud = cloud
         self._behaviours: dict[str, Behaviour] = {}
         self._flows: list[Flow] = []
-        self._ecs = cloud.ecs
+        self._ecs = cloud.service(Ecs)
         self._lock = self._ecs.lock  # what it reads are the tasks of ECS
 
     def behaviour(self, image: str, behaviour: Behaviour) -> None:
@@ -248,9 +249,11 @@ class Traffic:
 
 def install(cloud: "Cloud") -> None:
     """Count at each tick, publish each minute."""
-    cloud.traffic = Traffic(cloud)
-    cloud.clock.every(TICK, cloud.traffic.sample)
-    cloud.clock.every(MINUTE, cloud.traffic.publish)
+    traffic = Traffic(cloud)
+    cloud.add(traffic)
+    cloud.service(Ecs).scheduler.fitness = traffic.fitness
+    cloud.clock.every(TICK, traffic.sample)
+    cloud.clock.every(MINUTE, traffic.publish)
 
 
 def _ip(revision: Revision, host: int) -> str:

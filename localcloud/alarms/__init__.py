@@ -10,7 +10,7 @@ from localcloud.alarms import operations
 from localcloud.alarms.store import AlarmStore
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 _MINUTE = timedelta(minutes=1)
 

@@ -19,7 +19,7 @@ from localcloud.alarms.store import HISTORY_KEPT, AlarmStore
 from localcloud.errors import NotModelled, Refusal
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 Parameters = dict[str, Any]
 Answer = dict[str, Any]

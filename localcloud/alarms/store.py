@@ -26,7 +26,7 @@ from localcloud.alarms.queries import shared_period
 from localcloud.errors import Refusal
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 HISTORY_KEPT = timedelta(
     days=30

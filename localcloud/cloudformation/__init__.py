@@ -7,7 +7,7 @@ from localcloud.cloudformation.operations import Operations
 from localcloud.cloudformation.stacks import Stacks
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 
 def install(cloud: "Cloud") -> None:

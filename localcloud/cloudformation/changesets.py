@@ -10,7 +10,7 @@ from localcloud.cloudformation.stacks import Change, Stacks
 from localcloud.errors import NotModelled, Refusal
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 _CREATE = "CREATE"
 _UPDATE = "UPDATE"

@@ -16,7 +16,7 @@ from localcloud.cloudformation.template import parse
 from localcloud.errors import NotModelled, Refusal
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 Parameters = dict[str, Any]
 Answer = dict[str, Any]

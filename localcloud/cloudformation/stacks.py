@@ -24,7 +24,7 @@ from localcloud.cloudformation.template import Declaration
 from localcloud.errors import Refusal
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 ACCESS_KEY = "cloudformation"
 Change = dict[str, Any]

@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING
 from localcloud.codedeploy import api
 from localcloud.codedeploy.progress import Deployer
 from localcloud.codedeploy.revisions import Revisions
+from localcloud.ecs.registry import Ecs
+from localcloud.traffic import Traffic
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 
 def install(cloud: "Cloud") -> None:
     """Extend moto's CodeDeploy. Its deployments go on as those of ECS do, tick by tick."""
-    deployer = Deployer(cloud.ecs, lambda name: cloud.traffic.target_group_arn(name))
-    cloud.ecs.scheduler.code_deploy = deployer.progress
+    ecs = cloud.service(Ecs)
+    traffic = cloud.service(Traffic)
+    deployer = Deployer(ecs, traffic.target_group_arn)
+    ecs.scheduler.code_deploy = deployer.progress
     api.install(deployer, Revisions(cloud.account), cloud.replace)

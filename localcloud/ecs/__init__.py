@@ -7,10 +7,10 @@ from moto.cloudwatch.models import cloudwatch_backends
 
 from localcloud.ecs import api
 from localcloud.ecs.registry import Ecs
-from localcloud.ecs.scheduler import TICK, Scheduler
+from localcloud.ecs.scheduler import TICK, Fitness, Scheduler
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 
 def install(cloud: "Cloud") -> None:
@@ -22,10 +22,11 @@ def install(cloud: "Cloud") -> None:
         return tuple(name for name in names if name in alarms and alarms[name].state.value == "ALARM")
 
     scheduler = Scheduler(
-        fitness=lambda revision: cloud.traffic.fitness(revision),
+        fitness=lambda _revision: Fitness(),  # until traffic says how the images behave
         alarms_in_alarm=in_alarm,
         emit=lambda event: cloud.emit(event),
     )
-    cloud.ecs = Ecs(cloud, scheduler)
-    api.install(cloud.ecs, cloud.replace)
+    ecs = Ecs(cloud, scheduler)
+    api.install(ecs, cloud.replace)
+    cloud.add(ecs)
     cloud.clock.every(TICK, scheduler.tick)

@@ -17,7 +17,7 @@ from localcloud.errors import Refusal
 from localcloud.shapes import ApiObject, Settings
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 
 class Ecs:

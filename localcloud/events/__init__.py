@@ -10,7 +10,7 @@ from localcloud.events.bus import MINUTE, Bus
 from localcloud.events.delivery import Event
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 
 def install(cloud: "Cloud") -> None:

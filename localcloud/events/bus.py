@@ -13,7 +13,7 @@ from localcloud.events import delivery, schedules
 from localcloud.events.delivery import Delivery, Event, UndeliverableError
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 MINUTE = timedelta(minutes=1)
 # the defaults of a rule's target: a day, 185 retries

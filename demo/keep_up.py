@@ -14,10 +14,8 @@ from pathlib import Path
 
 import click
 
-from localcloud import functions, stage
-from localcloud.cdk import DeploymentFailedError
-from localcloud.server import Cloud, running
-from localcloud.stage import (
+from demo import scenario
+from demo.scenario import (
     AUTH,
     BAD_REVISION,
     GOOD_REVISION,
@@ -25,10 +23,13 @@ from localcloud.stage import (
     StageError,
     SynthesisError,
 )
+from localcloud import functions
+from localcloud.cdk import DeploymentFailedError
+from localcloud.server import Cloud, running
 
 _PAST = timedelta(days=8, minutes=30)  # what the scenario needs, and a little more
 _INTERVAL_SECONDS = 0.5
-_COMMAND = "python -m localcloud.cloud"
+_COMMAND = "python -m demo.cloud"
 _PREFIX = "auto-rollback-cloud-"
 
 # the project's own services.yaml names these two
@@ -56,14 +57,14 @@ def keep_up(port: int, speed: int) -> int:
 
 def _serve(port: int, speed: int, folder: Path) -> None:
     click.echo("Synthesizing the stack ...")
-    assembly = stage.synthesize(folder)
+    assembly = scenario.synthesize(folder)
     began = time.monotonic()
     present = datetime.now(UTC)  # noqa: TID251 - the cloud's time shall be the real one
     with running(present - _PAST, port) as cloud:
         try:
             click.echo("Deploying it, and letting eight days pass ...")
             _create_example_alarms(cloud)
-            prepared = stage.build(cloud, assembly, until=present - timedelta(minutes=1))
+            prepared = scenario.build(cloud, assembly, until=present - timedelta(minutes=1))
             took = timedelta(seconds=time.monotonic() - began)
             prepared.passes(present + took - cloud.clock.now())
             click.echo(_greeting(cloud))

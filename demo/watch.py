@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 
+from demo.scenario import FUNCTION, Stage
 from localcloud.functions import access_key
-from localcloud.stage import FUNCTION, Stage
 
 ACTS = ("UpdateService", "StopServiceDeployment")
 TEAM, ECS, ALARM, CONTROLLER = "team", "ECS", "CloudWatch", FUNCTION

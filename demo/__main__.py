@@ -1,4 +1,4 @@
-"""`python -m localcloud.demo`: see `--help`."""
+"""`python -m demo`: see `--help`."""
 
 import sys
 
@@ -18,7 +18,7 @@ def main(plain: bool) -> None:  # noqa: FBT001 - click's way
     """
     try:
         forget_aws_of_the_user()
-        from localcloud.demo.program import run
+        from demo.program import run
 
         sys.exit(run(plain=plain))
     except KeyboardInterrupt:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 
-LAMBDA = Path(__file__).resolve().parent.parent / "lambda"
+LAMBDA = Path(__file__).resolve().parents[2] / "lambda"
 
 # The clients that the function makes. STS is asked who we are; the account is part of ARNs.
 AWS_SERVICES = frozenset(
@@ -72,8 +72,14 @@ def write_zip(target: Path, source: Path = LAMBDA) -> Path:
     The same content gives the same bytes.
 
     Raises:
-        BundlingError: a pinned distribution is missing, has another version, or has compiled code.
+        BundlingError: the sources are not there, or a pinned distribution is missing, has another version, or has
+            compiled code.
     """
+    if not (source / "requirements.txt").is_file():
+        raise BundlingError(
+            f"there is no {source / 'requirements.txt'}: the function's zip is made in a checkout of this project; "
+            "install that into your app's environment: pip install -e <checkout>"
+        )
     files = dict(_own_code(source))
     for pin in read_pins(source / "requirements.txt"):
         files.update(_distribution(pin))

@@ -22,7 +22,7 @@ from moto.sns.models import sns_backends
 from localcloud import cdk, functions
 from localcloud.ecs.scheduler import TICK
 from localcloud.ecs.world import World, termination_wait
-from localcloud.traffic import Behaviour
+from localcloud.traffic import Behaviour, Traffic
 
 if TYPE_CHECKING:
     from localcloud.server import Cloud
@@ -122,9 +122,7 @@ def synthesize(
         "CDK_OUTDIR": str(assembly),
         "CDK_CONTEXT_JSON": json.dumps(context | {"services": str(services), "name": ""}),
         "PATH": os.pathsep.join([bin_folder, os.environ.get("PATH", os.defpath)]),
-        "PYTHONPATH": os.pathsep.join([str(PROJECT / "lambda"), str(PROJECT)]),
         "TMPDIR": str(scratch),
-        "JSII_SILENCE_WARNING_UNTESTED_NODE_VERSION": "1",
     }
     with subprocess.Popen(
         [sys.executable, str(PROJECT / "app.py")],
@@ -384,7 +382,7 @@ def _prepare(world: World, actor: Actor) -> dict[str, str]:
             "secrets": [{"name": "DATABASE", "valueFrom": secret}],
         }
         world.define(actor.name, {}, containerDefinitions=[container], **roles)
-    world.cloud.traffic.behaviour(digests[f"{actor.name}:v{BAD_REVISION}"], BAD)
+    world.cloud.service(Traffic).behaviour(digests[f"{actor.name}:v{BAD_REVISION}"], BAD)
     return digests
 
 
@@ -402,7 +400,7 @@ def _create(world: World, actor: Actor) -> None:
         behind["deploymentController"] = {"type": actor.controller}
     world.service(actor.cluster, actor.name, f"{actor.name}:{_BUILDS[0][0]}", desired=actor.desired, **behind)
     if actor.load_balancer and actor.target_group:
-        world.cloud.traffic.serve(
+        world.cloud.service(Traffic).serve(
             actor.cluster,
             actor.name,
             load_balancer=actor.load_balancer,

@@ -13,12 +13,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from localcloud import stage
-from localcloud.demo.plot import Mark, draw
-from localcloud.demo.watch import ACTS, ALARM, CONTROLLER, ECS, TEAM, Moment, Watch
+from demo import scenario
+from demo.plot import Mark, draw
+from demo.scenario import AUTH, BAD_REVISION, FUNCTION, GOOD_REVISION, Stage
+from demo.watch import ACTS, ALARM, CONTROLLER, ECS, TEAM, Moment, Watch
 from localcloud.functions import access_key
 from localcloud.server import Cloud
-from localcloud.stage import AUTH, BAD_REVISION, FUNCTION, GOOD_REVISION, Stage
 
 BEGIN = timedelta(minutes=10)
 PATIENCE = timedelta(minutes=25)
@@ -60,7 +60,7 @@ class Story:
         """The template and the zip, as `cdk deploy` would send them."""
         self._title("1  The stack")
         with self._console.status("Synthesizing app.py ..."):
-            assembly = stage.synthesize(self._folder)
+            assembly = scenario.synthesize(self._folder)
         (zip_file,) = assembly.glob("asset.*.zip")
         template = json.loads((assembly / "AutoRollback.template.json").read_text(encoding="utf-8"))
         self._say(
@@ -72,7 +72,7 @@ class Story:
     def set_scene(self, cloud: Cloud, assembly: Path) -> Stage:
         """A service with eight days behind it."""
         with self._console.status("Deploying it to the local cloud, and letting eight days pass ..."):
-            scene = stage.build(cloud, assembly)
+            scene = scenario.build(cloud, assembly)
         alarms = scene.client("cloudwatch").describe_alarms()["MetricAlarms"]
         self._say(
             f"Deployed by CloudFormation to the local cloud ({cloud.endpoint}; nothing of this touches AWS): function "

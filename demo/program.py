@@ -8,11 +8,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 
+from demo.scenario import StageError, SynthesisError
+from demo.story import Story, StoryError, begins
 from localcloud import functions
 from localcloud.cdk import DeploymentFailedError
-from localcloud.demo.story import Story, StoryError, begins
 from localcloud.server import Cloud, running
-from localcloud.stage import StageError, SynthesisError
 
 _INTERRUPTED = 130  # what a shell reports for a program that ended by Ctrl-C
 

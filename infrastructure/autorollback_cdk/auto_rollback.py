@@ -36,10 +36,10 @@ from autorollback.policy import (
     parse_load_balancing,
     parse_tunables,
 )
-from infrastructure.bundling import write_zip
-from infrastructure.permissions import ServicePermissions, grant_reads
-from infrastructure.service_alarms import ServiceAlarms
-from infrastructure.services import check_own_alarms
+from autorollback_cdk.bundling import write_zip
+from autorollback_cdk.permissions import ServicePermissions, grant_reads
+from autorollback_cdk.service_alarms import ServiceAlarms
+from autorollback_cdk.services import check_own_alarms
 
 # Lambda and EventBridge try for 6 hours (the longest that Lambda's queue keeps an event); the function judges a late
 # event by when the trouble began, and what is older than that is for people.

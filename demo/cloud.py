@@ -1,4 +1,4 @@
-"""`python -m localcloud.cloud`, which is `make cloud`: see `--help`."""
+"""`python -m demo.cloud`, which is `make cloud`: see `--help`."""
 
 import sys
 
@@ -27,7 +27,7 @@ def main(port: int, speed: int) -> None:
     """
     try:
         forget_aws_of_the_user()
-        from localcloud.keeper import keep_up
+        from demo.keep_up import keep_up
 
         sys.exit(keep_up(port, speed))
     except KeyboardInterrupt:

@@ -7,8 +7,8 @@ from constructs import Construct
 
 from autorollback.naming import Names
 from autorollback.policy import ServicePolicy
-from infrastructure.auto_rollback import AutoRollback
-from infrastructure.services import Configuration
+from autorollback_cdk.auto_rollback import AutoRollback
+from autorollback_cdk.services import Configuration
 
 RESOURCES_PER_STACK = 500
 """CloudFormation's limit (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html)."""
