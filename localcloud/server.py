@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import boto3
 import botocore.session
 from botocore.config import Config
+from botocore.loaders import Loader
 from moto.core.exceptions import ServiceException
 from moto.core.request import Request
 from moto.moto_api._internal import moto_api_backend
@@ -60,6 +61,8 @@ class Cloud:
     emit: Callable[[dict[str, Any]], None] = lambda _event: None
     ecs: "Ecs" = field(init=False)
     traffic: "Traffic" = field(init=False)
+    replaced: list[object] = field(default_factory=list)
+    _sessions: dict[str, boto3.Session] = field(default_factory=dict)
     _undo: ExitStack = field(default_factory=ExitStack)
 
     def environment(self, access_key: str = "local") -> dict[str, str]:
@@ -77,19 +80,20 @@ class Cloud:
 
     def session(self, access_key: str = "local") -> boto3.Session:
         """A session whose clients talk to this cloud, whatever the environment and the files of the user say."""
-        core = _LocalSession()
-        core.endpoint = self.endpoint
-        core.set_config_variable("config_file", "/dev/null")
-        core.set_config_variable("credentials_file", "/dev/null")
-        core.set_default_client_config(Config(proxies={}, s3={"addressing_style": "path"}))
-        return boto3.Session(
-            aws_access_key_id=access_key, aws_secret_access_key="local", region_name=self.region, botocore_session=core
-        )
+        if access_key not in self._sessions:
+            self._sessions[access_key] = boto3.Session(
+                aws_access_key_id=access_key,
+                aws_secret_access_key="local",
+                region_name=self.region,
+                botocore_session=_LocalSession(self.endpoint),
+            )
+        return self._sessions[access_key]
 
     def replace(self, owner: object, name: str, value: object) -> None:
         """Put something of ours in the place of something of moto's, for as long as this cloud runs."""
         before = vars(owner).get(name, _MISSING)
         setattr(owner, name, value)
+        self.replaced.append(value)
         self._undo.callback(*((delattr, owner, name) if before is _MISSING else (setattr, owner, name, before)))
 
     def close(self, release: Callable[[], None]) -> None:
@@ -123,13 +127,26 @@ def running(at: datetime | None = None, port: int = 0) -> Iterator[Cloud]:
 
 
 class _LocalSession(botocore.session.Session):
-    """Clients of this session need not be told the endpoint."""
+    """Clients of this session need not be told the endpoint, and are made once: it takes a while."""
 
-    endpoint = ""
+    _models: ClassVar[Loader] = Loader()
+
+    def __init__(self, endpoint: str) -> None:
+        super().__init__()
+        self._endpoint = endpoint
+        self._made: dict[object, Any] = {}
+        self.register_component("data_loader", self._models)
+        self.set_config_variable("config_file", "/dev/null")
+        self.set_config_variable("credentials_file", "/dev/null")
+        self.set_default_client_config(Config(proxies={}, s3={"addressing_style": "path"}))
 
     def create_client(self, *args: Any, **kwargs: Any) -> Any:
         """The endpoint of the cloud, unless another is asked for."""
-        return super().create_client(*args, **kwargs | {"endpoint_url": kwargs.get("endpoint_url") or self.endpoint})
+        asked = (args, tuple(sorted(kwargs.items())))
+        if asked not in self._made:
+            kwargs["endpoint_url"] = kwargs.get("endpoint_url") or self._endpoint
+            self._made[asked] = super().create_client(*args, **kwargs)
+        return self._made[asked]
 
 
 class _SilentHandler(MotoRequestHandler):

@@ -27,14 +27,11 @@ class Aws:
 
     def __init__(self, session: boto3.Session, account: str, region: str) -> None:
         self._session, self.account, self.region = session, account, region
-        self._clients: dict[str, Any] = {}
 
     def __call__(self, service: str) -> Any:
         """The client of a service."""
-        if service not in self._clients:
-            create: Any = self._session.client
-            self._clients[service] = create(service)
-        return self._clients[service]
+        create: Any = self._session.client  # the session keeps what it has made
+        return create(service)
 
     def arn(self, service: str, resource: str, *, regional: bool = True, accounted: bool = True) -> str:
         """An ARN of this account and region."""

@@ -1,22 +1,46 @@
-"""Scenes on the local cloud with the deployed stack: the template is synthesized once, and each test has a cloud of its own."""
+"""Scenes on the local cloud with the deployed stack: each is built once, and every test has a copy in a cloud of its own."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from localcloud import stage
-from localcloud.server import running
+from localcloud.ecs.world import World
+from localcloud.server import Cloud, running
+from localcloud.snapshot import Copier, Snapshot
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
 Scene = Callable[..., stage.Stage]
+Assemblies = Callable[[Sequence[stage.Actor]], Path]
+
+
+@dataclass
+class Scenes:
+    """The scenes that this process has built, by their actors."""
+
+    assemblies: Assemblies
+    _built: dict[str, tuple[Snapshot, Mapping[str, str]]] = field(default_factory=dict)
+
+    def set_in(self, cloud: Cloud, actors: tuple[stage.Actor, ...]) -> stage.Stage:
+        """Set the scene in an empty cloud."""
+        copier = Copier(cloud)
+        key = str(actors)
+        if key in self._built:
+            snapshot, digests = self._built[key]
+            copier.give(snapshot)
+            return stage.Stage(cloud, World.of(cloud), actors, digests)
+        scene = stage.build(cloud, self.assemblies(actors), actors)
+        self._built[key] = copier.take(), scene.digests
+        return scene
 
 
 @pytest.fixture(scope="session")
-def assemblies(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[stage.Actor]], Path]:
+def assemblies(tmp_path_factory: pytest.TempPathFactory) -> Assemblies:
     made: dict[tuple[str, ...], Path] = {}
 
     def assembly(actors: Sequence[stage.Actor]) -> Path:
@@ -28,13 +52,18 @@ def assemblies(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[s
     return assembly
 
 
+@pytest.fixture(scope="session")
+def scenes(assemblies: Assemblies) -> Scenes:
+    return Scenes(assemblies)
+
+
 @pytest.fixture
-def scene(assemblies: Callable[[Sequence[stage.Actor]], Path]) -> Iterator[Scene]:
+def scene(scenes: Scenes) -> Iterator[Scene]:
     """Sets the scene for some services: they have run revision 17 for two days and 18 for six; 19 is ready, and bad."""
     with ExitStack() as stack:
 
         def build(*actors: stage.Actor) -> stage.Stage:
-            cast = actors or (stage.AUTH,)
-            return stage.build(stack.enter_context(running(START)), assemblies(cast), cast)
+            cloud = stack.enter_context(running(START))
+            return scenes.set_in(cloud, actors or (stage.AUTH,))
 
         yield build
