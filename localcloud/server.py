@@ -3,6 +3,7 @@
 import importlib
 import io
 import logging
+import os
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -45,6 +46,7 @@ EXTENSIONS = (
     "localcloud.cdk",
 )
 
+COLD = "LOCALCLOUD_COLD"
 _MISSING = object()
 
 
@@ -57,6 +59,7 @@ class Cloud:
 
     clock: Clock
     endpoint: str
+    cold: bool = False
     recorder: Recorder = field(default_factory=Recorder)
     emit: Callable[[dict[str, Any]], None] = lambda _event: None
     ecs: "Ecs" = field(init=False)
@@ -102,8 +105,12 @@ class Cloud:
 
 
 @contextmanager
-def running(at: datetime | None = None, port: int = 0) -> Iterator[Cloud]:
-    """An empty cloud, beginning at `at` (now, where it is None), gone without a trace afterwards; one at a time in a process."""
+def running(at: datetime | None = None, port: int = 0, *, cold: bool | None = None) -> Iterator[Cloud]:
+    """An empty cloud, beginning at `at` (now, where it is None); one at a time in a process.
+
+    With `cold`, or LOCALCLOUD_COLD in the environment, every invocation of a function is a fresh process. Otherwise they are
+    forked from one that has imported the function's code, and that is kept until this program ends.
+    """
     with ExitStack() as stack:
         clock = Clock()
         clock.start(at)
@@ -115,7 +122,11 @@ def running(at: datetime | None = None, port: int = 0) -> Iterator[Cloud]:
         server = make_server("127.0.0.1", port, door, threaded=True, request_handler=_SilentHandler)
         stack.callback(server.server_close)
         cloud = Cloud(
-            clock, f"http://localhost:{server.server_port}", door.recorder, _undo=stack.enter_context(ExitStack())
+            clock,
+            f"http://localhost:{server.server_port}",
+            cold=bool(os.environ.get(COLD)) if cold is None else cold,
+            recorder=door.recorder,
+            _undo=stack.enter_context(ExitStack()),
         )
         for name in EXTENSIONS:
             importlib.import_module(name).install(cloud)
