@@ -1,8 +1,9 @@
-"""The process in which the zip of a function runs, with only the zip and the standard library: `python -I -S`.
+"""The process in which the zip of a function runs, started as `python -I -S`.
 
-It answers one request, read as JSON from standard input, to the file descriptor that its argument names. With `--warm` it
-imports the handler once, and forks a process for each request that comes through a socket. It imports nothing of this
-project: the function's own code finds what it would find in Lambda.
+So only the zip and the standard library are there, and nothing of this project: the function's own
+code finds what it would find in Lambda. It answers one request, read as JSON from standard input, to
+the file descriptor that its argument names. With `--warm` it imports the handler once, and forks a
+process for each request that comes through a socket.
 """
 
 import gc
@@ -19,7 +20,10 @@ from typing import Any, NoReturn, TextIO
 
 
 class Context:
-    """The context object of the Python runtime: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html."""
+    """The context object of the Python runtime.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/python-context.html.
+    """
 
     identity = None
     client_context = None
@@ -36,7 +40,8 @@ class Context:
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the function is killed."""
-        return max(0, int((self._deadline - time.time()) * 1000))  # noqa: TID251 - the process's own, simulated time
+        now = time.time()  # noqa: TID251 - the process's own, simulated time
+        return max(0, int((self._deadline - now) * 1000))
 
 
 def main() -> None:
@@ -131,7 +136,7 @@ class Models:
             loaders.JSONFileLoader.load_file = lambda _files, path: self.load(path)
 
     def load(self, path: str) -> Any:
-        """In place of botocore's: from memory, or from the file, which the process forked from is told."""
+        """In place of botocore's: from memory, or from the file, which is told to the parent."""
         if path in self._read:
             return self._read[path]
         model = self._load(self._files, path)
@@ -182,7 +187,7 @@ def _be_the_invocation(request_from: int, print_to: int, answer_to: int, _lifeli
 
 
 def _set_time(request: dict[str, Any]) -> Any:
-    """Simulated time, by a library that is taken out of the path again before the function is imported."""
+    """Simulated time, by a library that is out of the path again before the function is imported."""
     if "clock_path" in request:
         sys.path.insert(0, request["clock_path"])
     import time_machine
@@ -200,13 +205,18 @@ def _handler(path: str, answer_to: TextIO, request_id: str) -> Any:
         return getattr(importlib.import_module(module.replace("/", ".")), name)
     except ImportError as error:
         message = f"Unable to import module '{module}': {error}"
-        _answer(answer_to, {"errorMessage": message, "errorType": "Runtime.ImportModuleError", "requestId": request_id})
+        _refuse(answer_to, "Runtime.ImportModuleError", message, request_id)
     except AttributeError:
         message = f"Handler '{name}' missing on module '{module}'"
-        _answer(answer_to, {"errorMessage": message, "errorType": "Runtime.HandlerNotFound", "requestId": request_id})
+        _refuse(answer_to, "Runtime.HandlerNotFound", message, request_id)
     except Exception as error:  # noqa: BLE001 - a failing import is the function's answer, as in the runtime
         _fail(answer_to, error, request_id)
     sys.exit(0)
+
+
+def _refuse(answer_to: TextIO, kind: str, message: str, request_id: str) -> None:
+    error = {"errorMessage": message, "errorType": kind, "requestId": request_id}
+    _answer(answer_to, error)
 
 
 def _fail(answer_to: TextIO, error: Exception, request_id: str) -> None:
@@ -218,7 +228,8 @@ def _fail(answer_to: TextIO, error: Exception, request_id: str) -> None:
         "stackTrace": traceback.format_list(frames),
     }
     sys.stdout.flush()
-    sys.stderr.write(f"[ERROR] {report['errorType']}: {report['errorMessage']}\n" + "".join(report["stackTrace"]))
+    sys.stderr.write(f"[ERROR] {report['errorType']}: {report['errorMessage']}\n")
+    sys.stderr.write("".join(report["stackTrace"]))
     _answer(answer_to, report)
 
 

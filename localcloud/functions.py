@@ -1,7 +1,9 @@
-"""Lambda: runs each invocation of the deployed zip in a Python process of its own; asynchronous invocations are queued, retried and buried as in AWS.
+"""Lambda: each invocation of the deployed zip runs in a Python process of its own.
 
-Sources: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html, invocation-async-retain-records.html,
-monitoring-metrics-types.html, and for metrics in logs
+Asynchronous invocations are queued, retried and buried as in AWS.
+
+Sources: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html,
+invocation-async-retain-records.html, monitoring-metrics-types.html, and for metrics in logs
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html.
 """
 
@@ -45,7 +47,7 @@ _SPECIFIED = frozenset(
 
 
 def access_key(function_name: str) -> str:
-    """The access key with which a function calls AWS: the record of calls tells it from people by this."""
+    """The access key of a function's own calls: the record tells it from people by this."""
     return f"function-{function_name}"
 
 
@@ -109,7 +111,7 @@ class Outcome:
 
 @dataclass
 class _Queued:
-    """An asynchronous invocation on its way; the request id stays the same over its retries."""
+    """An asynchronous invocation on its way; its request id stays the same over its retries."""
 
     function: LambdaFunction
     event: Any
@@ -137,7 +139,9 @@ class Functions:
         self._processes = Processes(self._files, self.cloud.cold)
 
     def invoke(self, function: LambdaFunction, body: Any, headers: Any, answer: dict[str, str]) -> bytes:
-        """The Invoke operation: RequestResponse runs and waits, Event queues, DryRun only checks that the function exists.
+        """The Invoke operation: RequestResponse runs and waits, Event queues.
+
+        DryRun only checks that the function exists.
 
         Raises:
             Refusal: the payload is not JSON, or the reserved concurrency is used up.
@@ -178,11 +182,13 @@ class Functions:
         """Wait until nothing runs; what waits for a retry stays in the queue.
 
         Raises:
-            RuntimeError: an invocation could not be handled (a destination that does not exist, for example).
+            RuntimeError: an invocation could not be handled, for example as its destination does
+                not exist.
         """
         with self._idle:
             self._idle.wait_for(lambda: self._busy == 0)
-            crash, self._crash = self._crash, None
+            crash = self._crash
+            self._crash = None
         if crash is not None:
             raise RuntimeError("an asynchronous invocation could not be handled") from crash
 
@@ -267,13 +273,18 @@ class Functions:
             milliseconds = (time.perf_counter() - began) * 1000
             printed.seek(0)
             answered.seek(0)
-            output, answer = printed.read().decode(errors="replace"), answered.read()
+            output = printed.read().decode(errors="replace")
+            answer = answered.read()
         payload, error = _outcome(answer, request_id, function.timeout if timed_out else None)
+        if output and not output.endswith("\n"):
+            output += "\n"
+        if error and timed_out:
+            output += f"{error['errorMessage']}\n"
         log = (
-            f"START RequestId: {request_id} Version: {function.version}\n{output}"
-            + ("" if not output or output.endswith("\n") else "\n")
-            + (f"{error['errorMessage']}\n" if error and timed_out else "")
-            + f"END RequestId: {request_id}\nREPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\t"
+            f"START RequestId: {request_id} Version: {function.version}\n"
+            f"{output}"
+            f"END RequestId: {request_id}\n"
+            f"REPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\t"
             f"Memory Size: {function.memory_size} MB\n"
         )
         self._keep_log(function, job.request["context"]["log_stream"], log)

@@ -1,7 +1,8 @@
-"""The processes in which functions run: a fresh one for each invocation, or forked from one that has imported the zip.
+"""The processes in which functions run: fresh ones, or forked from one that has imported the zip.
 
-A forked process is as much on its own as a fresh one: its environment, its time and its memory are not seen by others. The
-process that it comes from is kept until this program ends, for every cloud that runs the same code with the same settings.
+A forked process is as much on its own as a fresh one: its environment, its time and its memory are
+not seen by others. The process that it comes from is kept until this program ends, for every cloud
+that runs the same code with the same settings.
 """
 
 import atexit
@@ -47,7 +48,10 @@ class Job:
 
 @dataclass
 class Processes:
-    """Those of one cloud. With `cold`, each invocation has a fresh one, as the first of an environment in Lambda."""
+    """Those of one cloud; with `cold`, each invocation has a fresh one.
+
+    That is how the first invocation of an environment is in Lambda.
+    """
 
     files: Path
     cold: bool
@@ -219,7 +223,10 @@ def _end_all() -> None:
 
 
 def _warm(job: Job, clock_path: str) -> _WarmProcess | None:
-    """The warm process for this code with these settings; None where its import fails, which a fresh one will tell."""
+    """The warm process for this code and settings; None where the import fails.
+
+    A fresh one fails alike, and tells why.
+    """
     key = (job.code_hash, job.handler, _lasting(job.environment))
     with _starting:
         process = _warm_processes.get(key)

@@ -1,4 +1,4 @@
-"""A cloud on this machine: moto's server in this process, extended by the modules of this package, on one simulated clock."""
+"""A cloud on this machine: moto's server in this process, extended, on one simulated clock."""
 
 import importlib
 import io
@@ -52,7 +52,11 @@ _MISSING = object()
 
 @dataclass
 class Cloud:
-    """One running cloud. `emit` delivers a whole AWS event to the rules of the default bus, and does nothing until rules exist."""
+    """One running cloud.
+
+    `emit` delivers a whole AWS event to the rules of the default bus; it does nothing until rules
+    exist. `replaced` is what stands in the place of something of moto's.
+    """
 
     account: ClassVar[str] = "123456789012"
     region: ClassVar[str] = "eu-west-1"
@@ -69,7 +73,10 @@ class Cloud:
     _undo: ExitStack = field(default_factory=ExitStack)
 
     def environment(self, access_key: str = "local") -> dict[str, str]:
-        """What makes any AWS tool or SDK talk to this cloud; the access key tells callers apart in the record."""
+        """What makes any AWS tool or SDK talk to this cloud.
+
+        The access key tells callers apart in the record.
+        """
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ENDPOINT_URL_S3": self.endpoint,
@@ -82,7 +89,10 @@ class Cloud:
         }
 
     def session(self, access_key: str = "local") -> boto3.Session:
-        """A session whose clients talk to this cloud, whatever the environment and the files of the user say."""
+        """A session whose clients talk to this cloud, one for each access key.
+
+        Whatever the environment and the files of the user say.
+        """
         if access_key not in self._sessions:
             self._sessions[access_key] = boto3.Session(
                 aws_access_key_id=access_key,
@@ -93,11 +103,14 @@ class Cloud:
         return self._sessions[access_key]
 
     def replace(self, owner: object, name: str, value: object) -> None:
-        """Put something of ours in the place of something of moto's, for as long as this cloud runs."""
+        """Put something in the place of something of moto's, as long as this cloud runs."""
         before = vars(owner).get(name, _MISSING)
         setattr(owner, name, value)
         self.replaced.append(value)
-        self._undo.callback(*((delattr, owner, name) if before is _MISSING else (setattr, owner, name, before)))
+        if before is _MISSING:
+            self._undo.callback(delattr, owner, name)
+        else:
+            self._undo.callback(setattr, owner, name, before)
 
     def close(self, release: Callable[[], None]) -> None:
         """Have something released when this cloud stops."""
@@ -108,8 +121,9 @@ class Cloud:
 def running(at: datetime | None = None, port: int = 0, *, cold: bool | None = None) -> Iterator[Cloud]:
     """An empty cloud, beginning at `at` (now, where it is None); one at a time in a process.
 
-    With `cold`, or LOCALCLOUD_COLD in the environment, every invocation of a function is a fresh process. Otherwise they are
-    forked from one that has imported the function's code, and that is kept until this program ends.
+    With `cold`, or LOCALCLOUD_COLD in the environment, every invocation of a function is a fresh
+    process. Otherwise they are forked from one that has imported the function's code, and that is
+    kept until this program ends.
     """
     with ExitStack() as stack:
         clock = Clock()
@@ -182,7 +196,10 @@ class _Dispatcher(DomainDispatcherApplication):
 
 
 class _Door:
-    """The WSGI application around moto's: records each call, lets tests interfere, and gives every failure a name."""
+    """The WSGI application around moto's.
+
+    It records each call, lets tests interfere, and gives every failure a name.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.recorder = Recorder()
@@ -205,10 +222,12 @@ class _Door:
             return error_response(request, call.service, call.operation, refused)
         except NotImplementedError:
             return _not_modelled(request, call)
-        except Exception as crash:  # noqa: BLE001 - the outermost frame: a crash must reach the caller named, not as a 500 that clients retry
+        except Exception as crash:  # noqa: BLE001 - it must reach the caller named, not as a 500 that clients retry
             traceback.print_exc()
             return _crashed(request, call, crash)
-        return _not_modelled(request, call) if _is_unrouted(response, request) else response
+        if _is_unrouted(response, request):
+            return _not_modelled(request, call)
+        return response
 
 
 def _whole_body(environ: dict[str, Any]) -> bytes:
@@ -224,7 +243,8 @@ def _is_unrouted(response: Response, request: Request) -> bool:
     """Flask's own 404 page, or moto's empty one for an operation that it cannot even name."""
     if response.status_code != 404 or request.method == "HEAD":
         return False
-    return not response.get_data().strip() or response.get_data().lstrip().lower().startswith(b"<!doctype html")
+    page = response.get_data().strip().lower()
+    return not page or page.startswith(b"<!doctype html")
 
 
 def _not_modelled(request: Request, call: Call) -> Response:

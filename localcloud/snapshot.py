@@ -1,14 +1,15 @@
-"""Copies of a whole cloud: its state at one moment, as bytes, which any number of empty clouds can be given afterwards.
+"""Copies of a whole cloud: its state at one moment, for any number of empty clouds.
 
-What exists in an empty cloud (the objects that the extensions made when they were installed, their locks and threads) is the
-same in every cloud and stays where it is; only what it holds is replaced. Everything else is data, and copied.
+What exists in an empty cloud (the objects that the extensions made when they were installed, their
+locks and threads) is the same in every cloud and stays where it is; only what it holds is replaced.
+Everything else is data, and copied.
 """
 
 import io
 import pickle
 import threading
 from collections import defaultdict, deque
-from collections.abc import Iterator, MutableMapping, MutableSequence, MutableSet
+from collections.abc import Iterable, Iterator, MutableMapping, MutableSequence, MutableSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from types import BuiltinMethodType, CellType, FunctionType, MethodType, ModuleType
@@ -30,7 +31,7 @@ _CONTAINERS = (MutableMapping, MutableSequence, MutableSet, deque)
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The state of a cloud at a moment of simulated time; it may be given to as many clouds as one likes."""
+    """The state of a cloud at a moment of simulated time, to be given any number of times."""
 
     at: datetime
     state: bytes
@@ -88,7 +89,7 @@ class _Pickler(pickle.Pickler):
         return None
 
     def reducer_override(self, one: object) -> Any:
-        """What cannot be copied but is soon made again; a lock that nobody holds is as good as another."""
+        """What cannot be copied but is soon made again: a lock that nobody holds, a session."""
         if isinstance(one, _LOCKS[1]):
             return threading.RLock, ()
         if isinstance(one, _LOCKS[0]):
@@ -150,25 +151,27 @@ def _reachable(cloud: Cloud) -> Iterator[object]:
         waiting.extend(_held(one))
 
 
-def _held(one: object) -> Iterator[object]:
+def _held(one: object) -> Iterable[object]:
     """What an object holds; nothing is asked of objects of other people's classes."""
     if isinstance(one, FunctionType):
-        yield from one.__closure__ or ()
-        yield from one.__defaults__ or ()
-        yield from (one.__kwdefaults__ or {}).values()
-    elif isinstance(one, MethodType | BuiltinMethodType):
-        yield one.__self__
-    elif isinstance(one, CellType):
-        yield one.cell_contents
-    elif isinstance(one, MutableMapping):
-        yield from one.keys()
-        yield from one.values()
-    elif isinstance(one, list | tuple | set | frozenset | deque):
-        yield from one
-    elif isinstance(one, Cloud):
-        yield from (value for name, value in vars(one).items() if not name.startswith("_"))
-    elif _is_ours(one):
-        yield from _attributes(one).values()
+        return _held_by_function(one)
+    if isinstance(one, MethodType | BuiltinMethodType):
+        return [one.__self__]
+    if isinstance(one, CellType):
+        return [one.cell_contents]
+    if isinstance(one, MutableMapping):
+        return [*one.keys(), *one.values()]
+    if isinstance(one, list | tuple | set | frozenset | deque):
+        return one
+    if isinstance(one, Cloud):
+        return [value for name, value in vars(one).items() if not name.startswith("_")]
+    return _attributes(one).values() if _is_ours(one) else ()
+
+
+def _held_by_function(one: FunctionType) -> Iterator[object]:
+    yield from one.__closure__ or ()
+    yield from one.__defaults__ or ()
+    yield from (one.__kwdefaults__ or {}).values()
 
 
 def _is_ours(one: object) -> bool:
