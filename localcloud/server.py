@@ -184,15 +184,23 @@ class _SilentHandler(MotoRequestHandler):
 class _Dispatcher(DomainDispatcherApplication):
     """A service that moto lacks is an operation that it lacks, not a crash."""
 
+    def __init__(self, create_app: Callable[[str], Any]) -> None:
+        super().__init__(create_app)
+        self._backends: dict[str | None, Any] = {}
+
     def get_backend_for_host(self, host: str | None) -> Any:
-        """Moto prints a hint for its own developers, and goes on to fail with None."""
-        if (
-            host
-            and "amazonaws.com" in host
-            and not any(p.match(f"http://{host}") for _, p in self.backend_url_patterns)
-        ):
-            raise NotImplementedError(host)
-        return super().get_backend_for_host(host)
+        """Moto's answer, which lists its folders each time, is kept.
+
+        Where it has none it prints a hint for its own developers, and goes on to fail with None.
+        """
+        if host not in self._backends:
+            if host and "amazonaws.com" in host and not self._knows(host):
+                raise NotImplementedError(host)
+            self._backends[host] = super().get_backend_for_host(host)
+        return self._backends[host]
+
+    def _knows(self, host: str) -> bool:
+        return any(pattern.match(f"http://{host}") for _, pattern in self.backend_url_patterns)
 
 
 class _Door:
