@@ -13,6 +13,9 @@ CDK_INSTALLED := $(CDK_CLI)/node_modules/.package-lock.json
 export PATH := $(CURDIR)/$(VENV)/bin:$(CURDIR)/$(CDK_CLI)/node_modules/.bin:$(PATH)
 
 SOURCES := app.py lambda infrastructure localcloud demo tests bench
+# they need no server and no stack; coverage of the function is measured by these alone
+QUICK := $(wildcard tests/unit tests/flows tests/scenarios)
+REST := $(filter-out $(QUICK),$(patsubst %/,%,$(wildcard tests/*/)))
 
 .PHONY: help
 help: ## list the targets
@@ -42,9 +45,19 @@ demo: $(INSTALLED) ## a bad deployment is rolled back on this machine: no AWS ac
 cloud: install ## start the local cloud and leave it up, to try aws and cdk by hand
 	@python -m demo.cloud
 
+.PHONY: quick
+quick: $(INSTALLED) ## lint, and the tests that need no server: seconds
+	@ruff format --check --quiet $(SOURCES) || { echo "Not formatted: run make format" >&2; exit 1; }
+	@ruff check --quiet $(SOURCES)
+	@if [ -d .mypy_cache ]; then said=$$(mypy $(SOURCES)) || { echo "$$said" >&2; exit 1; }; fi # in seconds, but in a minute where it has kept nothing
+	@coverage run -m pytest -n 0 $(QUICK)
+	@coverage report --skip-covered
+
 .PHONY: test
 test: install lint ## lint, then every test
-	@python -m pytest
+	@coverage run -m pytest -n 0 $(QUICK)
+	@coverage report --format=total | sed 's/.*/Coverage of the function by these: &%/'
+	@python -m pytest $(REST)
 
 .PHONY: soak
 soak: install ## thousands of seeded fault cases: CASES=20000 SEED=1 make soak
@@ -77,9 +90,6 @@ format: $(INSTALLED) ## rewrite the sources as the linter wants them
 	@ruff check --quiet --fix $(SOURCES) || true
 	@ruff format --quiet $(SOURCES)
 
-.PHONY: check
-check: lint test ## the whole gate
-
 .PHONY: synth
 synth: install ## write the CloudFormation template to cdk.out (no credentials needed)
 	@cdk synth --quiet && echo "Written to cdk.out/"
@@ -90,5 +100,5 @@ deploy: install ## deploy into the account of the current AWS credentials
 
 .PHONY: clean
 clean: ## remove everything that make made
-	@rm -rf $(VENV) $(CDK_CLI)/node_modules cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .localcloud
+	@rm -rf $(VENV) $(CDK_CLI)/node_modules cdk.out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .localcloud .coverage
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

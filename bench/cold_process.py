@@ -32,7 +32,7 @@ QUARTER, HOUR = timedelta(seconds=15), timedelta(hours=1)
 def measure() -> list[tuple[float, float]]:
     """Seconds of a rollback, and of the command line's UpdateService, pair by pair."""
     actors = tuple(scenario.neighbour(number) for number in range(PAIRS))
-    with tempfile.TemporaryDirectory() as folder, running(START) as cloud:
+    with tempfile.TemporaryDirectory() as folder, running(START, cold=True) as cloud:
         scene = scenario.build(cloud, scenario.synthesize(Path(folder), actors), actors)
         for rule in RULES:  # what is measured is asked for here, one after the other
             scene.client("events").disable_rule(Name=f"{scenario.FUNCTION}-{rule}")

@@ -37,7 +37,7 @@ def run(*, plain: bool) -> int:
 
 def _tell(story: Story) -> None:
     assembly = story.synthesize()
-    with running(begins()) as cloud:
+    with running(begins(), cold=True) as cloud:
         try:
             scene = story.set_scene(cloud, assembly)
             story.play(scene)

@@ -342,6 +342,7 @@ def build(cloud: "Cloud", assembly: Path, actors: Sequence[Actor] = (AUTH,), unt
     stage = Stage(cloud, world, tuple(actors), digests)
     stage.passes(_WARM_UP)
     cdk.deploy(cloud, assembly)
+    _set_schedules(cloud, enabled=False)  # nothing sweeps in the past, whose sweeps are written at once
     waits = [actor.termination_wait_minutes for actor in actors if actor.controller == "CODE_DEPLOY"]
     for position, (revision, served) in enumerate(_BUILDS):
         for actor in actors:
@@ -350,11 +351,21 @@ def build(cloud: "Cloud", assembly: Path, actors: Sequence[Actor] = (AUTH,), unt
         stage.passes(_WARM_UP + timedelta(minutes=max(waits, default=0)))
         last = position == len(_BUILDS) - 1
         _live_through(stage, until if last and until else cloud.clock.now() + served)
+    _set_schedules(cloud, enabled=True)
     stage.passes(_MINUTE)
     for actor in actors:
         if stage.running_revision(actor) != f"{actor.name}:{GOOD_REVISION}":
             raise StageError(f"{actor.name} runs {stage.running_revision(actor)}, not revision {GOOD_REVISION}")
     return stage
+
+
+def _set_schedules(cloud: "Cloud", *, enabled: bool) -> None:
+    """All rules that go by the time, and no others."""
+    events = cloud.session("stage").client("events")
+    switch = events.enable_rule if enabled else events.disable_rule
+    for rule in events.list_rules()["Rules"]:
+        if "ScheduleExpression" in rule:
+            switch(Name=rule["Name"])
 
 
 def _prepare(world: World, actor: Actor) -> dict[str, str]:

@@ -1,10 +1,11 @@
-"""A cloud on this machine: moto's server in this process, extended by the modules of this package, on one simulated clock."""
+"""A cloud on this machine: moto's server in this process, extended, on one simulated clock."""
 
 import io
 import logging
+import os
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -39,7 +40,22 @@ from localcloud.recorder import UNKNOWN, Call, Recorder, call_of
 from localcloud.traffic import Traffic
 
 # in the order in which they are installed: what comes later may ask for what came before
-EXTENSIONS = (errors, locks, ecs, ecr, elb, traffic, codedeploy, alarms, events, functions, cloudformation, cdk)
+EXTENSIONS = (
+    errors,
+    locks,
+    ecs,
+    ecr,
+    elb,
+    traffic,
+    codedeploy,
+    alarms,
+    events,
+    functions,
+    cloudformation,
+    cdk,
+)
+
+COLD = "LOCALCLOUD_COLD"
 
 
 class Cloud(base.Cloud):
@@ -57,8 +73,13 @@ class Cloud(base.Cloud):
 
 
 @contextmanager
-def running(at: datetime | None = None, port: int = 0) -> Iterator[Cloud]:
-    """An empty cloud, beginning at `at` (now, where it is None), gone without a trace afterwards; one at a time in a process."""
+def running(at: datetime | None = None, port: int = 0, *, cold: bool | None = None) -> Iterator[Cloud]:
+    """An empty cloud, beginning at `at` (now, where it is None); one at a time in a process.
+
+    With `cold`, or LOCALCLOUD_COLD in the environment, every invocation of a function is a fresh
+    process. Otherwise they are forked from one that has imported the function's code, and that is
+    kept until this program ends.
+    """
     with ExitStack() as stack:
         clock = Clock()
         clock.start(at)
@@ -70,7 +91,11 @@ def running(at: datetime | None = None, port: int = 0) -> Iterator[Cloud]:
         server = make_server("127.0.0.1", port, door, threaded=True, request_handler=_SilentHandler)
         stack.callback(server.server_close)
         cloud = Cloud(
-            clock, f"http://localhost:{server.server_port}", door.recorder, _undo=stack.enter_context(ExitStack())
+            clock,
+            f"http://localhost:{server.server_port}",
+            cold=bool(os.environ.get(COLD)) if cold is None else cold,
+            recorder=door.recorder,
+            _undo=stack.enter_context(ExitStack()),
         )
         for extension in EXTENSIONS:
             extension.install(cloud)
@@ -91,19 +116,30 @@ class _SilentHandler(MotoRequestHandler):
 class _Dispatcher(DomainDispatcherApplication):
     """A service that moto lacks is an operation that it lacks, not a crash."""
 
+    def __init__(self, create_app: Callable[[str], Any]) -> None:
+        super().__init__(create_app)
+        self._backends: dict[str | None, Any] = {}
+
     def get_backend_for_host(self, host: str | None) -> Any:
-        """Moto prints a hint for its own developers, and goes on to fail with None."""
-        if (
-            host
-            and "amazonaws.com" in host
-            and not any(p.match(f"http://{host}") for _, p in self.backend_url_patterns)
-        ):
-            raise NotImplementedError(host)
-        return super().get_backend_for_host(host)
+        """Moto's answer, which lists its folders each time, is kept.
+
+        Where it has none it prints a hint for its own developers, and goes on to fail with None.
+        """
+        if host not in self._backends:
+            if host and "amazonaws.com" in host and not self._knows(host):
+                raise NotImplementedError(host)
+            self._backends[host] = super().get_backend_for_host(host)
+        return self._backends[host]
+
+    def _knows(self, host: str) -> bool:
+        return any(pattern.match(f"http://{host}") for _, pattern in self.backend_url_patterns)
 
 
 class _Door:
-    """The WSGI application around moto's: records each call, lets tests interfere, and gives every failure a name."""
+    """The WSGI application around moto's.
+
+    It records each call, lets tests interfere, and gives every failure a name.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.recorder = Recorder()
@@ -126,10 +162,12 @@ class _Door:
             return error_response(request, call.service, call.operation, refused)
         except NotImplementedError:
             return _not_modelled(request, call)
-        except Exception as crash:  # noqa: BLE001 - the outermost frame: a crash must reach the caller named, not as a 500 that clients retry
+        except Exception as crash:  # noqa: BLE001 - it must reach the caller named, not as a 500 that clients retry
             traceback.print_exc()
             return _crashed(request, call, crash)
-        return _not_modelled(request, call) if _is_unrouted(response, request) else response
+        if _is_unrouted(response, request):
+            return _not_modelled(request, call)
+        return response
 
 
 def _whole_body(environ: dict[str, Any]) -> bytes:
@@ -145,7 +183,8 @@ def _is_unrouted(response: Response, request: Request) -> bool:
     """Flask's own 404 page, or moto's empty one for an operation that it cannot even name."""
     if response.status_code != 404 or request.method == "HEAD":
         return False
-    return not response.get_data().strip() or response.get_data().lstrip().lower().startswith(b"<!doctype html")
+    page = response.get_data().strip().lower()
+    return not page or page.startswith(b"<!doctype html")
 
 
 def _not_modelled(request: Request, call: Call) -> Response:

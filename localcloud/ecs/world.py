@@ -1,4 +1,4 @@
-"""Shorthand for what a test or the demo needs around a service.
+"""Shorthand for what a test or a story needs around a service.
 
 It makes clusters, images that are really pushed, task definitions, services and deployment groups.
 """

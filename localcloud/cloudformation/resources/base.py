@@ -20,16 +20,13 @@ class Aws:
 
     def __init__(self, session: boto3.Session, account: str, region: str) -> None:
         self._session = session
-        self._clients: dict[str, Any] = {}
         self.account = account
         self.region = region
 
     def __call__(self, service: str) -> Any:
         """The client of a service."""
-        if service not in self._clients:
-            create: Any = self._session.client
-            self._clients[service] = create(service)
-        return self._clients[service]
+        create: Any = self._session.client  # the session keeps what it has made
+        return create(service)
 
     def arn(self, service: str, resource: str) -> str:
         """An ARN of this account and region."""
