@@ -123,10 +123,23 @@ class _Unpickler(pickle.Unpickler):
 
 
 def _is_constant(one: object) -> bool:
-    """Whether copies may share it: keys that are slow to make, and functions that hold nothing."""
+    """Whether copies may share it: keys that are slow to make, and functions without a state."""
     if isinstance(one, FunctionType):
-        return one.__closure__ is None and "<locals>" in one.__qualname__
+        has_no_name = "<" in one.__qualname__  # `<lambda>`, or made within another function
+        return has_no_name and _holds_only_constants(one)
     return isinstance(one, RSAPrivateKey)
+
+
+def _holds_only_constants(function: FunctionType) -> bool:
+    """Whether what a function was made with never changes: words, numbers, and such functions."""
+    for cell in function.__closure__ or ():
+        held = cell.cell_contents
+        parts = held if isinstance(held, list | tuple) else [held]
+        for part in parts:
+            is_value = isinstance(part, str | bytes | int | float | None)
+            if not is_value and not _is_constant(part):
+                return False
+    return True
 
 
 def _backends() -> list[tuple[str, str, str, object]]:
