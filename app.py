@@ -5,12 +5,10 @@ from pathlib import Path
 
 import aws_cdk as cdk
 
-sys.path.insert(0, str(Path(__file__).parent / "lambda"))  # the names and the policy live beside the function
-
 from autorollback.naming import Names
-from infrastructure.bundling import BundlingError
-from infrastructure.rollback_stack import RollbackStack
-from infrastructure.services import load
+from autorollback_cdk.bundling import BundlingError
+from autorollback_cdk.rollback_stack import RollbackStack
+from autorollback_cdk.services import load
 
 
 def main() -> None:

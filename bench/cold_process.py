@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from localcloud import stage
+from demo import scenario
 from localcloud.server import running
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -31,11 +31,11 @@ QUARTER, HOUR = timedelta(seconds=15), timedelta(hours=1)
 
 def measure() -> list[tuple[float, float]]:
     """Seconds of a rollback, and of the command line's UpdateService, pair by pair."""
-    actors = tuple(stage.neighbour(number) for number in range(PAIRS))
-    with tempfile.TemporaryDirectory() as folder, running(START) as cloud:
-        scene = stage.build(cloud, stage.synthesize(Path(folder), actors), actors)
+    actors = tuple(scenario.neighbour(number) for number in range(PAIRS))
+    with tempfile.TemporaryDirectory() as folder, running(START, cold=True) as cloud:
+        scene = scenario.build(cloud, scenario.synthesize(Path(folder), actors), actors)
         for rule in RULES:  # what is measured is asked for here, one after the other
-            scene.client("events").disable_rule(Name=f"{stage.FUNCTION}-{rule}")
+            scene.client("events").disable_rule(Name=f"{scenario.FUNCTION}-{rule}")
         for actor in actors:
             scene.deploy_bad(actor)
         red = scene.until(lambda: all(scene.alarm_state(actor=a) == "ALARM" for a in actors), within=HOUR, step=QUARTER)
@@ -57,22 +57,22 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def _roll_back(scene: stage.Stage, actor: stage.Actor) -> None:
+def _roll_back(scene: scenario.Stage, actor: scenario.Actor) -> None:
     result = scene.invoke(_alarm(scene, actor))
     if result["outcome"] != "rolled_back":
         raise RuntimeError(f"{actor.name}: {result['outcome']} {result['reason']}: {result['summary']}")
 
 
-def _by_command_line(actor: stage.Actor, environment: dict[str, str]) -> None:
+def _by_command_line(actor: scenario.Actor, environment: dict[str, str]) -> None:
     words = ["ecs", "update-service", "--cluster", actor.cluster, "--service", actor.name]
-    words += ["--task-definition", f"{actor.name}:{stage.GOOD_REVISION}"]
+    words += ["--task-definition", f"{actor.name}:{scenario.GOOD_REVISION}"]
     command = [str(Path(sys.executable).parent / "aws"), *words]
     subprocess.run(command, env=environment, check=True, capture_output=True)
 
 
-def _alarm(scene: stage.Stage, actor: stage.Actor) -> dict[str, Any]:
+def _alarm(scene: scenario.Stage, actor: scenario.Actor) -> dict[str, Any]:
     """The event of the service's 5xx alarm, as CloudWatch sent it."""
-    name = f"{stage.FUNCTION}/{actor.cluster}/{actor.name}/5xx-rate"
+    name = f"{scenario.FUNCTION}/{actor.cluster}/{actor.name}/5xx-rate"
     (alarm,) = scene.client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"]
     at = alarm["StateTransitionedTimestamp"].isoformat()
     state = {"value": "ALARM", "timestamp": at, "reasonData": alarm["StateReasonData"]}

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -141,16 +142,18 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def __init__(self, mutant: Mutant) -> None:
         self.mutant = mutant
 
-    def find_spec(self, name: str, path: object, target: object = None) -> object:
+    def find_spec(self, name: str, _path: object, _target: object = None) -> ModuleSpec | None:
+        """Its own module, wherever that is asked for."""
         if name != self.mutant.module:
             return None
-        found = importlib.util.find_spec(name.rpartition(".")[0])
         spec = importlib.util.spec_from_loader(name, self)
-        if spec and found and (DECISION / name.rpartition(".")[2]).is_dir():
-            spec.submodule_search_locations = [str(DECISION / name.rpartition(".")[2])]
+        folder = DECISION / name.rpartition(".")[2]
+        if spec and folder.is_dir():
+            spec.submodule_search_locations = [str(folder)]
         return spec
 
     def exec_module(self, module: object) -> None:
+        """Execute the changed source."""
         exec(compile(self.mutant.source, self.mutant.where, "exec"), vars(module))  # noqa: S102 - its purpose
 
 

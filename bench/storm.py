@@ -45,7 +45,7 @@ ACCOUNT = "arn:aws:ecs:eu-west-1:123456789012:"
 SIGNALS = ("5xx-rate", "latency", "unhealthy-targets")
 LATENCY = 0.02  # seconds a call takes
 AT_ONCE = 1000  # Lambda's default limit of concurrent executions in a Region
-TIMEOUT = timedelta(seconds=300)  # of the function, infrastructure/auto_rollback.py
+TIMEOUT = timedelta(seconds=300)  # of the function, infrastructure/autorollback_cdk/auto_rollback.py
 RETRIES = (60.0, 120.0)  # seconds after which Lambda tries again
 SWEEP = 300.0
 LONGEST_BACK_OFF = 20.0  # seconds; botocore.retries.standard, ExponentialBackoff

@@ -12,7 +12,7 @@ from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import AWSManagedPolicy, IAMBackend
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 QUALIFIER = "hnb659fds"  # of the default bootstrap stack: aws-cdk-lib's DefaultStackSynthesizer.DEFAULT_QUALIFIER
 BOOTSTRAP_VERSION = "30"

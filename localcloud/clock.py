@@ -1,4 +1,4 @@
-"""The one clock of the local cloud: simulated time that can be advanced, with work that recurs as it passes."""
+"""The one clock of the local cloud: simulated time, with work that recurs as it passes."""
 
 import threading
 from collections.abc import Callable
@@ -19,9 +19,10 @@ class _Recurring:
 
 @dataclass
 class Clock:
-    """Moves the time of this process, all its threads included; real seconds keep passing between the jumps.
+    """Moves the time of this process, all its threads included.
 
-    `advance` passes through time: whatever recurs is done at its moment, in order. `jump` leaves out what lies between.
+    Real seconds keep passing between the jumps. `advance` passes through time: whatever recurs is done
+    at its moment, in order. `jump` leaves out what lies between.
     """
 
     _recurring: list[_Recurring] = field(default_factory=list)
@@ -31,7 +32,8 @@ class Clock:
 
     def start(self, at: datetime | None = None) -> None:
         """Take over the time of this process; `at` is aware, and the present where it is None."""
-        self._travel = time_machine.travel(at or datetime.now(UTC), tick=True)  # noqa: TID251 - this is the clock
+        beginning = at or datetime.now(UTC)  # noqa: TID251 - this is the clock
+        self._travel = time_machine.travel(beginning, tick=True)
         self._traveller = self._travel.start()
 
     def stop(self) -> None:
@@ -45,15 +47,22 @@ class Clock:
         return datetime.now(UTC)  # noqa: TID251 - this is the clock
 
     def every(self, interval: timedelta, work: Work) -> None:
-        """Do the work at each whole multiple of the interval since 1970; ties in the order of registration."""
+        """Do the work at each whole multiple of the interval since 1970.
+
+        Ties are in the order of registration.
+        """
         with self._lock:
-            self._recurring.append(_Recurring(interval, work, _next_multiple(self.now(), interval)))
+            due = _next_multiple(self.now(), interval)
+            self._recurring.append(_Recurring(interval, work, due))
 
     def advance(self, by: timedelta) -> None:
         """Let simulated time pass, doing what falls due at its moment."""
         with self._lock:
             end = self.now() + by
-            while self._recurring and (first := min(self._recurring, key=lambda r: r.due)).due <= end:
+            while self._recurring:
+                first = min(self._recurring, key=lambda recurring: recurring.due)
+                if first.due > end:
+                    break
                 self._move_to(first.due)
                 self._do(first)
             self._move_to(end)
@@ -76,7 +85,8 @@ class Clock:
             self._traveller.shift(moment - self.now())
 
     def _do(self, recurring: _Recurring) -> None:
-        moment, recurring.due = recurring.due, recurring.due + recurring.interval
+        moment = recurring.due
+        recurring.due = moment + recurring.interval
         recurring.work(moment)
 
 

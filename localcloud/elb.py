@@ -1,41 +1,57 @@
-"""Target health from the tasks that run: DescribeTargetHealth for the target groups that traffic goes to."""
+"""Target health from the tasks that run.
+
+It answers DescribeTargetHealth for the target groups that traffic goes to.
+"""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from moto.core.responses import ActionResult
 from moto.elbv2.responses import ELBV2Response
 
 from localcloud.errors import NotModelled
+from localcloud.shapes import ApiObject
+from localcloud.traffic import Target, Traffic
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
+
+Operation = Callable[[ELBV2Response], ActionResult]
 
 PORT = 80
+HEALTHY = {"State": "healthy"}
+# the words of botocore's TargetHealthReasonEnum and of target-group-health-checks.html
+UNHEALTHY = {
+    "State": "unhealthy",
+    "Reason": "Target.FailedHealthChecks",
+    "Description": "Health checks failed",
+}
 
 
 def install(cloud: "Cloud") -> None:
-    """Other target groups are moto's."""
-    cloud.replace(ELBV2Response, "describe_target_health", _describing(cloud, ELBV2Response.describe_target_health))
+    """Extend moto's load balancers. Other target groups are moto's."""
+    by_moto = ELBV2Response.describe_target_health
+    cloud.replace(ELBV2Response, "describe_target_health", _describe_target_health(cloud, by_moto))
 
 
-def _describing(cloud: "Cloud", by_moto: Callable[[Any], ActionResult]) -> Callable[[Any], ActionResult]:
-    def describe_target_health(response: Any) -> ActionResult:
-        arn = response._get_param("TargetGroupArn")
-        targets = cloud.traffic.targets(arn.rpartition(":")[2])
+def _describe_target_health(cloud: "Cloud", by_moto: Operation) -> Operation:
+    def answer(request: ELBV2Response) -> ActionResult:
+        target_group = request._get_param("TargetGroupArn").rpartition(":")[2]
+        targets = cloud.service(Traffic).targets(target_group)
         if targets is None:
-            return by_moto(response)
-        if response._get_param("Targets"):
+            return by_moto(request)
+        if request._get_param("Targets"):
             raise NotModelled("elbv2 DescribeTargetHealth: Targets")
-        descriptions = [_description(target.ip, healthy=target.healthy) for target in targets]
+
+        descriptions = [_description(target) for target in targets]
         return ActionResult({"TargetHealthDescriptions": descriptions})
 
-    return describe_target_health
+    return answer
 
 
-def _description(ip: str, *, healthy: bool) -> dict[str, Any]:
-    health = {"State": "healthy"}
-    if not healthy:
-        # the words of botocore's TargetHealthReasonEnum and of target-group-health-checks.html
-        health = {"State": "unhealthy", "Reason": "Target.FailedHealthChecks", "Description": "Health checks failed"}
-    return {"Target": {"Id": ip, "Port": PORT}, "HealthCheckPort": str(PORT), "TargetHealth": health}
+def _description(target: Target) -> ApiObject:
+    return {
+        "Target": {"Id": target.ip, "Port": PORT},
+        "HealthCheckPort": str(PORT),
+        "TargetHealth": dict(HEALTHY if target.healthy else UNHEALTHY),
+    }

@@ -1,29 +1,26 @@
-"""Lambda: runs the deployed zip in a Python process of its own; asynchronous invocations are queued, retried and buried as in AWS.
+"""Lambda: each invocation of the deployed zip runs in a Python process of its own.
 
-Sources: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html, invocation-async-retain-records.html,
-monitoring-metrics-types.html, and for metrics in logs
+Asynchronous invocations are queued, retried and buried as in AWS.
+
+Sources: https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html,
+invocation-async-retain-records.html, monitoring-metrics-types.html, and for metrics in logs
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html.
 """
 
 import base64
-import importlib.util
 import json
 import shutil
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 import uuid
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from moto.awslambda.models import EventInvokeConfig, LambdaBackend, LambdaFunction
 from moto.cloudwatch.models import cloudwatch_backends
@@ -32,11 +29,11 @@ from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
 from localcloud.errors import NotModelled, Refusal
+from localcloud.processes import Job, Processes
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
-RUNNER = Path(__file__).with_name("function_runner.py")
 # Lambda tries again after a minute, then after two
 RETRY_DELAYS = (timedelta(minutes=1), timedelta(minutes=2))
 MAXIMUM_AGE = timedelta(hours=6)
@@ -50,7 +47,7 @@ _SPECIFIED = frozenset(
 
 
 def access_key(function_name: str) -> str:
-    """The access key with which a function calls AWS: the record of calls tells it from people by this."""
+    """The access key of a function's own calls: the record tells it from people by this."""
     return f"function-{function_name}"
 
 
@@ -114,7 +111,7 @@ class Outcome:
 
 @dataclass
 class _Queued:
-    """An asynchronous invocation on its way; the request id stays the same over its retries."""
+    """An asynchronous invocation on its way; its request id stays the same over its retries."""
 
     function: LambdaFunction
     event: Any
@@ -135,11 +132,16 @@ class Functions:
     _busy: int = 0
     _running: dict[str, int] = field(default_factory=dict)
     _idle: threading.Condition = field(default_factory=threading.Condition)
-    _processes: set[subprocess.Popen[bytes]] = field(default_factory=set)
     _crash: Exception | None = None
+    _processes: Processes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._processes = Processes(self._files, self.cloud.cold)
 
     def invoke(self, function: LambdaFunction, body: Any, headers: Any, answer: dict[str, str]) -> bytes:
-        """The Invoke operation: RequestResponse runs and waits, Event queues, DryRun only checks that the function exists.
+        """The Invoke operation: RequestResponse runs and waits, Event queues.
+
+        DryRun only checks that the function exists.
 
         Raises:
             Refusal: the payload is not JSON, or the reserved concurrency is used up.
@@ -180,11 +182,13 @@ class Functions:
         """Wait until nothing runs; what waits for a retry stays in the queue.
 
         Raises:
-            RuntimeError: an invocation could not be handled (a destination that does not exist, for example).
+            RuntimeError: an invocation could not be handled, for example as its destination does
+                not exist.
         """
         with self._idle:
             self._idle.wait_for(lambda: self._busy == 0)
-            crash, self._crash = self._crash, None
+            crash = self._crash
+            self._crash = None
         if crash is not None:
             raise RuntimeError("an asynchronous invocation could not be handled") from crash
 
@@ -199,9 +203,7 @@ class Functions:
 
     def close(self) -> None:
         """Kill what runs, and leave no files."""
-        with self._idle:
-            for process in self._processes:
-                process.kill()
+        self._processes.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
         shutil.rmtree(self._files, ignore_errors=True)
 
@@ -263,72 +265,66 @@ class Functions:
                     self._running[function.function_arn] -= 1
 
     def _run(self, function: LambdaFunction, event: Any, request_id: str) -> Outcome:
-        """One process, from a cold start; its log goes to the log group, its metrics to CloudWatch."""
-        stream = f"{self.cloud.clock.now():%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
+        """One process; its log goes to the log group, its metrics to CloudWatch."""
         began = time.perf_counter()
         with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as answered:
-            timed_out = self._process(function, event, request_id, stream, printed, answered)
+            job = self._job(function, event, request_id, printed, answered)
+            timed_out = self._processes.run(job)
             milliseconds = (time.perf_counter() - began) * 1000
             printed.seek(0)
             answered.seek(0)
-            output, answer = printed.read().decode(errors="replace"), answered.read()
+            output = printed.read().decode(errors="replace")
+            answer = answered.read()
         payload, error = _outcome(answer, request_id, function.timeout if timed_out else None)
+        if output and not output.endswith("\n"):
+            output += "\n"
+        if error and timed_out:
+            output += f"{error['errorMessage']}\n"
         log = (
-            f"START RequestId: {request_id} Version: {function.version}\n{output}"
-            + ("" if not output or output.endswith("\n") else "\n")
-            + (f"{error['errorMessage']}\n" if error and timed_out else "")
-            + f"END RequestId: {request_id}\nREPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\t"
+            f"START RequestId: {request_id} Version: {function.version}\n"
+            f"{output}"
+            f"END RequestId: {request_id}\n"
+            f"REPORT RequestId: {request_id}\tDuration: {milliseconds:.2f} ms\t"
             f"Memory Size: {function.memory_size} MB\n"
         )
-        self._keep_log(function, stream, log)
+        self._keep_log(function, job.request["context"]["log_stream"], log)
         self._measure(function, {"Invocations": 1.0, "Errors": float(error is not None), "Duration": milliseconds})
         self._extract_metrics(output)
         return Outcome(payload, error, log)
 
-    def _process(
-        self, function: LambdaFunction, event: Any, request_id: str, stream: str, printed: Any, answered: Any
-    ) -> bool:
-        """Whether it had to be killed at its timeout (real seconds)."""
-        root = self._unpacked(function)
+    def _job(
+        self, function: LambdaFunction, event: Any, request_id: str, printed: IO[bytes], answered: IO[bytes]
+    ) -> Job:
+        now = self.cloud.clock.now()
+        stream = f"{now:%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
+        context = {
+            "request_id": request_id,
+            "name": function.function_name,
+            "version": str(function.version),
+            "arn": function.function_arn,
+            "memory": str(function.memory_size),
+            "log_group": function.logs_group_name,
+            "log_stream": stream,
+        }
         request = {
-            "clock_path": str(self._clock_path()),
-            "now": self.cloud.clock.now().timestamp(),
-            "task_root": str(root),
+            "now": now.timestamp(),
             "handler": function.handler,
             "timeout": function.timeout,
             "event": event,
-            "context": {
-                "request_id": request_id,
-                "name": function.function_name,
-                "version": str(function.version),
-                "arn": function.function_arn,
-                "memory": str(function.memory_size),
-                "log_group": function.logs_group_name,
-                "log_stream": stream,
-            },
+            "context": context,
         }
-        with subprocess.Popen(
-            [sys.executable, "-I", "-S", str(RUNNER), str(answered.fileno())],
-            stdin=subprocess.PIPE,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-            pass_fds=(answered.fileno(),),
-            cwd=root,
-            env=self._environment(function, stream, root),
-        ) as process:
-            with self._idle:
-                self._processes.add(process)
-            try:
-                process.communicate(json.dumps(request).encode(), timeout=function.timeout)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                return True
-            finally:
-                with self._idle:
-                    self._processes.discard(process)
-        return False
+        return Job(
+            code=function.code_bytes,
+            code_hash=function.code_sha_256,
+            handler=str(function.handler),
+            request=request,
+            environment=self._environment(function, stream),
+            timeout=function.timeout,
+            printed=printed,
+            answered=answered,
+        )
 
-    def _environment(self, function: LambdaFunction, stream: str, root: Path) -> dict[str, str]:
+    def _environment(self, function: LambdaFunction, stream: str) -> dict[str, str]:
         """https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime."""
         return {
             **self.cloud.environment(access_key(function.function_name)),
@@ -336,7 +332,6 @@ class Functions:
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",
             "_HANDLER": str(function.handler),
-            "LAMBDA_TASK_ROOT": str(root),
             "AWS_EXECUTION_ENV": f"AWS_Lambda_{function.run_time}",
             "AWS_LAMBDA_FUNCTION_NAME": function.function_name,
             "AWS_LAMBDA_FUNCTION_VERSION": str(function.version),
@@ -346,30 +341,6 @@ class Functions:
             "AWS_LAMBDA_LOG_STREAM_NAME": stream,
             **function.environment_vars,
         }
-
-    def _unpacked(self, function: LambdaFunction) -> Path:
-        """The zip's files, written once for each content."""
-        root: Path = self._files / "code" / function.code_sha_256.replace("/", "_").replace("=", "")
-        with self._idle:
-            if not root.exists():
-                with zipfile.ZipFile(BytesIO(function.code_bytes)) as archive:
-                    archive.extractall(root)
-        return root
-
-    def _clock_path(self) -> Path:
-        """A folder that holds the clock's library and nothing else of this environment."""
-        folder = self._files / "clock"
-        with self._idle:
-            if not folder.exists():
-                folder.mkdir()
-                for name in ("time_machine", "_time_machine"):
-                    spec = importlib.util.find_spec(name)
-                    if spec is None or spec.origin is None:
-                        raise ModuleNotFoundError(name)
-                    source = Path(spec.origin)
-                    source = source.parent if source.name == "__init__.py" else source
-                    (folder / source.name).symlink_to(source)
-        return folder
 
     def _keep_log(self, function: LambdaFunction, stream: str, log: str) -> None:
         backend = logs_backends[self.cloud.account][self.cloud.region]

@@ -1,11 +1,14 @@
-"""Every AWS call that the local cloud answered, for tests to count and to judge; and a place to interfere before one is answered."""
+"""Every AWS call that the local cloud answered, for tests to count and to judge.
+
+Tests may also interfere before a call is answered.
+"""
 
 import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from botocore.exceptions import UnknownServiceError
 from botocore.model import OperationNotFoundError
@@ -15,19 +18,29 @@ from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
 from werkzeug.exceptions import HTTPException
 
+from localcloud.shapes import ApiObject
+
 UNKNOWN = "?"
-_CREDENTIAL = re.compile(r"Credential=(?P<access_key>[^/]+)/\d+/(?P<region>[^/]+)/(?P<signing_name>[^/]+)/aws4_request")
-# a signing name is the service's prefix in IAM; where boto3 calls the client otherwise, this is its name
+
+_CREDENTIAL = re.compile(
+    r"Credential=(?P<access_key>[^/]+)/\d+/(?P<region>[^/]+)/(?P<signing_name>[^/]+)/aws4_request"
+)
+# A signing name is the service's prefix in IAM. Where boto3 calls the client otherwise, this is its
+# name.
 _CLIENT_OF_SIGNING_NAME = {"monitoring": "cloudwatch", "elasticloadbalancing": "elbv2"}
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request: `service` is boto3's name of the client, `operation` the API's ("UpdateService"), `at` simulated time."""
+    """One request.
+
+    `service` is boto3's name of the client, `operation` the API's ("UpdateService"), `at` simulated
+    time; `status` is that of the answer over HTTP, None until there is one.
+    """
 
     service: str
     operation: str
-    parameters: dict[str, Any]
+    parameters: ApiObject
     access_key: str
     region: str
     at: datetime
@@ -46,38 +59,49 @@ class Recorder:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def calls(
-        self, service: str | None = None, operation: str | None = None, access_key: str | None = None
+        self,
+        service: str | None = None,
+        operation: str | None = None,
+        access_key: str | None = None,
     ) -> list[Call]:
-        """Those that match all that is given."""
+        """List the calls that match all that is given."""
         with self._lock:
-            return [
-                call
-                for call in self._calls
-                if (service is None or call.service == service)
-                and (operation is None or call.operation == operation)
-                and (access_key is None or call.access_key == access_key)
-            ]
+            found = list(self._calls)
+        if service is not None:
+            found = [call for call in found if call.service == service]
+        if operation is not None:
+            found = [call for call in found if call.operation == operation]
+        if access_key is not None:
+            found = [call for call in found if call.access_key == access_key]
+        return found
 
     def clear(self) -> None:
-        """Forget the calls; interferences stay."""
+        """Forget the calls. Interferences stay."""
         with self._lock:
             self._calls.clear()
 
-    def before(self, service: str, operation: str, interference: Interference) -> Callable[[], None]:
-        """Run something before each such call is answered; raise a `localcloud.errors.Refusal` in it to refuse the call. Answers its removal."""
+    def before(
+        self, service: str, operation: str, interference: Interference
+    ) -> Callable[[], None]:
+        """Run something before each such call is answered. Returns what removes it.
+
+        Raise a `localcloud.errors.Refusal` in it to refuse the call.
+        """
+        key = (service, operation)
         with self._lock:
-            self._interferences.setdefault((service, operation), []).append(interference)
+            self._interferences.setdefault(key, []).append(interference)
 
         def remove() -> None:
             with self._lock:
-                self._interferences[(service, operation)].remove(interference)
+                self._interferences[key].remove(interference)
 
         return remove
 
     def interfere(self, call: Call) -> None:
-        """Run what `before` asked for, outside the lock: it may call AWS itself."""
+        """Run what `before` asked for, outside the lock. It may call AWS itself."""
+        key = (call.service, call.operation)
         with self._lock:
-            interferences = tuple(self._interferences.get((call.service, call.operation), ()))
+            interferences = tuple(self._interferences.get(key, ()))
         for interference in interferences:
             interference(call)
 
@@ -90,53 +114,89 @@ class Recorder:
         return iter(self.calls())
 
 
+class Signature(NamedTuple):
+    """What a signature tells. `service` is boto3's name of the client."""
+
+    service: str
+    region: str
+    access_key: str
+
+
+class _Operation(NamedTuple):
+    """An operation by the API's name, and the parameters in the path of the URL."""
+
+    name: str
+    path_parameters: ApiObject
+
+
 def call_of(request: Request, at: datetime) -> Call:
-    """Who asks for what: exact where botocore's model knows the request, else with what can be told marked "?"."""
-    service, region, access_key = signature_of(request)
-    operation, uri_parameters = _operation_of(request, service)
-    return Call(service, operation, _parameters_of(request, service, operation, uri_parameters), access_key, region, at)
+    """Say who asks for what.
+
+    It is exact where botocore's model knows the request; else what cannot be told is "?".
+    """
+    signature = signature_of(request)
+    operation = _operation_of(request, signature.service)
+    return Call(
+        service=signature.service,
+        operation=operation.name,
+        parameters=_parameters_of(request, signature.service, operation),
+        access_key=signature.access_key,
+        region=signature.region,
+        at=at,
+    )
 
 
-def signature_of(request: Request) -> tuple[str, str, str]:
-    """Service, region and access key of a version 4 signature, in the header or in the query."""
+def signature_of(request: Request) -> Signature:
+    """Read a version 4 signature, in the header or in the query."""
     credential = request.headers.get("Authorization", "")
     if not credential and "X-Amz-Credential" in request.args:
         credential = f"Credential={request.args['X-Amz-Credential']}"
+
     found = _CREDENTIAL.search(credential)
     if found is None:
-        return UNKNOWN, UNKNOWN, UNKNOWN
+        return Signature(UNKNOWN, UNKNOWN, UNKNOWN)
     signing_name = found["signing_name"]
-    return _CLIENT_OF_SIGNING_NAME.get(signing_name, signing_name), found["region"], found["access_key"]
+    service = _CLIENT_OF_SIGNING_NAME.get(signing_name, signing_name)
+    return Signature(service, found["region"], found["access_key"])
 
 
-def _operation_of(request: Request, service: str) -> tuple[str, dict[str, Any]]:
-    if target := request.headers.get("X-Amz-Target"):
-        return str(target).rsplit(".", 1)[-1], {}
-    if action := request.values.get("Action"):
-        return str(action), {}
+def _operation_of(request: Request, service: str) -> _Operation:
+    target = request.headers.get("X-Amz-Target")
+    if target:
+        return _Operation(str(target).rsplit(".", 1)[-1], {})
+
+    action = request.values.get("Action")
+    if action:
+        return _Operation(str(action), {})
+
     try:
-        operation, uri_parameters = get_service_router(service).match(request)
+        operation, path_parameters = get_service_router(service).match(request)
     except (HTTPException, UnknownServiceError, ValueError, FileNotFoundError):
-        return UNKNOWN, {}
-    return str(operation.name), dict(uri_parameters)
+        return _Operation(UNKNOWN, {})
+    return _Operation(str(operation.name), dict(path_parameters))
 
 
-def _parameters_of(request: Request, service: str, operation: str, uri_parameters: dict[str, Any]) -> dict[str, Any]:
+def _parameters_of(request: Request, service: str, operation: _Operation) -> ApiObject:
+    parameters = dict(operation.path_parameters)
     try:
-        model = get_service_model(service)
-        parser = PROTOCOL_PARSERS[determine_request_protocol(model, request.content_type)](
-            model.operation_model(operation)
-        )
-        parsed = parser.parse(
-            {
-                "method": request.method,
-                "values": request.values,
-                "headers": request.headers,
-                "body": request.get_data(),
-                "url_path": request.path,
-                "url_params": uri_parameters,
-            }
-        )
+        parameters |= _parsed_parameters(request, service, operation)
     except (OperationNotFoundError, UnknownServiceError, ValueError, KeyError, FileNotFoundError):
-        return dict(uri_parameters)
-    return dict(uri_parameters) | dict(parsed)
+        return parameters
+    return parameters
+
+
+def _parsed_parameters(request: Request, service: str, operation: _Operation) -> ApiObject:
+    model = get_service_model(service)
+    protocol = determine_request_protocol(model, request.content_type)
+    parser = PROTOCOL_PARSERS[protocol](model.operation_model(operation.name))
+    parsed = parser.parse(
+        {
+            "method": request.method,
+            "values": request.values,
+            "headers": request.headers,
+            "body": request.get_data(),
+            "url_path": request.path,
+            "url_params": operation.path_parameters,
+        }
+    )
+    return dict(parsed)

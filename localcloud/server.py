@@ -1,19 +1,16 @@
-"""A cloud on this machine: moto's server in this process, extended by the modules of this package, on one simulated clock."""
+"""A cloud on this machine: moto's server in this process, extended, on one simulated clock."""
 
-import importlib
 import io
 import logging
+import os
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
-import boto3
-import botocore.session
-from botocore.config import Config
 from moto.core.exceptions import ServiceException
 from moto.core.request import Request
 from moto.moto_api._internal import moto_api_backend
@@ -21,85 +18,68 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoReque
 from werkzeug.serving import make_server
 from werkzeug.wrappers import Response
 
+from localcloud import (
+    alarms,
+    base,
+    cdk,
+    cloudformation,
+    codedeploy,
+    ecr,
+    ecs,
+    elb,
+    errors,
+    events,
+    functions,
+    locks,
+    traffic,
+)
 from localcloud.clock import Clock
+from localcloud.ecs.registry import Ecs
 from localcloud.errors import CRASHED, NotModelled, Refusal, error_response
 from localcloud.recorder import UNKNOWN, Call, Recorder, call_of
+from localcloud.traffic import Traffic
 
-if TYPE_CHECKING:
-    from localcloud.ecs.operations import Ecs
-    from localcloud.traffic import Traffic
-
+# in the order in which they are installed: what comes later may ask for what came before
 EXTENSIONS = (
-    "localcloud.errors",
-    "localcloud.locks",
-    "localcloud.ecs",
-    "localcloud.ecr",
-    "localcloud.elb",
-    "localcloud.traffic",
-    "localcloud.codedeploy",
-    "localcloud.alarms",
-    "localcloud.events",
-    "localcloud.functions",
-    "localcloud.cloudformation",
-    "localcloud.cdk",
+    errors,
+    locks,
+    ecs,
+    ecr,
+    elb,
+    traffic,
+    codedeploy,
+    alarms,
+    events,
+    functions,
+    cloudformation,
+    cdk,
 )
 
-_MISSING = object()
+COLD = "LOCALCLOUD_COLD"
 
 
-@dataclass
-class Cloud:
-    """One running cloud. `emit` delivers a whole AWS event to the rules of the default bus, and does nothing until rules exist."""
+class Cloud(base.Cloud):
+    """The whole cloud, as those see it who use it."""
 
-    account: ClassVar[str] = "123456789012"
-    region: ClassVar[str] = "eu-west-1"
+    @property
+    def ecs(self) -> Ecs:
+        """What goes on in ECS."""
+        return self.service(Ecs)
 
-    clock: Clock
-    endpoint: str
-    recorder: Recorder = field(default_factory=Recorder)
-    emit: Callable[[dict[str, Any]], None] = lambda _event: None
-    ecs: "Ecs" = field(init=False)
-    traffic: "Traffic" = field(init=False)
-    _undo: ExitStack = field(default_factory=ExitStack)
-
-    def environment(self, access_key: str = "local") -> dict[str, str]:
-        """What makes any AWS tool or SDK talk to this cloud; the access key tells callers apart in the record."""
-        return {
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ENDPOINT_URL_S3": self.endpoint,
-            "AWS_ACCESS_KEY_ID": access_key,
-            "AWS_SECRET_ACCESS_KEY": "local",
-            "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "NO_PROXY": "localhost",
-        }
-
-    def session(self, access_key: str = "local") -> boto3.Session:
-        """A session whose clients talk to this cloud, whatever the environment and the files of the user say."""
-        core = _LocalSession()
-        core.endpoint = self.endpoint
-        core.set_config_variable("config_file", "/dev/null")
-        core.set_config_variable("credentials_file", "/dev/null")
-        core.set_default_client_config(Config(proxies={}, s3={"addressing_style": "path"}))
-        return boto3.Session(
-            aws_access_key_id=access_key, aws_secret_access_key="local", region_name=self.region, botocore_session=core
-        )
-
-    def replace(self, owner: object, name: str, value: object) -> None:
-        """Put something of ours in the place of something of moto's, for as long as this cloud runs."""
-        before = vars(owner).get(name, _MISSING)
-        setattr(owner, name, value)
-        self._undo.callback(*((delattr, owner, name) if before is _MISSING else (setattr, owner, name, before)))
-
-    def close(self, release: Callable[[], None]) -> None:
-        """Have something released when this cloud stops."""
-        self._undo.callback(release)
+    @property
+    def traffic(self) -> Traffic:
+        """The requests to the services."""
+        return self.service(Traffic)
 
 
 @contextmanager
-def running(at: datetime | None = None, port: int = 0) -> Iterator[Cloud]:
-    """An empty cloud, beginning at `at` (now, where it is None), gone without a trace afterwards; one at a time in a process."""
+def running(at: datetime | None = None, port: int = 0, *, cold: bool | None = None) -> Iterator[Cloud]:
+    """An empty cloud, beginning at `at` (now, where it is None); one at a time in a process.
+
+    With `cold`, or LOCALCLOUD_COLD in the environment, every invocation of a function is a fresh
+    process. Otherwise they are forked from one that has imported the function's code, and that is
+    kept until this program ends.
+    """
     with ExitStack() as stack:
         clock = Clock()
         clock.start(at)
@@ -111,25 +91,19 @@ def running(at: datetime | None = None, port: int = 0) -> Iterator[Cloud]:
         server = make_server("127.0.0.1", port, door, threaded=True, request_handler=_SilentHandler)
         stack.callback(server.server_close)
         cloud = Cloud(
-            clock, f"http://localhost:{server.server_port}", door.recorder, _undo=stack.enter_context(ExitStack())
+            clock,
+            f"http://localhost:{server.server_port}",
+            cold=bool(os.environ.get(COLD)) if cold is None else cold,
+            recorder=door.recorder,
+            _undo=stack.enter_context(ExitStack()),
         )
-        for name in EXTENSIONS:
-            importlib.import_module(name).install(cloud)
+        for extension in EXTENSIONS:
+            extension.install(cloud)
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         stack.callback(thread.join)
         stack.callback(server.shutdown)
         yield cloud
-
-
-class _LocalSession(botocore.session.Session):
-    """Clients of this session need not be told the endpoint."""
-
-    endpoint = ""
-
-    def create_client(self, *args: Any, **kwargs: Any) -> Any:
-        """The endpoint of the cloud, unless another is asked for."""
-        return super().create_client(*args, **kwargs | {"endpoint_url": kwargs.get("endpoint_url") or self.endpoint})
 
 
 class _SilentHandler(MotoRequestHandler):
@@ -142,19 +116,30 @@ class _SilentHandler(MotoRequestHandler):
 class _Dispatcher(DomainDispatcherApplication):
     """A service that moto lacks is an operation that it lacks, not a crash."""
 
+    def __init__(self, create_app: Callable[[str], Any]) -> None:
+        super().__init__(create_app)
+        self._backends: dict[str | None, Any] = {}
+
     def get_backend_for_host(self, host: str | None) -> Any:
-        """Moto prints a hint for its own developers, and goes on to fail with None."""
-        if (
-            host
-            and "amazonaws.com" in host
-            and not any(p.match(f"http://{host}") for _, p in self.backend_url_patterns)
-        ):
-            raise NotImplementedError(host)
-        return super().get_backend_for_host(host)
+        """Moto's answer, which lists its folders each time, is kept.
+
+        Where it has none it prints a hint for its own developers, and goes on to fail with None.
+        """
+        if host not in self._backends:
+            if host and "amazonaws.com" in host and not self._knows(host):
+                raise NotImplementedError(host)
+            self._backends[host] = super().get_backend_for_host(host)
+        return self._backends[host]
+
+    def _knows(self, host: str) -> bool:
+        return any(pattern.match(f"http://{host}") for _, pattern in self.backend_url_patterns)
 
 
 class _Door:
-    """The WSGI application around moto's: records each call, lets tests interfere, and gives every failure a name."""
+    """The WSGI application around moto's.
+
+    It records each call, lets tests interfere, and gives every failure a name.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.recorder = Recorder()
@@ -177,10 +162,12 @@ class _Door:
             return error_response(request, call.service, call.operation, refused)
         except NotImplementedError:
             return _not_modelled(request, call)
-        except Exception as crash:  # noqa: BLE001 - the outermost frame: a crash must reach the caller named, not as a 500 that clients retry
+        except Exception as crash:  # noqa: BLE001 - it must reach the caller named, not as a 500 that clients retry
             traceback.print_exc()
             return _crashed(request, call, crash)
-        return _not_modelled(request, call) if _is_unrouted(response, request) else response
+        if _is_unrouted(response, request):
+            return _not_modelled(request, call)
+        return response
 
 
 def _whole_body(environ: dict[str, Any]) -> bytes:
@@ -196,7 +183,8 @@ def _is_unrouted(response: Response, request: Request) -> bool:
     """Flask's own 404 page, or moto's empty one for an operation that it cannot even name."""
     if response.status_code != 404 or request.method == "HEAD":
         return False
-    return not response.get_data().strip() or response.get_data().lstrip().lower().startswith(b"<!doctype html")
+    page = response.get_data().strip().lower()
+    return not page or page.startswith(b"<!doctype html")
 
 
 def _not_modelled(request: Request, call: Call) -> Response:

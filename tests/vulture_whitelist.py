@@ -3,14 +3,14 @@
 import infrastructure
 from autorollback import handler
 from autorollback.decision.facts import Status
-from infrastructure import AutoRollback
-from localcloud import stage
+from autorollback_cdk import AutoRollback
+from demo import scenario
 
 USED = (
     handler.handle,  # Lambda calls it, by the name that the template gives
     infrastructure.__getattr__,  # Python calls it, where a name is imported from the package
     AutoRollback.protect,  # for apps of other people
     Status.STOP_IN_PROGRESS,  # ECS answers it
-    stage.WORKER,  # the end-to-end tests have it play, and ask the next
-    stage.Stage.codedeploy_deployments,
+    scenario.WORKER,  # the end-to-end tests have it play, and ask the next
+    scenario.Stage.codedeploy_deployments,
 )

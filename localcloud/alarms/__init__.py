@@ -1,48 +1,57 @@
-"""CloudWatch alarms that mean it: judged every minute from metric data, with history, events and actions."""
+"""CloudWatch alarms that are evaluated every minute from metric data, with history, events and actions."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from moto.cloudwatch.models import cloudwatch_backends
-from moto.sqs.models import Message, sqs_backends
+from moto.sqs.models import Queue, sqs_backends
 
 from localcloud.alarms import operations
-from localcloud.alarms.board import Board
+from localcloud.alarms.store import AlarmStore
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 _MINUTE = timedelta(minutes=1)
 
 
 def install(cloud: "Cloud") -> None:
-    """Judge the alarms at each full minute of simulated time, and answer CloudWatch's operations on them."""
-    board = Board(cloud)
-    operations.install(cloud, board)
+    """Evaluate the alarms at each full minute, and answer CloudWatch's operations on them."""
+    store = AlarmStore(cloud)
+    operations.install(cloud, store)
     cloud.clock.every(_MINUTE, lambda now: _measure_queues(cloud, now))
-    cloud.clock.every(_MINUTE, board.evaluate)
+    cloud.clock.every(_MINUTE, store.evaluate)
 
 
 def _measure_queues(cloud: "Cloud", now: datetime) -> None:
-    """What SQS reports of each queue every minute, as far as moto knows it.
+    """Put the metrics that SQS reports of its queues, as far as moto knows them.
 
     Source: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
     """
-    metrics = cloudwatch_backends[cloud.account][cloud.region]
-    for queue in list(sqs_backends[cloud.account][cloud.region].queues.values()):
-        depths = {
+    backend = cloudwatch_backends[cloud.account][cloud.region]
+    queues = sqs_backends[cloud.account][cloud.region].queues
+    for queue in list(queues.values()):
+        metrics = {
             "ApproximateNumberOfMessagesVisible": queue.approximate_number_of_messages,
             "ApproximateNumberOfMessagesNotVisible": queue.approximate_number_of_messages_not_visible,
-            "ApproximateAgeOfOldestMessage": max((_age(message, now) for message in queue.messages), default=0.0),
+            "ApproximateAgeOfOldestMessage": _age_of_oldest_message(queue, now),
         }
-        dimensions = [{"Name": "QueueName", "Value": queue.name}]
-        data = [
-            {"MetricName": name, "Value": float(depth), "Timestamp": now - _MINUTE, "Dimensions": dimensions}
-            for name, depth in depths.items()
-        ]
-        metrics.put_metric_data("AWS/SQS", data)
+        data = []
+        for name, value in metrics.items():
+            datum = {
+                "MetricName": name,
+                "Value": float(value),
+                "Timestamp": now - _MINUTE,
+                "Dimensions": [{"Name": "QueueName", "Value": queue.name}],
+            }
+            data.append(datum)
+        backend.put_metric_data("AWS/SQS", data)
 
 
-def _age(message: Message, now: datetime) -> float:
-    """Seconds since the message was sent, which moto keeps as milliseconds since 1970."""
-    return max(0.0, now.timestamp() - float(message.sent_timestamp) / 1000)
+def _age_of_oldest_message(queue: Queue, now: datetime) -> float:
+    """Seconds, 0 where the queue is empty; moto keeps times as milliseconds since 1970."""
+    ages = [0.0]
+    for message in queue.messages:
+        sent_at = float(message.sent_timestamp) / 1000
+        ages.append(now.timestamp() - sent_at)
+    return max(ages)

@@ -1,141 +1,220 @@
 """CloudWatch's operations on alarms and metric data, in the place of moto's."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.core.responses import ActionResult, EmptyResult
 
-from localcloud.alarms.board import COMPOSITE, HISTORY_KEPT, METRIC, STATES, Alarm, Board, HistoryItem
+from localcloud.alarms.alarm import STATES, Alarm, HistoryItem
+from localcloud.alarms.definitions import COMPOSITE, METRIC
 from localcloud.alarms.expressions import ExpressionError, Series
-from localcloud.alarms.metrics import period_of
+from localcloud.alarms.metrics import aware
+from localcloud.alarms.queries import MetricQuery, parse_query, shared_period
+from localcloud.alarms.store import HISTORY_KEPT, AlarmStore
 from localcloud.errors import NotModelled, Refusal
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 Parameters = dict[str, Any]
+Answer = dict[str, Any]
+Operation = Callable[[AlarmStore, Parameters, datetime], Answer | None]
+Item = TypeVar("Item")
+_PAGE_SIZE = 50
+_BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
+_AFTER_ALL = datetime.max.replace(tzinfo=UTC)
+_LONGEST_LIST_OF_NAMES = 100
 
 
-def install(cloud: "Cloud", board: Board) -> None:
-    """Answer these operations from the board."""
-    operations: dict[str, Callable[[Parameters], dict[str, Any] | None]] = {
-        "put_metric_alarm": lambda p: _put(board, METRIC, p),
-        "put_composite_alarm": lambda p: _put(board, COMPOSITE, p),
-        "describe_alarms": lambda p: _describe(board, p),
-        "describe_alarms_for_metric": lambda p: _for_metric(board, p),
-        "describe_alarm_history": lambda p: _history(board, p, cloud.clock.now()),
-        "delete_alarms": lambda p: board.delete(p["AlarmNames"]),
-        "set_alarm_state": lambda p: _set_state(board, p),
-        "enable_alarm_actions": lambda p: _enable(board, p, True),
-        "disable_alarm_actions": lambda p: _enable(board, p, False),
-        "get_metric_data": lambda p: _metric_data(board, p),
-    }
-    for name, answer in operations.items():
-        cloud.replace(CloudWatchResponse, name, _operation(answer))
+def install(cloud: "Cloud", store: AlarmStore) -> None:
+    """Answer these operations from the store."""
+    for name, operation in _OPERATIONS.items():
+        cloud.replace(CloudWatchResponse, name, _method(cloud, store, operation))
 
 
-def _operation(answer: Callable[[Parameters], dict[str, Any] | None]) -> Callable[[CloudWatchResponse], ActionResult]:
-    def operation(self: CloudWatchResponse) -> ActionResult:
-        result = answer(dict(self._get_params()))
-        return EmptyResult() if result is None else ActionResult(result)
+def _method(
+    cloud: "Cloud", store: AlarmStore, operation: Operation
+) -> Callable[[CloudWatchResponse], ActionResult]:
+    """The operation as a method of moto's class."""
 
-    return operation
+    def method(self: CloudWatchResponse) -> ActionResult:
+        sent: Parameters = self._get_params()
+        parameters = {key: value for key, value in sent.items() if value is not None}
+        answer = operation(store, parameters, cloud.clock.now())
+        if answer is None:
+            return EmptyResult()
+        return ActionResult(answer)
+
+    return method
 
 
-def _put(board: Board, kind: str, parameters: Parameters) -> None:
-    board.put(kind, parameters)
+def _put_alarm(store: AlarmStore, parameters: Parameters, _now: datetime, *, kind: str) -> None:
+    store.put(kind, parameters)
 
 
-def _set_state(board: Board, parameters: Parameters) -> None:
-    state, data = parameters["StateValue"], parameters.get("StateReasonData")
+def _delete_alarms(store: AlarmStore, parameters: Parameters, _now: datetime) -> None:
+    store.delete(parameters["AlarmNames"])
+
+
+def _set_alarm_state(store: AlarmStore, parameters: Parameters, _now: datetime) -> None:
+    state = parameters["StateValue"]
+    data = parameters.get("StateReasonData")
     if state not in STATES:
-        raise Refusal("ValidationError", f"StateValue must be one of {', '.join(STATES)}, not {state}")
+        allowed = ", ".join(STATES)
+        raise Refusal("ValidationError", f"StateValue must be one of {allowed}, not {state}")
     if data:
         try:
             json.loads(data)
         except ValueError as error:
             raise Refusal("InvalidFormat", f"StateReasonData is not JSON: {error}") from error
-    board.set_state(parameters["AlarmName"], state, parameters["StateReason"], data)
+    store.set_state(parameters["AlarmName"], state, parameters["StateReason"], data)
 
 
-def _enable(board: Board, parameters: Parameters, enabled: bool) -> None:  # noqa: FBT001 - the two operations differ in this alone
+def _switch_alarm_actions(
+    store: AlarmStore, parameters: Parameters, _now: datetime, *, enabled: bool
+) -> None:
     for name in parameters["AlarmNames"]:
-        if name in board.alarms:
-            board.alarms[name].definition["ActionsEnabled"] = enabled
+        if name in store.alarms:
+            store.alarms[name].definition["ActionsEnabled"] = enabled
 
 
-def _describe(board: Board, parameters: Parameters) -> dict[str, Any]:
-    """All that is given must hold; without AlarmTypes there are no composite alarms in the answer (DescribeAlarms)."""
-    _only(
+@dataclass(frozen=True)
+class _AlarmFilter:
+    """Which alarms DescribeAlarms is asked for; all that is given must hold."""
+
+    kinds: Sequence[str]
+    names: Sequence[str] | None
+    prefix: str
+    state: str | None
+    action_prefix: str | None
+
+    def accepts(self, alarm: Alarm) -> bool:
+        """Whether the alarm is asked for."""
+        if alarm.kind not in self.kinds or not alarm.name.startswith(self.prefix):
+            return False
+        if self.names and alarm.name not in self.names:
+            return False
+        if self.state not in (None, alarm.state.value):
+            return False
+        actions = alarm.definition["AlarmActions"]
+        return not self.action_prefix or any(
+            action.startswith(self.action_prefix) for action in actions
+        )
+
+
+def _describe_alarms(store: AlarmStore, parameters: Parameters, _now: datetime) -> Answer:
+    _refuse_unknown(
         "DescribeAlarms",
         parameters,
-        ["AlarmNames", "AlarmNamePrefix", "AlarmTypes", "StateValue", "ActionPrefix", "MaxRecords", "NextToken"],
+        {
+            "AlarmNames",
+            "AlarmNamePrefix",
+            "AlarmTypes",
+            "StateValue",
+            "ActionPrefix",
+            "MaxRecords",
+            "NextToken",
+        },
     )
+    asked = _alarm_filter(parameters)
+    alarms = sorted(store.alarms.values(), key=lambda alarm: alarm.name)
+    found = [alarm for alarm in alarms if asked.accepts(alarm)]
+    page, token = _page(found, parameters)
+    answer: Answer = {"MetricAlarms": [], "CompositeAlarms": [], "NextToken": token}
+    for alarm in page:
+        answer[f"{alarm.kind}s"].append(alarm.described())
+    return answer
+
+
+def _alarm_filter(parameters: Parameters) -> _AlarmFilter:
+    """Without AlarmTypes no composite alarms are asked for (DescribeAlarms)."""
     names = parameters.get("AlarmNames")
-    if names and parameters.get("AlarmNamePrefix"):
-        raise Refusal("ValidationError", "AlarmNames and AlarmNamePrefix cannot be given together")
-    if names and len(names) > 100:
-        raise Refusal("ValidationError", "AlarmNames holds at most 100 names")
-    kinds = parameters.get("AlarmTypes") or [METRIC]
-    found = [
-        alarm
-        for alarm in sorted(board.alarms.values(), key=lambda a: a.name)
-        if alarm.kind in kinds
-        and (not names or alarm.name in names)
-        and alarm.name.startswith(parameters.get("AlarmNamePrefix") or "")
-        and parameters.get("StateValue") in (None, alarm.state)
-        and _has_action(alarm, parameters.get("ActionPrefix"))
-    ]
-    page, token = _page(found, parameters, default=50)
-    return {
-        "MetricAlarms": [alarm.described() for alarm in page if alarm.kind == METRIC],
-        "CompositeAlarms": [alarm.described() for alarm in page if alarm.kind == COMPOSITE],
-        "NextToken": token,
-    }
+    prefix = parameters.get("AlarmNamePrefix", "")
+    if names and prefix:
+        message = "AlarmNames and AlarmNamePrefix cannot be given together"
+        raise Refusal("ValidationError", message)
+    if names and len(names) > _LONGEST_LIST_OF_NAMES:
+        message = f"AlarmNames holds at most {_LONGEST_LIST_OF_NAMES} names"
+        raise Refusal("ValidationError", message)
+    return _AlarmFilter(
+        kinds=parameters.get("AlarmTypes") or [METRIC],
+        names=names,
+        prefix=prefix,
+        state=parameters.get("StateValue"),
+        action_prefix=parameters.get("ActionPrefix"),
+    )
 
 
-def _has_action(alarm: Alarm, prefix: str | None) -> bool:
-    return not prefix or any(action.startswith(prefix) for action in alarm.definition["AlarmActions"])
+def _describe_alarms_for_metric(
+    store: AlarmStore, parameters: Parameters, _now: datetime
+) -> Answer:
+    _refuse_unknown("DescribeAlarmsForMetric", parameters, {"MetricName", "Namespace"})
+    wanted = (parameters["Namespace"], parameters["MetricName"])
+    found = []
+    for alarm in store.alarms.values():
+        metric = (alarm.definition.get("Namespace"), alarm.definition.get("MetricName"))
+        if metric == wanted:
+            found.append(alarm.described())
+    return {"MetricAlarms": found}
 
 
-def _for_metric(board: Board, parameters: Parameters) -> dict[str, Any]:
-    _only("DescribeAlarmsForMetric", parameters, ["MetricName", "Namespace"])
-    wanted = (parameters["MetricName"], parameters["Namespace"])
-    alarms = [
-        a for a in board.alarms.values() if (a.definition.get("MetricName"), a.definition.get("Namespace")) == wanted
-    ]
-    return {"MetricAlarms": [alarm.described() for alarm in alarms]}
+@dataclass(frozen=True)
+class _HistoryFilter:
+    """Which entries DescribeAlarmHistory is asked for; `oldest` and `newest` are inclusive."""
+
+    kinds: Sequence[str]
+    name: str | None
+    item: str | None
+    oldest: datetime
+    newest: datetime
+
+    def accepts(self, item: HistoryItem) -> bool:
+        """Whether the entry is asked for."""
+        if item.kind not in self.kinds:
+            return False
+        if self.name not in (None, item.name) or self.item not in (None, item.item):
+            return False
+        return self.oldest <= item.at <= self.newest
 
 
-def _history(board: Board, parameters: Parameters, now: datetime) -> dict[str, Any]:
-    """Newest first unless ScanBy says otherwise; without AlarmTypes only that of metric alarms (DescribeAlarmHistory)."""
-    _only(
+def _describe_alarm_history(store: AlarmStore, parameters: Parameters, now: datetime) -> Answer:
+    """Newest first, unless ScanBy says otherwise."""
+    _refuse_unknown(
         "DescribeAlarmHistory",
         parameters,
-        ["AlarmName", "AlarmTypes", "HistoryItemType", "StartDate", "EndDate", "MaxRecords", "NextToken", "ScanBy"],
+        {
+            "AlarmName",
+            "AlarmTypes",
+            "HistoryItemType",
+            "StartDate",
+            "EndDate",
+            "MaxRecords",
+            "NextToken",
+            "ScanBy",
+        },
     )
-    start, end = (_aware(parameters.get(key)) for key in ("StartDate", "EndDate"))
-    kinds = parameters.get("AlarmTypes") or [METRIC]
-    found = [
-        item
-        for item in board.history
-        if item.kind in kinds
-        and parameters.get("AlarmName") in (None, item.name)
-        and parameters.get("HistoryItemType") in (None, item.item)
-        and item.at > now - HISTORY_KEPT
-        and (start is None or item.at >= start)
-        and (end is None or item.at <= end)
-    ]
-    if parameters.get("ScanBy") != "TimestampAscending":
+    # without AlarmTypes only the history of metric alarms is asked for (DescribeAlarmHistory)
+    asked = _HistoryFilter(
+        kinds=parameters.get("AlarmTypes") or [METRIC],
+        name=parameters.get("AlarmName"),
+        item=parameters.get("HistoryItemType"),
+        oldest=aware(parameters.get("StartDate", _BEFORE_ALL)),
+        newest=aware(parameters.get("EndDate", _AFTER_ALL)),
+    )
+    forgotten = now - HISTORY_KEPT
+    found = [item for item in store.history if item.at > forgotten and asked.accepts(item)]
+    if _is_newest_first(parameters):
         found.reverse()
-    page, token = _page(found, parameters, default=50)
+    page, token = _page(found, parameters)
     return {"AlarmHistoryItems": [_history_item(item) for item in page], "NextToken": token}
 
 
-def _history_item(item: HistoryItem) -> dict[str, Any]:
+def _history_item(item: HistoryItem) -> Answer:
     return {
         "AlarmName": item.name,
         "AlarmType": item.kind,
@@ -146,56 +225,103 @@ def _history_item(item: HistoryItem) -> dict[str, Any]:
     }
 
 
-def _metric_data(board: Board, parameters: Parameters) -> dict[str, Any]:
-    """Whole periods from StartTime on, which is rounded down to the minute; the last holds EndTime's predecessor."""
-    _only(
+def _get_metric_data(store: AlarmStore, parameters: Parameters, _now: datetime) -> Answer:
+    """Whole periods from StartTime on, rounded down to the minute; the last begins before EndTime."""
+    _refuse_unknown(
         "GetMetricData",
         parameters,
-        ["MetricDataQueries", "StartTime", "EndTime", "ScanBy", "MaxDatapoints", "LabelOptions"],
+        {
+            "MetricDataQueries",
+            "StartTime",
+            "EndTime",
+            "ScanBy",
+            "MaxDatapoints",
+            "LabelOptions",
+        },
     )
-    queries = parameters["MetricDataQueries"]
-    start, end = _aware(parameters["StartTime"]), _aware(parameters["EndTime"])
-    if start is None or end is None or start >= end:
-        raise Refusal("ValidationError", "The parameter EndTime must be greater than StartTime.")
+    start = aware(parameters["StartTime"])
+    end = aware(parameters["EndTime"])
+    if start >= end:
+        message = "The parameter EndTime must be greater than StartTime."
+        raise Refusal("ValidationError", message)
+    queries = [parse_query(raw) for raw in parameters["MetricDataQueries"]]
     for query in queries:
-        if not query.get("MetricStat") and not query.get("Expression"):
-            raise Refusal("ValidationError", "A query needs a MetricStat or an Expression")
-        if (query.get("Expression") or "").lstrip().upper().startswith("SELECT"):
-            raise NotModelled("Metrics Insights queries")
+        _check_query(query)
+
     try:
-        period = period_of(queries)
-        first = start.replace(second=0, microsecond=0)
-        moments = []
-        while first < end:
-            moments.append(first)
-            first += timedelta(seconds=period)
-        series = board.metrics.query(queries, moments, period)
+        period = shared_period(queries)
+        series = store.metrics.query(queries, _period_starts(start, end, period), period)
     except ExpressionError as error:
         raise Refusal("ValidationError", str(error)) from error
-    newest_first = parameters.get("ScanBy") != "TimestampAscending"
-    results = [_result(q, series[q["Id"]], newest_first) for q in queries if q.get("ReturnData") is not False]
+
+    newest_first = _is_newest_first(parameters)
+    results = [
+        _metric_data_result(query, series[query.id], newest_first=newest_first)
+        for query in queries
+        if query.returns_data
+    ]
     return {"MetricDataResults": results, "Messages": []}
 
 
-def _result(query: dict[str, Any], series: Series, newest_first: bool) -> dict[str, Any]:  # noqa: FBT001 - private
+def _check_query(query: MetricQuery) -> None:
+    if query.stat is None and not query.expression:
+        raise Refusal("ValidationError", "A query needs a MetricStat or an Expression")
+    if query.expression.lstrip().upper().startswith("SELECT"):
+        raise NotModelled("Metrics Insights queries")
+
+
+def _period_starts(start: datetime, end: datetime, period: int) -> list[datetime]:
+    starts = []
+    moment = start.replace(second=0, microsecond=0)
+    while moment < end:
+        starts.append(moment)
+        moment += timedelta(seconds=period)
+    return starts
+
+
+def _metric_data_result(query: MetricQuery, series: Series, *, newest_first: bool) -> Answer:
+    label = query.label
+    if not label:
+        label = query.id if query.stat is None else query.stat.name
     moments = sorted(series, reverse=newest_first)
-    label = query.get("Label") or (
-        query["MetricStat"]["Metric"]["MetricName"] if query.get("MetricStat") else query["Id"]
-    )
-    values = [series[moment] for moment in moments]
-    return {"Id": query["Id"], "Label": label, "Timestamps": moments, "Values": values, "StatusCode": "Complete"}
+    return {
+        "Id": query.id,
+        "Label": label,
+        "Timestamps": moments,
+        "Values": [series[moment] for moment in moments],
+        "StatusCode": "Complete",
+    }
 
 
-def _page(found: list[Any], parameters: Parameters, default: int) -> tuple[list[Any], str | None]:
+def _is_newest_first(parameters: Parameters) -> bool:
+    return parameters.get("ScanBy") != "TimestampAscending"
+
+
+def _page(found: list[Item], parameters: Parameters) -> tuple[list[Item], str | None]:
+    """The page that is asked for, and the token of the next."""
     start = int(parameters.get("NextToken") or 0)
-    end = start + int(parameters.get("MaxRecords") or default)
-    return found[start:end], str(end) if end < len(found) else None
+    end = start + int(parameters.get("MaxRecords") or _PAGE_SIZE)
+    token = None
+    if end < len(found):
+        token = str(end)
+    return found[start:end], token
 
 
-def _only(operation: str, parameters: Parameters, modelled: list[str]) -> None:
-    if unknown := sorted(key for key, value in parameters.items() if key not in modelled and value is not None):
+def _refuse_unknown(operation: str, parameters: Parameters, modelled: set[str]) -> None:
+    unknown = sorted(set(parameters) - modelled)
+    if unknown:
         raise NotModelled(f"cloudwatch {operation}: {', '.join(unknown)}")
 
 
-def _aware(moment: datetime | None) -> datetime | None:
-    return moment if moment is None or moment.tzinfo else moment.replace(tzinfo=UTC)
+_OPERATIONS: dict[str, Operation] = {
+    "put_metric_alarm": partial(_put_alarm, kind=METRIC),
+    "put_composite_alarm": partial(_put_alarm, kind=COMPOSITE),
+    "delete_alarms": _delete_alarms,
+    "set_alarm_state": _set_alarm_state,
+    "enable_alarm_actions": partial(_switch_alarm_actions, enabled=True),
+    "disable_alarm_actions": partial(_switch_alarm_actions, enabled=False),
+    "describe_alarms": _describe_alarms,
+    "describe_alarms_for_metric": _describe_alarms_for_metric,
+    "describe_alarm_history": _describe_alarm_history,
+    "get_metric_data": _get_metric_data,
+}

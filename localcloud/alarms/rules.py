@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 StateOf = Callable[[str], str]
-_TOKEN = re.compile(r'\s*(?:(?P<text>"[^"]*")|(?P<sign>[()])|(?P<word>[^\s()"]+))')
+Condition = Callable[[StateOf], bool]
+_TOKEN = re.compile(r'\s*("[^"]*"|[()]|[^\s()"]+)')
+_CONSTANTS = {"TRUE": True, "FALSE": False}
 _STATES = ("ALARM", "OK", "INSUFFICIENT_DATA")
 
 
@@ -18,60 +20,68 @@ class RuleError(ValueError):
 
 @dataclass(frozen=True)
 class Rule:
-    """A parsed rule: the alarms it names, in their order, and its truth for given states of theirs."""
+    """The alarms that a rule names, in their order, and its truth for given states."""
 
     children: tuple[str, ...]
-    holds: Callable[[StateOf], bool]
+    holds: Condition
+
+
+NO_RULE = Rule((), lambda _state_of: False)
 
 
 def parse(text: str) -> Rule:
     """Read a rule; alarms may be named, quoted, or given as an ARN."""
-    return _Parser(text).whole()
+    return _Parser(text).parse()
 
 
 class _Parser:
+    """Recursive descent; each level binds tighter than the one above it."""
+
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = [match[match.lastgroup or 0] for match in _TOKEN.finditer(text)]
+        self._tokens: list[str] = _TOKEN.findall(text)
         self._next = 0
         self._children: list[str] = []
 
-    def whole(self) -> Rule:
-        holds = self._either()
+    def parse(self) -> Rule:
+        holds = self._disjunction()
         if self._peek():
             raise self._unexpected()
-        return Rule(tuple(dict.fromkeys(self._children)), holds)
+        unique = dict.fromkeys(self._children)
+        return Rule(tuple(unique), holds)
 
-    def _either(self) -> Callable[[StateOf], bool]:
-        parts = [self._both()]
+    def _disjunction(self) -> Condition:
+        parts = [self._conjunction()]
         while self._take("OR"):
-            parts.append(self._both())
-        return lambda state: any(part(state) for part in parts)
+            parts.append(self._conjunction())
+        return lambda state_of: any(part(state_of) for part in parts)
 
-    def _both(self) -> Callable[[StateOf], bool]:
-        parts = [self._one()]
+    def _conjunction(self) -> Condition:
+        parts = [self._term()]
         while self._take("AND"):
-            parts.append(self._one())
-        return lambda state: all(part(state) for part in parts)
+            parts.append(self._term())
+        return lambda state_of: all(part(state_of) for part in parts)
 
-    def _one(self) -> Callable[[StateOf], bool]:
+    def _term(self) -> Condition:
         if self._take("NOT"):
-            negated = self._one()
-            return lambda state: not negated(state)
+            negated = self._term()
+            return lambda state_of: not negated(state_of)
         if self._take("("):
-            inner = self._either()
+            inner = self._disjunction()
             self._expect(")")
             return inner
+        return self._constant_or_state()
+
+    def _constant_or_state(self) -> Condition:
         word = self._peek().upper()
-        if word not in ("TRUE", "FALSE", *_STATES):
+        if self._take(*_CONSTANTS):
+            return lambda _state_of: _CONSTANTS[word]
+        if not self._take(*_STATES):
             raise self._unexpected()
-        self._next += 1
-        if word in ("TRUE", "FALSE"):
-            return lambda _: word == "TRUE"
         self._expect("(")
         name = self._name()
         self._expect(")")
-        return lambda state: state(name) == word
+        return lambda state_of: state_of(name) == word
 
     def _name(self) -> str:
         token = self._peek()
@@ -79,22 +89,28 @@ class _Parser:
             raise self._unexpected()
         self._next += 1
         name = token.strip('"')
-        name = name.split(":alarm:", 1)[-1] if name.startswith("arn:") else name
+        if name.startswith("arn:"):
+            name = name.split(":alarm:", 1)[-1]
         self._children.append(name)
         return name
 
     def _peek(self) -> str:
-        return self._tokens[self._next] if self._next < len(self._tokens) else ""
+        """The next token, empty at the end."""
+        if self._next == len(self._tokens):
+            return ""
+        return self._tokens[self._next]
 
-    def _take(self, word: str) -> bool:
-        if self._peek().upper() == word:
-            self._next += 1
-            return True
-        return False
+    def _take(self, *words: str) -> bool:
+        """Pass over the next token if it is one of these."""
+        if self._peek().upper() not in words:
+            return False
+        self._next += 1
+        return True
 
     def _expect(self, word: str) -> None:
         if not self._take(word):
             raise self._unexpected()
 
     def _unexpected(self) -> RuleError:
-        return RuleError(f"AlarmRule {self._text!r}: unexpected {self._peek() or 'end'!r}")
+        found = self._peek() or "end"
+        return RuleError(f"AlarmRule {self._text!r}: unexpected {found!r}")

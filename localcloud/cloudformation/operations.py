@@ -1,41 +1,26 @@
-"""CloudFormation's operations, in the place of moto's: what the CDK's command line, the AWS command line and SDKs call."""
+"""CloudFormation's operations, in the place of moto's."""
 
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.responses import ActionResult, EmptyResult
 
-from localcloud.cloudformation.stacks import Resource, Stack, Stacks
+from localcloud.cloudformation import descriptions
+from localcloud.cloudformation.changesets import ChangeSet, ChangeSets
+from localcloud.cloudformation.stack import DELETED, Source, Stack
+from localcloud.cloudformation.stacks import Stacks
 from localcloud.cloudformation.template import parse
 from localcloud.errors import NotModelled, Refusal
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 Parameters = dict[str, Any]
-_NO_CHANGES = "The submitted information didn't contain changes. Submit different information to create a change set."
-
-
-@dataclass
-class ChangeSet:
-    """A template that waits to be executed on its stack."""
-
-    name: str
-    arn: str
-    stack: Stack
-    body: str
-    parameters: dict[str, str]
-    tags: list[dict[str, str]] | None
-    changes: list[dict[str, Any]]
-    created_at: datetime
-    status: str = "CREATE_COMPLETE"
-    reason: str | None = None
-    execution: str = "AVAILABLE"
+Answer = dict[str, Any]
+Operation = Callable[[Parameters], Answer | None]
 
 
 @dataclass
@@ -44,11 +29,11 @@ class Operations:
 
     cloud: "Cloud"
     stacks: Stacks
-    change_sets: list[ChangeSet] = field(default_factory=list)
+    change_sets: ChangeSets
 
     def install(self) -> None:
         """Put these in moto's place."""
-        answers: dict[str, Callable[[Parameters], dict[str, Any] | None]] = {
+        operations: dict[str, Operation] = {
             "create_stack": self.create_stack,
             "update_stack": self.update_stack,
             "delete_stack": self.delete_stack,
@@ -72,10 +57,10 @@ class Operations:
         }
         # moto reshapes the answers of its own models; these have their final shape
         self.cloud.replace(CloudFormationResponse, "RESPONSE_KEY_PATH_TO_TRANSFORMER", {})
-        for name, answer in answers.items():
-            self.cloud.replace(CloudFormationResponse, name, _operation(answer))
+        for name, operation in operations.items():
+            self.cloud.replace(CloudFormationResponse, name, _method(operation))
 
-    def create_stack(self, parameters: Parameters) -> dict[str, Any]:
+    def create_stack(self, parameters: Parameters) -> Answer:
         """Synchronous: the stack is complete, or rolled back, when the call returns."""
         _refuse(parameters, "ResourceTypes", "ImportExistingResources")
         name = parameters["StackName"]
@@ -83,26 +68,27 @@ class Operations:
             raise Refusal("AlreadyExistsException", f"Stack [{name}] already exists")
         stack = self.stacks.begin(name)
         try:
-            body = self._body(parameters)
-            self.stacks.check(stack, body, _values(parameters, stack))
+            source = self._source(parameters, stack)
+            self.stacks.check(stack, source)
         except Refusal:
             self.stacks.all.remove(stack)
             raise
         stack.protected = bool(parameters.get("EnableTerminationProtection"))
-        self.stacks.deploy(stack, body, _values(parameters, stack), parameters.get("Tags") or [])
+        self.stacks.deploy(stack, source)
         return {"StackId": stack.arn}
 
-    def update_stack(self, parameters: Parameters) -> dict[str, Any]:
+    def update_stack(self, parameters: Parameters) -> Answer:
         """Raise Refusal where there is nothing to do."""
         stack = self.stacks.get(parameters["StackName"])
-        if not stack.status.endswith("_COMPLETE") or stack.status in ("ROLLBACK_COMPLETE", "DELETE_COMPLETE"):
-            raise Refusal("ValidationError", f"Stack:{stack.arn} is in {stack.status} state and can not be updated.")
-        body = stack.body if parameters.get("UsePreviousTemplate") else self._body(parameters)
-        values = _values(parameters, stack)
-        self.stacks.check(stack, body, values)
-        if not self.stacks.has_changes(stack, body, values, parameters.get("Tags")):
+        has_settled = stack.status.endswith("_COMPLETE")
+        if not has_settled or stack.status in ("ROLLBACK_COMPLETE", DELETED):
+            message = f"Stack:{stack.arn} is in {stack.status} state and can not be updated."
+            raise Refusal("ValidationError", message)
+        source = self._source(parameters, stack)
+        self.stacks.check(stack, source)
+        if not self.stacks.has_changes(stack, source):
             raise Refusal("ValidationError", "No updates are to be performed.")
-        self.stacks.deploy(stack, body, values, parameters.get("Tags"))
+        self.stacks.deploy(stack, source)
         return {"StackId": stack.arn}
 
     def delete_stack(self, parameters: Parameters) -> None:
@@ -112,172 +98,158 @@ class Operations:
         if stack is not None:
             self.stacks.delete(stack)
 
-    def describe_stacks(self, parameters: Parameters) -> dict[str, Any]:
+    def describe_stacks(self, parameters: Parameters) -> Answer:
         """One by name or ARN, or all that are not deleted."""
-        if name := parameters.get("StackName"):
-            return {"Stacks": [_described(self.stacks.get(name))]}
-        return {"Stacks": [_described(stack) for stack in self.stacks.all if stack.deleted_at is None]}
+        name = parameters.get("StackName")
+        if name:
+            return {"Stacks": [descriptions.describe_stack(self.stacks.get(name))]}
+        found = [stack for stack in self.stacks.all if stack.deleted_at is None]
+        return {"Stacks": [descriptions.describe_stack(stack) for stack in found]}
 
-    def list_stacks(self, parameters: Parameters) -> dict[str, Any]:
+    def list_stacks(self, parameters: Parameters) -> Answer:
         """All, the deleted too, or those in the given states."""
         wanted = parameters.get("StackStatusFilter")
-        return {"StackSummaries": [_described(s) for s in self.stacks.all if not wanted or s.status in wanted]}
+        found = self.stacks.all
+        if wanted:
+            found = [stack for stack in found if stack.status in wanted]
+        return {"StackSummaries": [descriptions.describe_stack(stack) for stack in found]}
 
-    def describe_stack_events(self, parameters: Parameters) -> dict[str, Any]:
+    def describe_stack_events(self, parameters: Parameters) -> Answer:
         """Newest first."""
-        return {"StackEvents": self.stacks.get(parameters["StackName"]).events[::-1]}
+        events = self.stacks.get(parameters["StackName"]).events
+        return {"StackEvents": events[::-1]}
 
-    def describe_stack_resources(self, parameters: Parameters) -> dict[str, Any]:
+    def describe_stack_resources(self, parameters: Parameters) -> Answer:
         """All resources of a stack, or the one that is named."""
-        stack = self.stacks.get(parameters["StackName"])
+        resources = self._resources(parameters)
         wanted = parameters.get("LogicalResourceId")
-        found = [_resource(stack, r) for r in stack.resources.values() if wanted in (None, r.logical)]
-        return {"StackResources": found}
+        if wanted is not None:
+            resources = [one for one in resources if one["LogicalResourceId"] == wanted]
+        return {"StackResources": resources}
 
-    def describe_stack_resource(self, parameters: Parameters) -> dict[str, Any]:
+    def describe_stack_resource(self, parameters: Parameters) -> Answer:
         """The one that is named."""
-        stack, logical = self.stacks.get(parameters["StackName"]), parameters["LogicalResourceId"]
-        if logical not in stack.resources:
-            raise Refusal("ValidationError", f"Resource {logical} does not exist for stack {stack.name}")
-        return {"StackResourceDetail": _resource(stack, stack.resources[logical])}
-
-    def list_stack_resources(self, parameters: Parameters) -> dict[str, Any]:
-        """All resources of a stack."""
         stack = self.stacks.get(parameters["StackName"])
-        return {"StackResourceSummaries": [_resource(stack, r) for r in stack.resources.values()]}
+        logical = parameters["LogicalResourceId"]
+        if logical not in stack.resources:
+            message = f"Resource {logical} does not exist for stack {stack.name}"
+            raise Refusal("ValidationError", message)
+        resource = stack.resources[logical]
+        return {"StackResourceDetail": descriptions.describe_resource(stack, resource)}
 
-    def get_template(self, parameters: Parameters) -> dict[str, Any]:
+    def list_stack_resources(self, parameters: Parameters) -> Answer:
+        """All resources of a stack."""
+        return {"StackResourceSummaries": self._resources(parameters)}
+
+    def get_template(self, parameters: Parameters) -> Answer:
         """The template as it was sent."""
-        name = parameters.get("ChangeSetName")
-        body = self._change_set(parameters).body if name else self.stacks.get(parameters["StackName"]).body
+        if parameters.get("ChangeSetName"):
+            body = self._change_set(parameters).source.body
+        else:
+            body = self.stacks.get(parameters["StackName"]).source.body
         return {"TemplateBody": body, "StagesAvailable": ["Original", "Processed"]}
 
-    def get_template_summary(self, parameters: Parameters) -> dict[str, Any]:
+    def get_template_summary(self, parameters: Parameters) -> Answer:
         """Parameters and types of a template or of a stack's."""
         name = parameters.get("StackName")
-        template = parse(self.stacks.get(name).body if name else self._body(parameters))
-        declared = template.get("Parameters") or {}
-        return {
-            "Description": template.get("Description", ""),
-            "Parameters": [_declared(name, parameter) for name, parameter in declared.items()],
-            "ResourceTypes": sorted({resource["Type"] for resource in template["Resources"].values()}),
-            "Metadata": None,
-        }
+        if not name:
+            return descriptions.summarize_template(parse(self._body(parameters)))
+        stack = self.stacks.get(name)
+        return descriptions.summarize_template(parse(stack.source.body))
 
-    def create_change_set(self, parameters: Parameters) -> dict[str, Any]:
+    def create_change_set(self, parameters: Parameters) -> Answer:
         """Of a new stack (which is then in review) or of one that exists."""
         kind = parameters.get("ChangeSetType") or "UPDATE"
-        if kind not in ("CREATE", "UPDATE"):
-            raise NotModelled(f"change sets of the type {kind}")
-        stack = self.stacks.find(parameters["StackName"])
-        if kind == "CREATE" and stack is None:
-            stack = self.stacks.begin(parameters["StackName"])
-        if stack is None:
-            raise Refusal("ValidationError", f"Stack [{parameters['StackName']}] does not exist")
-        body = stack.body if parameters.get("UsePreviousTemplate") else self._body(parameters)
-        values = _values(parameters, stack)
-        template = self.stacks.check(stack, body, values)
-        arn = self._change_set_arn(parameters["ChangeSetName"])
-        made = ChangeSet(
-            parameters["ChangeSetName"],
-            arn,
-            stack,
-            body,
-            values,
-            parameters.get("Tags"),
-            self.stacks.changes(stack, template, values),
-            self.cloud.clock.now(),
-        )
-        if kind == "UPDATE" and not self.stacks.has_changes(stack, body, values, made.tags):
-            made.status, made.reason, made.execution = "FAILED", _NO_CHANGES, "UNAVAILABLE"
-        self.change_sets.append(made)
-        return {"Id": arn, "StackId": stack.arn}
+        stack = self.change_sets.stack_for(parameters["StackName"], kind)
+        source = self._source(parameters, stack)
+        created = self.change_sets.create(parameters["ChangeSetName"], kind, stack, source)
+        return {"Id": created.arn, "StackId": stack.arn}
 
-    def describe_change_set(self, parameters: Parameters) -> dict[str, Any]:
+    def describe_change_set(self, parameters: Parameters) -> Answer:
         """What it would do, and whether it can."""
-        found = self._change_set(parameters)
-        return _change_set_summary(found) | {
-            "Changes": found.changes,
-            "Parameters": [{"ParameterKey": k, "ParameterValue": v} for k, v in found.parameters.items()],
-            "Tags": found.tags or [],
-        }
+        return descriptions.describe_change_set(self._change_set(parameters))
 
-    def list_change_sets(self, parameters: Parameters) -> dict[str, Any]:
-        """Of one stack."""
+    def list_change_sets(self, parameters: Parameters) -> Answer:
+        """Those of one stack."""
         stack = self.stacks.get(parameters["StackName"])
-        return {"Summaries": [_change_set_summary(c) for c in self.change_sets if c.stack is stack]}
+        found = self.change_sets.of(stack)
+        return {"Summaries": [descriptions.summarize_change_set(one) for one in found]}
 
     def execute_change_set(self, parameters: Parameters) -> None:
-        """Synchronous, like CreateStack; the stack's other change sets are void then."""
-        found = self._change_set(parameters)
-        if found.execution != "AVAILABLE":
-            raise Refusal(
-                "InvalidChangeSetStatus",
-                f"ChangeSet [{found.arn}] cannot be executed in its current status of [{found.status}]",
-            )
-        self.change_sets = [c for c in self.change_sets if c.stack is not found.stack]
-        self.stacks.deploy(found.stack, found.body, found.parameters, found.tags)
+        """Synchronous, like CreateStack."""
+        self.change_sets.execute(self._change_set(parameters))
 
     def delete_change_set(self, parameters: Parameters) -> None:
         """One that is gone already is no error, as in AWS."""
-        name = parameters["ChangeSetName"]
-        stack = self.stacks.find(parameters.get("StackName") or "")
-        self.change_sets = [c for c in self.change_sets if not (c.arn == name or (c.name == name and c.stack is stack))]
+        self.change_sets.delete(parameters["ChangeSetName"], parameters.get("StackName"))
 
-    def list_exports(self, _parameters: Parameters) -> dict[str, Any]:
+    def list_exports(self, _parameters: Parameters) -> Answer:
         """All exported outputs."""
-        return {
-            "Exports": [
-                {"ExportingStackId": stack.arn, "Name": output["ExportName"], "Value": output["OutputValue"]}
-                for stack in self.stacks.all
-                for output in stack.outputs
-                if output.get("ExportName")
-            ]
-        }
+        exports = []
+        for stack in self.stacks.all:
+            for name, value in stack.exports.items():
+                exports.append({"ExportingStackId": stack.arn, "Name": name, "Value": value})
+        return {"Exports": exports}
 
-    def update_termination_protection(self, parameters: Parameters) -> dict[str, Any]:
+    def update_termination_protection(self, parameters: Parameters) -> Answer:
         """On or off."""
         stack = self.stacks.get(parameters["StackName"])
         stack.protected = bool(parameters["EnableTerminationProtection"])
         return {"StackId": stack.arn}
 
     def _change_set(self, parameters: Parameters) -> ChangeSet:
-        name, stack = parameters["ChangeSetName"], self.stacks.find(parameters.get("StackName") or "")
-        for found in reversed(self.change_sets):
-            if found.arn == name or (found.name == name and found.stack is stack):
-                return found
-        raise Refusal("ChangeSetNotFound", f"ChangeSet [{name}] does not exist")
+        return self.change_sets.get(parameters["ChangeSetName"], parameters.get("StackName"))
 
-    def _change_set_arn(self, name: str) -> str:
-        return f"arn:aws:cloudformation:{self.cloud.region}:{self.cloud.account}:changeSet/{name}/{uuid.uuid4()}"
+    def _resources(self, parameters: Parameters) -> list[Answer]:
+        stack = self.stacks.get(parameters["StackName"])
+        resources = stack.resources.values()
+        return [descriptions.describe_resource(stack, resource) for resource in resources]
+
+    def _source(self, parameters: Parameters, stack: Stack) -> Source:
+        """What the stack is to be made from.
+
+        The stack keeps its template and its tags where that is asked for.
+        """
+        body = stack.source.body
+        if not parameters.get("UsePreviousTemplate"):
+            body = self._body(parameters)
+        tags = parameters.get("Tags")
+        if tags is None:
+            tags = stack.source.tags
+        return Source(body, parse(body), _values(parameters, stack), tags)
 
     def _body(self, parameters: Parameters) -> str:
         if parameters.get("TemplateBody"):
             return str(parameters["TemplateBody"])
         if not parameters.get("TemplateURL"):
-            raise Refusal("ValidationError", "Either Template URL or Template Body must be specified.")
+            message = "Either Template URL or Template Body must be specified."
+            raise Refusal("ValidationError", message)
         bucket, key = _bucket_and_key(parameters["TemplateURL"])
-        return str(self.stacks.aws("s3").get_object(Bucket=bucket, Key=key)["Body"].read().decode())
+        answer = self.stacks.aws("s3").get_object(Bucket=bucket, Key=key)
+        return str(answer["Body"].read().decode())
 
 
 def _bucket_and_key(url: str) -> tuple[str, str]:
     """Of a URL with the bucket in its path, or in its host name."""
     parts = urlparse(url)
-    host, path = parts.netloc, parts.path.lstrip("/")
-    if host.startswith(("localhost", "127.0.0.1", "s3.", "s3-")):
+    path = parts.path.lstrip("/")
+    if parts.netloc.startswith(("localhost", "127.0.0.1", "s3.", "s3-")):
         bucket, _, key = path.partition("/")
         return bucket, key
-    return host.split(".s3", 1)[0], path
+    bucket, _, _ = parts.netloc.partition(".s3")
+    return bucket, path
 
 
-def _operation(
-    answer: Callable[[Parameters], dict[str, Any] | None],
-) -> Callable[[CloudFormationResponse], ActionResult]:
-    def operation(self: CloudFormationResponse) -> ActionResult:
-        result = answer(dict(self._get_params()))
-        return EmptyResult() if result is None else ActionResult(result)
+def _method(operation: Operation) -> Callable[[CloudFormationResponse], ActionResult]:
+    """The operation as a method of moto's class."""
 
-    return operation
+    def method(self: CloudFormationResponse) -> ActionResult:
+        answer = operation(dict(self._get_params()))
+        if answer is None:
+            return EmptyResult()
+        return ActionResult(answer)
+
+    return method
 
 
 def _values(parameters: Parameters, stack: Stack) -> dict[str, str]:
@@ -287,76 +259,15 @@ def _values(parameters: Parameters, stack: Stack) -> dict[str, str]:
         key = parameter["ParameterKey"]
         if not parameter.get("UsePreviousValue"):
             values[key] = parameter["ParameterValue"]
-        elif key in stack.parameters:
-            values[key] = stack.parameters[key]
+        elif key in stack.source.parameters:
+            values[key] = stack.source.parameters[key]
     return values
 
 
-def _described(stack: Stack) -> dict[str, Any]:
-    answer: dict[str, Any] = {
-        "StackId": stack.arn,
-        "StackName": stack.name,
-        "CreationTime": stack.created_at,
-        "StackStatus": stack.status,
-        "StackStatusReason": stack.reason,
-        "Description": stack.template.get("Description"),
-        "TemplateDescription": stack.template.get("Description"),
-        "LastUpdatedTime": stack.updated_at,
-        "DeletionTime": stack.deleted_at,
-        "Parameters": [
-            {"ParameterKey": k, "ParameterValue": stack.parameters.get(k, str(p.get("Default")))}
-            for k, p in (stack.template.get("Parameters") or {}).items()
-        ],
-        "Outputs": stack.outputs,
-        "Tags": stack.tags,
-        "EnableTerminationProtection": stack.protected,
-        "DisableRollback": False,
-        "NotificationARNs": [],
-        "Capabilities": ["CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
-    }
-    return {key: value for key, value in answer.items() if value is not None}
-
-
-def _resource(stack: Stack, resource: Resource) -> dict[str, Any]:
-    return {
-        "StackName": stack.name,
-        "StackId": stack.arn,
-        "LogicalResourceId": resource.logical,
-        "PhysicalResourceId": resource.physical,
-        "ResourceType": resource.kind,
-        "ResourceStatus": resource.status,
-        "Timestamp": resource.changed_at,
-        "LastUpdatedTimestamp": resource.changed_at,
-    }
-
-
-def _declared(name: str, parameter: dict[str, Any]) -> dict[str, Any]:
-    known = {
-        "ParameterKey": name,
-        "ParameterType": parameter["Type"],
-        "DefaultValue": None if parameter.get("Default") is None else str(parameter["Default"]),
-        "Description": parameter.get("Description"),
-        "NoEcho": bool(parameter.get("NoEcho")),
-    }
-    return {key: value for key, value in known.items() if value is not None}
-
-
-def _change_set_summary(found: ChangeSet) -> dict[str, Any]:
-    answer = {
-        "ChangeSetName": found.name,
-        "ChangeSetId": found.arn,
-        "StackId": found.stack.arn,
-        "StackName": found.stack.name,
-        "CreationTime": found.created_at,
-        "Status": found.status,
-        "StatusReason": found.reason,
-        "ExecutionStatus": found.execution,
-    }
-    return {key: value for key, value in answer.items() if value is not None}
-
-
 def _refuse(parameters: Parameters, *names: str) -> None:
-    if asked := [name for name in names if parameters.get(name)]:
+    """Raise NotModelled if one of these is asked for."""
+    asked = [name for name in names if parameters.get(name)]
+    if asked:
         raise NotModelled(f"cloudformation: {', '.join(asked)}")
 
 

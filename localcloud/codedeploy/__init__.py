@@ -1,20 +1,24 @@
-"""CodeDeploy as AWS has it for ECS services, and moto does not: deployments whose task sets and traffic progress with the clock."""
+"""CodeDeploy as AWS has it for ECS services, and moto does not.
+
+Task sets and traffic of its deployments progress with the clock.
+"""
 
 from typing import TYPE_CHECKING
 
-from localcloud.codedeploy.operations import CodeDeploy
+from localcloud.codedeploy import api
 from localcloud.codedeploy.progress import Deployer
+from localcloud.codedeploy.revisions import Revisions
+from localcloud.ecs.registry import Ecs
+from localcloud.traffic import Traffic
 
 if TYPE_CHECKING:
-    from localcloud.server import Cloud
+    from localcloud.base import Cloud
 
 
 def install(cloud: "Cloud") -> None:
-    """Teach moto's CodeDeploy; its deployments go on as those of ECS do, tick by tick."""
-
-    def target_group_arn(name: str) -> str | None:
-        return cloud.traffic.target_group_arn(name)
-
-    deployer = Deployer(cloud.ecs, target_group_arn)
-    cloud.ecs.scheduler.code_deploy = deployer.progress
-    CodeDeploy(cloud, deployer).install()
+    """Extend moto's CodeDeploy. Its deployments go on as those of ECS do, tick by tick."""
+    ecs = cloud.service(Ecs)
+    traffic = cloud.service(Traffic)
+    deployer = Deployer(ecs, traffic.target_group_arn)
+    ecs.scheduler.code_deploy = deployer.progress
+    api.install(deployer, Revisions(cloud.account), cloud.replace)

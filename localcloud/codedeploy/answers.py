@@ -1,38 +1,55 @@
-"""How the API shows deployments, in the shapes of botocore's model of codedeploy 2014-10-06."""
+"""How the API shows deployments.
 
-from typing import Any
+The shapes are those of botocore's model of codedeploy 2014-10-06.
+"""
 
-from localcloud.codedeploy.model import Deployment, Location, Stage, Status
+from collections.abc import Sequence
+
+from moto.codedeploy.models import DeploymentGroup
+
+from localcloud.codedeploy.model import Deployment, Location, Phase, Status
 from localcloud.ecs.model import TaskSet
+from localcloud.shapes import ApiObject
+
+OVERVIEW_NAMES = ("Pending", "InProgress", "Succeeded", "Failed", "Skipped", "Ready")
+# of the one target, which is also the name that it is counted under in the overview
+TARGET_STATUS = {
+    Status.CREATED: "Pending",
+    Status.IN_PROGRESS: "InProgress",
+    Status.SUCCEEDED: "Succeeded",
+    Status.FAILED: "Failed",
+    Status.STOPPED: "Skipped",
+}
+
+# The lifecycle events that are no hooks, in their order, and how many of them are done in a phase
+# (reference-appspec-file-structure-hooks.html#appspec-hooks-ecs).
+LIFECYCLE_EVENTS = ("Install", "AllowTraffic")
+EVENTS_DONE = {
+    Phase.LAUNCHING: 0,
+    Phase.SETTLING: 1,
+    Phase.SHIFTING: 1,
+    Phase.RETURNING: 1,
+    Phase.WAITING: 2,
+    Phase.DRAINING: 2,
+}
 
 
-def deployment(of: Deployment) -> dict[str, Any]:
-    """The content of an AppSpec is never in it (botocore's documentation of GetDeployment); what does not apply is left out."""
-    counted = {
-        Status.CREATED: "Pending",
-        Status.IN_PROGRESS: "InProgress",
-        Status.SUCCEEDED: "Succeeded",
-        Status.FAILED: "Failed",
-        Status.STOPPED: "Skipped",
-    }
-    overview = dict.fromkeys(("Pending", "InProgress", "Succeeded", "Failed", "Skipped", "Ready"), 0)
-    optional = {
-        "revision": of.location.shown if of.location else None,
-        "previousRevision": of.previous.shown if of.previous else None,
-        "startTime": of.started_at,
-        "completeTime": of.completed_at,
-        "errorInformation": of.error,
-        "rollbackInfo": of.rollback_info or None,
-        "description": of.description,
-    }
-    return {
+def deployment(of: Deployment) -> ApiObject:
+    """Show one of GetDeployment.
+
+    The content of an AppSpec is never in it (botocore's documentation of GetDeployment); what does
+    not apply is left out.
+    """
+    overview = dict.fromkeys(OVERVIEW_NAMES, 0)
+    overview[TARGET_STATUS[of.status]] = 1
+    shown = {
         "applicationName": of.group.application.application_name,
         "deploymentGroupName": of.group.deployment_group_name,
         "deploymentConfigName": of.configuration,
         "deploymentId": of.deployment_id,
         "status": str(of.status),
         "createTime": of.created_at,
-        "deploymentOverview": overview | {counted[of.status]: 1},
+        "deploymentOverview": overview,
         "creator": of.creator,
         "ignoreApplicationStopFailures": False,
         "updateOutdatedInstancesOnly": False,
@@ -41,80 +58,120 @@ def deployment(of: Deployment) -> dict[str, Any]:
         "deploymentStatusMessages": [],
         "computePlatform": "ECS",
         **of.settings,
-        **{key: value for key, value in optional.items() if value is not None},
     }
 
-
-def group(of: Any, by_moto: dict[str, Any], target: Location | None, newest: list[Deployment]) -> dict[str, Any]:
-    """One of GetDeploymentGroup; `newest` are its deployments, the newest first."""
-    last = {
-        "lastAttemptedDeployment": next(iter(newest), None),
-        "lastSuccessfulDeployment": next((d for d in newest if d.status is Status.SUCCEEDED), None),
+    optional = {
+        "revision": _shown(of.location),
+        "previousRevision": _shown(of.previous),
+        "startTime": of.started_at,
+        "completeTime": of.completed_at,
+        "errorInformation": of.error,
+        "rollbackInfo": of.rollback_info or None,
+        "description": of.description,
     }
-    shown = {key: value for key, value in by_moto.items() if key not in {*last, "targetRevision"}}
+    return shown | {name: value for name, value in optional.items() if value is not None}
+
+
+def group(
+    of: DeploymentGroup,
+    by_moto: ApiObject,
+    target: Location | None,
+    newest_first: Sequence[Deployment],
+) -> ApiObject:
+    """Show one of GetDeploymentGroup. `newest_first` are its deployments."""
+    shown = dict(by_moto)
+    for name in ("targetRevision", "lastAttemptedDeployment", "lastSuccessfulDeployment"):
+        shown.pop(name, None)
+
     shown["deploymentConfigName"] = of.deployment_config_name
     shown["alarmConfiguration"] = of.alarm_configuration or {"enabled": False}
     if target is not None:
         shown["targetRevision"] = target.shown
-    return shown | {key: _last(one) for key, one in last.items() if one is not None}
+    if newest_first:
+        shown["lastAttemptedDeployment"] = _last(newest_first[0])
+    succeeded = [one for one in newest_first if one.status is Status.SUCCEEDED]
+    if succeeded:
+        shown["lastSuccessfulDeployment"] = _last(succeeded[0])
+    return shown
 
 
-def target(of: Deployment) -> dict[str, Any]:
-    """One of BatchGetDeploymentTargets: the service, with the task sets of the deployment that still are."""
-    service = of.service
-    cluster = service.cluster_arn.rpartition("/")[2]
-    _, _, _, region, account, _ = service.arn.split(":", 5)
-    sets = [(one, label) for one, label in ((of.original, "Blue"), (of.replacement, "Green")) if one is not None]
-    return {
-        "deploymentTargetType": "ECSTarget",
-        "ecsTarget": {
-            "deploymentId": of.deployment_id,
-            "targetId": f"{cluster}:{service.name}",
-            "targetArn": f"arn:aws:codedeploy:{region}:{account}:deployment:{of.deployment_id}/{cluster}:{service.name}",
-            "lastUpdatedAt": of.completed_at or of.since,
-            "lifecycleEvents": _lifecycle(of),
-            "status": _target_status(of),
-            "taskSetsInfo": [_task_set(of, one, label) for one, label in sets if one in service.task_sets],
-        },
+def target(of: Deployment) -> ApiObject:
+    """Show one of BatchGetDeploymentTargets.
+
+    It is the service, with the task sets of the deployment that still are.
+    """
+    _, _, _, region, account, _ = of.service.arn.split(":", 5)
+    name = target_id(of)
+    task_sets: list[ApiObject] = []
+    for one, label in ((of.original, "Blue"), (of.replacement, "Green")):
+        if one is not None and one in of.service.task_sets:
+            task_sets.append(_task_set(of, one, label))
+
+    shown = {
+        "deploymentId": of.deployment_id,
+        "targetId": name,
+        "targetArn": (
+            f"arn:aws:codedeploy:{region}:{account}:deployment:{of.deployment_id}/{name}"
+        ),
+        "lastUpdatedAt": of.completed_at or of.since,
+        "lifecycleEvents": _lifecycle(of),
+        "status": TARGET_STATUS[of.status],
+        "taskSetsInfo": task_sets,
     }
+    return {"deploymentTargetType": "ECSTarget", "ecsTarget": shown}
 
 
-def _last(of: Deployment) -> dict[str, Any]:
-    shown = {"deploymentId": of.deployment_id, "status": str(of.status), "createTime": of.created_at}
-    return shown if of.completed_at is None else shown | {"endTime": of.completed_at}
+def target_id(of: Deployment) -> str:
+    """Name the one target, by cluster and service."""
+    cluster = of.service.cluster_arn.rpartition("/")[2]
+    return f"{cluster}:{of.service.name}"
 
 
-def _task_set(of: Deployment, one: TaskSet, label: str) -> dict[str, Any]:
-    shown: dict[str, Any] = {
+def _shown(location: Location | None) -> ApiObject | None:
+    if location is None:
+        return None
+    return dict(location.shown)
+
+
+def _last(of: Deployment) -> ApiObject:
+    shown = {
+        "deploymentId": of.deployment_id,
+        "status": str(of.status),
+        "createTime": of.created_at,
+    }
+    if of.completed_at is not None:
+        shown["endTime"] = of.completed_at
+    return shown
+
+
+def _task_set(of: Deployment, one: TaskSet, label: str) -> ApiObject:
+    counts = of.service.counts_of(one.revision)
+    shown = {
         "identifer": one.task_set_id,  # so spelt in the API
-        "desiredCount": 0 if one.status == "DRAINING" else of.service.desired,
-        "pendingCount": of.service.pending.get(one.revision, 0),
-        "runningCount": of.service.running.get(one.revision, 0),
+        "desiredCount": 0 if one.is_draining else counts.requested,
+        "pendingCount": counts.pending,
+        "runningCount": counts.running,
         "status": one.status,
         "trafficWeight": 100 * one.weight,
         "taskSetLabel": label,
     }
-    return shown | ({"targetGroup": {"name": one.target_group.split("/")[1]}} if one.target_group else {})
+    if one.target_group:
+        shown["targetGroup"] = {"name": one.target_group.split("/")[1]}
+    return shown
 
 
-def _target_status(of: Deployment) -> str:
-    return {Status.CREATED: "Pending", Status.STOPPED: "Skipped"}.get(of.status, str(of.status))
+def _lifecycle(of: Deployment) -> list[dict[str, str]]:
+    """Show the lifecycle events without their times."""
+    done = EVENTS_DONE[of.phase]
+    if of.status is Status.SUCCEEDED:
+        done = len(LIFECYCLE_EVENTS)
 
-
-def _lifecycle(of: Deployment) -> list[dict[str, Any]]:
-    """The events that are no hooks (reference-appspec-file-structure-hooks.html#appspec-hooks-ecs), without their times."""
-    done = {
-        Stage.LAUNCHING: 0,
-        Stage.SETTLING: 1,
-        Stage.SHIFTING: 1,
-        Stage.RETURNING: 1,
-        Stage.WAITING: 2,
-        Stage.DRAINING: 2,
-    }
-    reached = 2 if of.status is Status.SUCCEEDED else done[of.stage]
-    rest = {Status.FAILED: "Failed", Status.STOPPED: "Skipped", Status.CREATED: "Pending"}.get(of.status, "InProgress")
-    states = ["Succeeded"] * reached + [rest, "Pending"]
-    return [
-        {"lifecycleEventName": name, "status": state}
-        for name, state in zip(("Install", "AllowTraffic"), states, strict=False)
-    ]
+    shown: list[dict[str, str]] = []
+    for number, name in enumerate(LIFECYCLE_EVENTS):
+        status = "Pending"
+        if number < done:
+            status = "Succeeded"
+        elif number == done:
+            status = TARGET_STATUS[of.status]
+        shown.append({"lifecycleEventName": name, "status": status})
+    return shown

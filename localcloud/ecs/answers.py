@@ -1,20 +1,33 @@
-"""How the API shows what `model` holds, in the shapes of botocore's model of ecs 2014-11-13."""
+"""How the API shows what `model` holds.
 
-from collections.abc import Mapping
+The shapes are those of botocore's model of ecs 2014-11-13.
+"""
+
 from datetime import datetime
 from typing import Any
 
-from localcloud.ecs.model import Deployment, Revision, Service, Stage, Status, Task, TaskSet, shifts
+from localcloud.ecs.model import Deployment, Phase, Revision, Service, Status, Task, TaskSet
 from localcloud.ecs.scheduler import breaker_threshold
+from localcloud.shapes import ApiObject
+
+# of a revision's settings, those that one of `deployments` shows
+DEPLOYMENT_SETTINGS = ("launchType", "platformVersion", "networkConfiguration")
+UNDER_WAY = frozenset({Status.PENDING, Status.IN_PROGRESS, Status.STOP_REQUESTED})
 
 
-def service(service: Service, *, tags: bool) -> dict[str, Any]:
-    """One of DescribeServices; `currentServiceDeployment` only while one is under way, as captured answers omit it otherwise.
+def service(service: Service, *, tags: bool) -> ApiObject:
+    """Show one of DescribeServices.
 
-    A service that CodeDeploy deploys has task sets and no `deployments` (aws/copilot-cli issue 1061); that it has no
-    service revisions either is this cloud's guess.
+    `currentServiceDeployment` is there only while one is under way, as captured answers omit it
+    otherwise. A service that CodeDeploy deploys has task sets and no `deployments`
+    (aws/copilot-cli issue 1061); that it has no service revisions either is this cloud's guess.
     """
-    newest = service.newest
+    revisions = _revisions_in_use(service)
+    task_sets: list[Any] = [task_set(service, one) for one in service.task_sets]
+    running = sum(service.running.values())
+    for external in service.moto.task_sets:
+        running += getattr(external, "running_count", 0)
+
     shown = {
         **service.settings,
         "serviceArn": service.arn,
@@ -22,17 +35,17 @@ def service(service: Service, *, tags: bool) -> dict[str, Any]:
         "clusterArn": service.cluster_arn,
         "status": service.status,
         "desiredCount": service.desired,
-        "runningCount": sum(service.running.values())
-        + sum(getattr(t, "running_count", 0) for t in service.moto.task_sets),
+        "runningCount": running,
         "pendingCount": sum(service.pending.values()),
         "taskDefinition": service.task_definition,
         "deploymentController": {"type": service.controller},
-        "taskSets": [task_set(service, one) for one in service.task_sets] or service.moto.task_sets,
-        "deployments": _deployments(service),
+        "taskSets": task_sets or service.moto.task_sets,
+        "deployments": [_deployment_of(service, revision) for revision in revisions],
         "events": service.messages,
         "createdAt": service.created_at,
-        "currentServiceRevisions": [_tally(service, revision) for revision in _alive(service)],
+        "currentServiceRevisions": [_counted(service, revision) for revision in revisions],
     }
+    newest = service.newest
     if newest is not None and not newest.finished:
         shown["currentServiceDeployment"] = newest.arn
     if tags:
@@ -40,8 +53,12 @@ def service(service: Service, *, tags: bool) -> dict[str, Any]:
     return shown
 
 
-def task_set(service: Service, of: TaskSet) -> dict[str, Any]:
-    """One of `taskSets`; CodeDeploy's say whose they are (botocore's documentation of TaskSet)."""
+def task_set(service: Service, of: TaskSet) -> ApiObject:
+    """Show one of `taskSets`.
+
+    CodeDeploy's say whose they are (botocore's documentation of TaskSet).
+    """
+    counts = service.counts_of(of.revision)
     shown = {
         **of.settings,
         "id": of.task_set_id,
@@ -50,34 +67,30 @@ def task_set(service: Service, of: TaskSet) -> dict[str, Any]:
         "clusterArn": service.cluster_arn,
         "status": of.status,
         "taskDefinition": of.revision.task_definition,
-        "computedDesiredCount": 0 if of.status == "DRAINING" else service.desired,
-        "runningCount": service.running.get(of.revision, 0),
-        "pendingCount": service.pending.get(of.revision, 0),
+        "computedDesiredCount": counts.requested,
+        "runningCount": counts.running,
+        "pendingCount": counts.pending,
         "createdAt": of.created_at,
         "updatedAt": of.updated_at,
-        "scale": {"value": 0.0 if of.status == "DRAINING" else 100.0, "unit": "PERCENT"},
-        "stabilityStatus": "STEADY_STATE" if of.stable and of.status != "DRAINING" else "STABILIZING",
+        "scale": {"value": 100.0, "unit": "PERCENT"},
+        "stabilityStatus": "STEADY_STATE" if of.stable else "STABILIZING",
         "stabilityStatusAt": of.stable_since,
         "tags": [],
     }
-    return shown | ({"startedBy": "CODE_DEPLOY", "externalId": of.external_id} if of.external_id else {})
+    if of.is_draining:
+        shown["computedDesiredCount"] = 0
+        shown["scale"] = {"value": 0.0, "unit": "PERCENT"}
+        shown["stabilityStatus"] = "STABILIZING"
+    if of.external_id:
+        shown["startedBy"] = "CODE_DEPLOY"
+        shown["externalId"] = of.external_id
+    return shown
 
 
-def task(service: Service, of: Task, within: TaskSet) -> dict[str, Any]:
-    """One of DescribeTasks, as far as this project may want to read it."""
-    number = of.arn.rpartition("/")[2]
-    containers = [
-        {
-            "containerArn": of.arn.replace(":task/", ":container/") + f"/{position}",
-            "taskArn": of.arn,
-            "name": image["containerName"],
-            "lastStatus": "RUNNING",
-            "healthStatus": "UNKNOWN",
-            "runtimeId": f"{number}-{position}",
-            **{key: image[key] for key in ("image", "imageDigest") if key in image},
-        }
-        for position, image in enumerate(within.revision.images)
-    ]
+def task(service: Service, of: Task, within: TaskSet) -> ApiObject:
+    """Show one of DescribeTasks, as far as this project may want to read it."""
+    images = within.revision.images
+    containers = [_container(of, image, position) for position, image in enumerate(images)]
     return {
         "taskArn": of.arn,
         "clusterArn": service.cluster_arn,
@@ -86,7 +99,7 @@ def task(service: Service, of: Task, within: TaskSet) -> dict[str, Any]:
         "group": f"service:{service.name}",
         "startedBy": within.task_set_id,
         "lastStatus": "RUNNING",
-        "desiredStatus": "STOPPED" if within.status == "DRAINING" else "RUNNING",
+        "desiredStatus": desired_status(within),
         "healthStatus": "UNKNOWN",
         "launchType": within.settings.get("launchType", "EC2"),
         "createdAt": within.created_at,
@@ -96,44 +109,49 @@ def task(service: Service, of: Task, within: TaskSet) -> dict[str, Any]:
     }
 
 
-def deployment(service: Service, of: Deployment) -> dict[str, Any]:
-    """One of DescribeServiceDeployments; the record of an ended one keeps the counts that it ended with."""
-    requested, running, pending = of.counts or (
-        service.desired,
-        service.running.get(of.target, 0),
-        service.pending.get(of.target, 0),
-    )
-    breaker = of.configuration.get("deploymentCircuitBreaker", {})
-    alarms = of.configuration.get("alarms", {})
-    shown = brief(service, of) | {
+def desired_status(of: TaskSet) -> str:
+    """The `desiredStatus` of the tasks of a task set."""
+    return "STOPPED" if of.is_draining else "RUNNING"
+
+
+def _container(of: Task, image: dict[str, str], position: int) -> dict[str, str]:
+    task_id = of.arn.rpartition("/")[2]
+    container_arn = of.arn.replace(":task/", ":container/")
+    shown = {
+        "containerArn": f"{container_arn}/{position}",
+        "taskArn": of.arn,
+        "name": image["containerName"],
+        "image": image["image"],
+        "lastStatus": "RUNNING",
+        "healthStatus": "UNKNOWN",
+        "runtimeId": f"{task_id}-{position}",
+    }
+    if "imageDigest" in image:
+        shown["imageDigest"] = image["imageDigest"]
+    return shown
+
+
+def deployment(service: Service, of: Deployment) -> ApiObject:
+    """Show one of DescribeServiceDeployments.
+
+    The record of an ended one keeps the counts that it ended with.
+    """
+    counts = of.counts or service.counts_of(of.target)
+    shown = brief(service, of)
+    del shown["targetServiceRevisionArn"]
+    shown |= {
         "updatedAt": of.updated_at,
         "stoppedAt": of.stopped_at,
         "sourceServiceRevisions": [
-            {"arn": revision.arn, "requestedTaskCount": count, "runningTaskCount": count, "pendingTaskCount": 0}
+            _revision_with_counts(revision, requested=count, running=count, pending=0)
             for revision, count in of.sources.items()
         ],
-        "targetServiceRevision": {
-            "arn": of.target.arn,
-            "requestedTaskCount": requested,
-            "runningTaskCount": running,
-            "pendingTaskCount": pending,
-        },
+        "targetServiceRevision": _revision_with_counts(of.target, **counts._asdict()),
         "deploymentConfiguration": of.configuration,
-        "deploymentCircuitBreaker": {
-            "status": _monitor(of, enabled=bool(breaker.get("enable")), triggered=of.breaker_triggered),
-            "failureCount": of.failed_tasks,
-            "threshold": breaker_threshold(service.desired),
-        },
-        "alarms": {
-            "status": _monitor(
-                of, enabled=bool(alarms.get("enable")) and not of.ignores_alarms, triggered=bool(of.triggered_alarms)
-            ),
-            "alarmNames": alarms.get("alarmNames", []),
-            "triggeredAlarmNames": list(of.triggered_alarms),
-        },
+        "deploymentCircuitBreaker": _breaker(service, of),
+        "alarms": _alarms(of),
     }
-    del shown["targetServiceRevisionArn"]
-    if of.strategy != "ROLLING" and of.status is Status.IN_PROGRESS:
+    if not of.is_rolling and of.status is Status.IN_PROGRESS:
         shown["lifecycleStage"] = _lifecycle_stage(of)
     if of.rollback is not None:
         shown["rollback"] = {
@@ -144,8 +162,8 @@ def deployment(service: Service, of: Deployment) -> dict[str, Any]:
     return shown
 
 
-def brief(service: Service, of: Deployment) -> dict[str, Any]:
-    """One of ListServiceDeployments."""
+def brief(service: Service, of: Deployment) -> ApiObject:
+    """Show one of ListServiceDeployments."""
     return {
         "serviceDeploymentArn": of.arn,
         "serviceArn": service.arn,
@@ -159,8 +177,8 @@ def brief(service: Service, of: Deployment) -> dict[str, Any]:
     }
 
 
-def revision(service: Service, of: Revision) -> dict[str, Any]:
-    """One of DescribeServiceRevisions."""
+def revision(service: Service, of: Revision) -> ApiObject:
+    """Show one of DescribeServiceRevisions."""
     return {
         **of.settings,
         "serviceRevisionArn": of.arn,
@@ -173,83 +191,125 @@ def revision(service: Service, of: Revision) -> dict[str, Any]:
     }
 
 
-def _deployments(service: Service) -> list[dict[str, Any]]:
-    """The primary one, and those that still have tasks."""
-    shown = []
-    for one in _alive(service):
-        state, reason = _rollout(service, one)
-        shown.append(
-            {
-                "id": one.deployment_id,
-                "status": "PRIMARY" if one is service.primary else "ACTIVE",
-                "taskDefinition": one.task_definition,
-                "desiredCount": service.desired if one is service.primary else service.running.get(one, 0),
-                "runningCount": service.running.get(one, 0),
-                "pendingCount": service.pending.get(one, 0),
-                "failedTasks": max((d.failed_tasks for d in service.deployments if d.target is one), default=0),
-                "createdAt": one.created_at,
-                "updatedAt": _updated(service, one),
-                "rolloutState": state,
-                "rolloutStateReason": reason,
-                **{
-                    k: v
-                    for k, v in one.settings.items()
-                    if k in ("launchType", "platformVersion", "networkConfiguration")
-                },
-            }
-        )
-    return shown
-
-
-def _rollout(service: Service, one: Revision) -> tuple[str, str]:
-    newest = service.newest
-    returning = newest is not None and newest.rollback is not None and newest.rollback.revision is one
-    own = next(d for d in service.deployments if d.target is one)
-    if returning and newest is not None and newest.status is Status.ROLLBACK_IN_PROGRESS:
-        return "IN_PROGRESS", f"ECS deployment {one.deployment_id} in progress."
-    if own.status in {Status.SUCCESSFUL} or returning:
-        return "COMPLETED", f"ECS deployment {one.deployment_id} completed."
-    if own.status in {Status.PENDING, Status.IN_PROGRESS, Status.STOP_REQUESTED}:
-        return "IN_PROGRESS", f"ECS deployment {one.deployment_id} in progress."
-    return "FAILED", own.status_reason or f"ECS deployment {one.deployment_id} failed."
-
-
-def _updated(service: Service, one: Revision) -> datetime:
-    return max(d.updated_at for d in service.deployments if d.target is one)
-
-
-def _alive(service: Service) -> list[Revision]:
-    if service.task_sets:
-        return []
-    alive = [service.primary] if service.primary is not None else []
-    others = [r for r in (service.running | service.pending) if r is not service.primary]
-    return alive + [r for r in others if service.running.get(r, 0) or service.pending.get(r, 0)]
-
-
-def _tally(service: Service, one: Revision) -> Mapping[str, Any]:
-    running, pending = service.running.get(one, 0), service.pending.get(one, 0)
+def _breaker(service: Service, of: Deployment) -> ApiObject:
+    enabled = bool(of.breaker.get("enable"))
     return {
-        "arn": one.arn,
-        "requestedTaskCount": running + pending,
-        "runningTaskCount": running,
-        "pendingTaskCount": pending,
+        "status": _monitor_status(of, enabled=enabled, triggered=of.breaker_triggered),
+        "failureCount": of.failed_tasks,
+        "threshold": breaker_threshold(service.desired),
     }
 
 
-def _monitor(of: Deployment, *, enabled: bool, triggered: bool) -> str:
+def _alarms(of: Deployment) -> ApiObject:
+    configured = of.configuration.get("alarms", {})
+    enabled = bool(configured.get("enable")) and not of.ignores_alarms
+    return {
+        "status": _monitor_status(of, enabled=enabled, triggered=bool(of.triggered_alarms)),
+        "alarmNames": configured.get("alarmNames", []),
+        "triggeredAlarmNames": list(of.triggered_alarms),
+    }
+
+
+def _monitor_status(of: Deployment, *, enabled: bool, triggered: bool) -> str:
     if not enabled:
         return "DISABLED"
     if triggered:
         return "TRIGGERED"
-    return "MONITORING_COMPLETE" if of.finished else "MONITORING"
+    if of.finished:
+        return "MONITORING_COMPLETE"
+    return "MONITORING"
 
 
 def _lifecycle_stage(of: Deployment) -> str:
-    """The stages that this cloud passes through; hooks and test traffic are not modelled."""
-    match of.stage:
-        case Stage.LAUNCHING | Stage.REPLACING:
-            return "SCALE_UP"
-        case Stage.SETTLING:
-            return "POST_SCALE_UP"
-        case _:
-            return "BAKE_TIME" if of.step + 1 == len(shifts(of.configuration)) else "PRODUCTION_TRAFFIC_SHIFT"
+    """The stages that this cloud passes through. Hooks and test traffic are not modelled."""
+    if of.phase in {Phase.LAUNCHING, Phase.REPLACING}:
+        return "SCALE_UP"
+    if of.phase is Phase.SETTLING:
+        return "POST_SCALE_UP"
+    is_last_step = of.step + 1 == len(of.traffic_steps)
+    return "BAKE_TIME" if is_last_step else "PRODUCTION_TRAFFIC_SHIFT"
+
+
+def _revisions_in_use(service: Service) -> list[Revision]:
+    """The primary one, and those that still have tasks. None where CodeDeploy deploys."""
+    if service.task_sets:
+        return []
+
+    in_use: list[Revision] = []
+    if service.primary is not None:
+        in_use.append(service.primary)
+    for one in service.running | service.pending:
+        counts = service.counts_of(one)
+        has_tasks = counts.running > 0 or counts.pending > 0
+        if has_tasks and one is not service.primary:
+            in_use.append(one)
+    return in_use
+
+
+def _deployment_of(service: Service, one: Revision) -> ApiObject:
+    """Show one of `deployments`."""
+    counts = service.counts_of(one)
+    is_primary = one is service.primary
+    state, reason = _rollout(service, one)
+    shown = {
+        "id": one.deployment_id,
+        "status": "PRIMARY" if is_primary else "ACTIVE",
+        "taskDefinition": one.task_definition,
+        "desiredCount": counts.requested if is_primary else counts.running,
+        "runningCount": counts.running,
+        "pendingCount": counts.pending,
+        "failedTasks": max(own.failed_tasks for own in _deployments_to(service, one)),
+        "createdAt": one.created_at,
+        "updatedAt": _updated_at(service, one),
+        "rolloutState": state,
+        "rolloutStateReason": reason,
+    }
+    for name in DEPLOYMENT_SETTINGS:
+        if name in one.settings:
+            shown[name] = one.settings[name]
+    return shown
+
+
+def _rollout(service: Service, one: Revision) -> tuple[str, str]:
+    """The rollout's state and its reason."""
+    in_progress = ("IN_PROGRESS", f"ECS deployment {one.deployment_id} in progress.")
+    completed = ("COMPLETED", f"ECS deployment {one.deployment_id} completed.")
+
+    newest = service.newest
+    rollback = newest.rollback if newest is not None else None
+    if newest is not None and rollback is not None and rollback.revision is one:
+        is_returning = newest.status is Status.ROLLBACK_IN_PROGRESS
+        return in_progress if is_returning else completed
+
+    own = _deployments_to(service, one)[0]
+    if own.status is Status.SUCCESSFUL:
+        return completed
+    if own.status in UNDER_WAY:
+        return in_progress
+    return "FAILED", own.status_reason or f"ECS deployment {one.deployment_id} failed."
+
+
+def _updated_at(service: Service, one: Revision) -> datetime:
+    return max(own.updated_at for own in _deployments_to(service, one))
+
+
+def _deployments_to(service: Service, target: Revision) -> list[Deployment]:
+    return [one for one in service.deployments if one.target is target]
+
+
+def _counted(service: Service, one: Revision) -> ApiObject:
+    """Show one of `currentServiceRevisions`, whose tasks are those that it has."""
+    counts = service.counts_of(one)
+    has = counts.running + counts.pending
+    return _revision_with_counts(one, requested=has, running=counts.running, pending=counts.pending)
+
+
+def _revision_with_counts(
+    one: Revision, *, requested: int, running: int, pending: int
+) -> ApiObject:
+    return {
+        "arn": one.arn,
+        "requestedTaskCount": requested,
+        "runningTaskCount": running,
+        "pendingTaskCount": pending,
+    }

@@ -1,18 +1,26 @@
-"""The events that ECS sends, in the shapes of its developer guide (ecs_service_deployment_events.html, ecs_service_events.html)."""
+"""The events that ECS sends, in the shapes of its developer guide.
+
+Sources: ecs_service_deployment_events.html, ecs_service_events.html.
+"""
 
 import uuid
 from datetime import datetime
-from typing import Any
 
 from localcloud.ecs.model import Revision, Service
+from localcloud.shapes import ApiObject
 
 
 def deployment_state_change(
     service: Service, name: str, revision: Revision, reason: str, at: datetime
-) -> dict[str, Any]:
-    """`name` is SERVICE_DEPLOYMENT_IN_PROGRESS, _COMPLETED or _FAILED; there are no others, also not for rollbacks."""
+) -> ApiObject:
+    """Make a deployment state change event.
+
+    `name` is SERVICE_DEPLOYMENT_IN_PROGRESS, _COMPLETED or _FAILED; there are no others, also not
+    for rollbacks.
+    """
+    event_type = "ERROR" if name == "SERVICE_DEPLOYMENT_FAILED" else "INFO"
     detail = {
-        "eventType": "ERROR" if name == "SERVICE_DEPLOYMENT_FAILED" else "INFO",
+        "eventType": event_type,
         "eventName": name,
         "deploymentId": revision.deployment_id,
         "updatedAt": _iso(at),
@@ -21,14 +29,19 @@ def deployment_state_change(
     return _event(service, "ECS Deployment State Change", detail, at)
 
 
-def service_action(service: Service, name: str, severity: str, at: datetime) -> dict[str, Any]:
-    """`severity` is the `eventType`: INFO, WARN or ERROR."""
-    created = at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
-    detail = {"eventType": severity, "eventName": name, "clusterArn": service.cluster_arn, "createdAt": created}
+def service_action(service: Service, name: str, severity: str, at: datetime) -> ApiObject:
+    """Make a service action event. `severity` is the `eventType`: INFO, WARN or ERROR."""
+    milliseconds = at.microsecond // 1000
+    detail = {
+        "eventType": severity,
+        "eventName": name,
+        "clusterArn": service.cluster_arn,
+        "createdAt": f"{at:%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z",
+    }
     return _event(service, "ECS Service Action", detail, at)
 
 
-def _event(service: Service, detail_type: str, detail: dict[str, Any], at: datetime) -> dict[str, Any]:
+def _event(service: Service, detail_type: str, detail: dict[str, str], at: datetime) -> ApiObject:
     _, _, _, region, account, _ = service.arn.split(":", 5)
     return {
         "version": "0",
@@ -44,4 +57,4 @@ def _event(service: Service, detail_type: str, detail: dict[str, Any], at: datet
 
 
 def _iso(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"

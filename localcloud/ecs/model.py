@@ -1,14 +1,19 @@
-"""What ECS knows of a service: its revisions, its service deployments and the tasks that run."""
+"""What ECS knows of a service: revisions, deployments, task sets and counts of tasks."""
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import NamedTuple
 
-# UpdateService parameters that start a deployment, and that a service revision records; the others do neither
-# (botocore's model of ecs 2014-11-13, documentation of UpdateServiceRequest)
-DEPLOYING = (
+from moto.ecs.models import Service as MotoService
+
+from localcloud.shapes import ApiObject, Settings
+
+# The parameters of UpdateService that start a deployment, and that a service revision records. The
+# others do neither (botocore's model of ecs 2014-11-13, documentation of UpdateServiceRequest).
+DEPLOYING_SETTINGS = (
     "networkConfiguration",
     "platformVersion",
     "loadBalancers",
@@ -19,7 +24,7 @@ DEPLOYING = (
 
 
 class Status(StrEnum):
-    """Of a service deployment (botocore's ServiceDeploymentStatus)."""
+    """The status of a service deployment (botocore's ServiceDeploymentStatus)."""
 
     PENDING = "PENDING"
     IN_PROGRESS = "IN_PROGRESS"
@@ -32,11 +37,13 @@ class Status(StrEnum):
     ROLLBACK_FAILED = "ROLLBACK_FAILED"
 
 
-FINISHED = frozenset({Status.SUCCESSFUL, Status.STOPPED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED})
+FINISHED = frozenset(
+    {Status.SUCCESSFUL, Status.STOPPED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED}
+)
 
 
-class Stage(StrEnum):
-    """How far the tasks of a deployment are; not an AWS name."""
+class Phase(StrEnum):
+    """How far the tasks of a deployment are. Not an AWS name."""
 
     LAUNCHING = "launching"
     REPLACING = "replacing"
@@ -46,15 +53,36 @@ class Stage(StrEnum):
     RETURNED = "returned"
 
 
+class TrafficStep(NamedTuple):
+    """One shift of production traffic to the target.
+
+    `weight` is the target's part of traffic (0 to 1) after it, `minutes` the time until the next.
+    """
+
+    weight: float
+    minutes: int
+
+
+class TaskCounts(NamedTuple):
+    """How many tasks of a revision are wanted, run, and are being started."""
+
+    requested: int
+    running: int
+    pending: int
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Revision:
-    """A service revision: immutable. Its number also names the deployment ("ecs-svc/<number>"), as captured answers show."""
+    """A service revision, which never changes.
+
+    Its number also names the deployment ("ecs-svc/<number>"), as captured answers show.
+    """
 
     number: str
     arn: str
     task_definition: str
     images: tuple[dict[str, str], ...]
-    settings: Mapping[str, Any]
+    settings: Settings
     created_at: datetime
 
     @property
@@ -74,12 +102,16 @@ class Rollback:
 
 @dataclass(slots=True, eq=False)
 class Deployment:
-    """A service deployment. `since` is when its stage began; `step` counts the shifts of traffic that are done."""
+    """A service deployment.
+
+    `since` is when its phase began. `step` counts the shifts of traffic that are done. `counts` are
+    those of the target when the deployment ended; None until then.
+    """
 
     arn: str
     target: Revision
     sources: dict[Revision, int]
-    configuration: dict[str, Any]
+    configuration: ApiObject
     created_at: datetime
     updated_at: datetime
     since: datetime
@@ -89,14 +121,14 @@ class Deployment:
     started_at: datetime | None = None
     finished_at: datetime | None = None
     stopped_at: datetime | None = None
-    stage: Stage = Stage.LAUNCHING
+    phase: Phase = Phase.LAUNCHING
     step: int = 0
     failed_tasks: int = 0
     last_impaired: datetime | None = None
     rollback: Rollback | None = None
     breaker_triggered: bool = False
     triggered_alarms: tuple[str, ...] = ()
-    counts: tuple[int, int, int] | None = None  # requested, running and pending tasks of the target when it ended
+    counts: TaskCounts | None = None
 
     @property
     def finished(self) -> bool:
@@ -109,8 +141,31 @@ class Deployment:
         return str(self.configuration.get("strategy", "ROLLING"))
 
     @property
+    def is_rolling(self) -> bool:
+        """Whether new tasks replace old ones, without a shift of traffic."""
+        return self.strategy == "ROLLING"
+
+    @property
+    def breaker(self) -> Settings:
+        """The circuit breaker's configuration. Empty where there is none."""
+        breaker: Settings = self.configuration.get("deploymentCircuitBreaker", {})
+        return breaker
+
+    @property
+    def traffic_steps(self) -> list[TrafficStep]:
+        """The shifts of traffic that its strategy makes."""
+        return traffic_steps(self.configuration)
+
+    @property
+    def target_weight(self) -> float:
+        """The part of production traffic that has been shifted to the target."""
+        if self.phase is not Phase.SHIFTING:
+            return 0.0
+        return self.traffic_steps[self.step].weight
+
+    @property
     def serving(self) -> Revision | None:
-        """What runs once this deployment has completed; None where it never did."""
+        """What runs once this deployment has completed. None where it never did."""
         if self.status is Status.SUCCESSFUL:
             return self.target
         if self.status is Status.ROLLBACK_SUCCESSFUL and self.rollback is not None:
@@ -120,7 +175,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task of a task set; it runs from when it started."""
+    """One task of a task set. It runs from when it started."""
 
     arn: str
     started_at: datetime
@@ -128,15 +183,16 @@ class Task:
 
 @dataclass(slots=True, eq=False)
 class TaskSet:
-    """The tasks of one CodeDeploy deployment: what they run is `revision`, `weight` their part of production traffic (0 to 1).
+    """The tasks of one CodeDeploy deployment.
 
-    `settings` are those that a task set shows: load balancers, network, platform and the like. The set that CreateService
-    makes has no `external_id`; CodeDeploy's have the id of their deployment.
+    They run `revision`; `weight` is their part of production traffic (0 to 1). `settings` are those
+    that a task set shows: load balancers, network, platform and the like. The set that
+    CreateService makes has no `external_id`; CodeDeploy's have the id of their deployment.
     """
 
     revision: Revision
     arn: str
-    settings: Mapping[str, Any]
+    settings: Settings
     external_id: str | None
     created_at: datetime
     updated_at: datetime
@@ -148,21 +204,30 @@ class TaskSet:
 
     @property
     def task_set_id(self) -> str:
-        """What its tasks are `startedBy`, too."""
+        """The name of the set, which is also what its tasks are `startedBy`."""
         return self.revision.deployment_id
 
     @property
+    def is_draining(self) -> bool:
+        """Whether its tasks are being stopped."""
+        return self.status == "DRAINING"
+
+    @property
     def target_group(self) -> str | None:
-        """As CloudWatch's dimension names it; None where no load balancer is in front."""
+        """As CloudWatch's dimension names it. None where no load balancer is in front."""
         balancers = self.settings.get("loadBalancers") or []
-        return str(balancers[0]["targetGroupArn"]).rpartition(":")[2] if balancers else None
+        if not balancers:
+            return None
+        return str(balancers[0]["targetGroupArn"]).rpartition(":")[2]
 
 
 @dataclass(slots=True, eq=False)
 class Service:
-    """A service as DescribeServices shows it. `running` and `pending` count tasks; deployments are oldest first.
+    """A service as DescribeServices shows it.
 
-    One that CodeDeploy deploys has task sets, oldest first, and no deployments; its tasks are counted by revision all the same.
+    `running` and `pending` count tasks; deployments are oldest first. A service that CodeDeploy
+    deploys has task sets, oldest first, and no deployments; its tasks are counted by revision all
+    the same.
     """
 
     arn: str
@@ -172,16 +237,21 @@ class Service:
     controller: str
     task_definition: str
     desired: int
-    settings: dict[str, Any]
-    moto: Any
+    settings: ApiObject
+    moto: MotoService
     status: str = "ACTIVE"
     primary: Revision | None = None
     deployments: list[Deployment] = field(default_factory=list)
     revisions: dict[str, Revision] = field(default_factory=dict)
     running: dict[Revision, int] = field(default_factory=dict)
     pending: dict[Revision, int] = field(default_factory=dict)
-    messages: list[dict[str, Any]] = field(default_factory=list)
+    messages: list[ApiObject] = field(default_factory=list)
     task_sets: list[TaskSet] = field(default_factory=list)
+
+    @property
+    def is_code_deployed(self) -> bool:
+        """Whether CodeDeploy deploys it."""
+        return self.controller == "CODE_DEPLOY"
 
     @property
     def primary_task_set(self) -> TaskSet | None:
@@ -189,57 +259,117 @@ class Service:
         return next((one for one in self.task_sets if one.status == "PRIMARY"), None)
 
     def task_set_of(self, revision: Revision) -> TaskSet | None:
-        """The task set that runs it; None where ECS itself deploys."""
+        """Find the task set that runs it. None where ECS itself deploys."""
         return next((one for one in self.task_sets if one.revision is revision), None)
 
     @property
     def newest(self) -> Deployment | None:
         """The newest service deployment, finished or not."""
-        return self.deployments[-1] if self.deployments else None
+        if not self.deployments:
+            return None
+        return self.deployments[-1]
 
     def last_completed(self, before: Deployment) -> Revision | None:
-        """What ECS rolls back to: the revision that the most recent completed deployment left running."""
-        earlier = self.deployments[: self.deployments.index(before)]
-        return next((revision for d in reversed(earlier) if (revision := d.serving) is not None), None)
+        """Find what ECS rolls back to.
+
+        It is the revision that the most recent completed deployment left running.
+        """
+        position = self.deployments.index(before)
+        for earlier in reversed(self.deployments[:position]):
+            if earlier.serving is not None:
+                return earlier.serving
+        return None
+
+    def counts_of(self, revision: Revision) -> TaskCounts:
+        """Count the tasks of a revision. Requested are as many as the service wants."""
+        running = self.running.get(revision, 0)
+        pending = self.pending.get(revision, 0)
+        return TaskCounts(self.desired, running, pending)
+
+    def related_arn(self, kind: str, name: str) -> str:
+        """Name something that belongs to the service, such as a "service-deployment"."""
+        prefix, _, cluster_and_service = self.arn.partition(":service/")
+        return f"{prefix}:{kind}/{cluster_and_service}/{name}"
 
     def shares(self) -> dict[Revision, float]:
-        """The part of production traffic that each revision gets if all its tasks are healthy; sums to 1, or is empty.
+        """Share production traffic among the revisions, as if all tasks were healthy.
 
-        A rolling deployment shares by tasks; the other strategies shift it as configured, target group to target group;
-        between task sets CodeDeploy shifts it.
+        The parts sum to 1, or there are none. A rolling deployment shares by tasks; the other
+        strategies shift traffic as configured, target group to target group; between task sets
+        CodeDeploy shifts it.
         """
         if self.task_sets:
-            return {one.revision: one.weight for one in self.task_sets if one.weight and self.running.get(one.revision)}
+            return self._shares_of_task_sets()
+
         running = {revision: count for revision, count in self.running.items() if count > 0}
         deployment = self.newest
-        if deployment and not deployment.finished and deployment.strategy != "ROLLING" and len(running) > 1:
-            weight = target_weight(deployment)
-            others = {revision: count for revision, count in running.items() if revision is not deployment.target}
-            shares = {revision: (1 - weight) * count / sum(others.values()) for revision, count in others.items()}
-            return {r: s for r, s in (shares | {deployment.target: weight}).items() if s > 0}
+        shifts_traffic = (
+            deployment is not None and not deployment.finished and not deployment.is_rolling
+        )
+        if deployment is not None and shifts_traffic and len(running) > 1:
+            return _shifted_shares(running, deployment.target, deployment.target_weight)
+
         total = sum(running.values())
         return {revision: count / total for revision, count in running.items()}
 
+    def _shares_of_task_sets(self) -> dict[Revision, float]:
+        shares: dict[Revision, float] = {}
+        for task_set in self.task_sets:
+            if task_set.weight and self.running.get(task_set.revision):
+                shares[task_set.revision] = task_set.weight
+        return shares
 
-def shifts(configuration: Mapping[str, Any]) -> list[tuple[float, int]]:
-    """The steps of traffic to the target, each with the minutes that it is watched; the defaults are botocore's documentation's."""
-    bake = int(configuration.get("bakeTimeInMinutes", 0))
+
+def _shifted_shares(
+    running: Mapping[Revision, int], target: Revision, target_weight: float
+) -> dict[Revision, float]:
+    """Give the target its weight. The other revisions share the rest by their tasks."""
+    others = {revision: count for revision, count in running.items() if revision is not target}
+    total = sum(others.values())
+    shares: dict[Revision, float] = {}
+    if target_weight < 1:
+        for revision, count in others.items():
+            shares[revision] = (1 - target_weight) * count / total
+    if target_weight > 0:
+        shares[target] = target_weight
+    return shares
+
+
+def traffic_steps(configuration: Settings) -> list[TrafficStep]:
+    """List the steps of traffic that a deployment configuration asks for.
+
+    The defaults are those of botocore's documentation.
+    """
+    bake_minutes = int(configuration.get("bakeTimeInMinutes", 0))
+    last = TrafficStep(1.0, bake_minutes)
     match configuration.get("strategy", "ROLLING"):
         case "CANARY":
-            canary = configuration.get("canaryConfiguration", {})
-            first = float(canary.get("canaryPercent", 5)) / 100
-            return [(first, int(canary.get("canaryBakeTimeInMinutes", 10))), (1.0, bake)]
+            return [_canary_step(configuration), last]
         case "LINEAR":
-            linear = configuration.get("linearConfiguration", {})
-            percent, minutes = float(linear.get("stepPercent", 10)), int(linear.get("stepBakeTimeInMinutes", 6))
-            steps = [(percent * n / 100, minutes) for n in range(1, int(100 / percent) + 1) if percent * n < 100]
-            return [*steps, (1.0, bake)]
+            return [*_linear_steps(configuration), last]
         case _:
-            return [(1.0, bake)]
+            return [last]
 
 
-def target_weight(deployment: Deployment) -> float:
-    """The part of production traffic that a deployment with two target groups has moved to its target."""
-    if deployment.stage is not Stage.SHIFTING:
-        return 0.0
-    return shifts(deployment.configuration)[deployment.step][0]
+def _canary_step(configuration: Settings) -> TrafficStep:
+    canary = configuration.get("canaryConfiguration", {})
+    weight = float(canary.get("canaryPercent", 5)) / 100
+    minutes = int(canary.get("canaryBakeTimeInMinutes", 10))
+    return TrafficStep(weight, minutes)
+
+
+def _linear_steps(configuration: Settings) -> list[TrafficStep]:
+    linear = configuration.get("linearConfiguration", {})
+    percent = float(linear.get("stepPercent", 10))
+    minutes = int(linear.get("stepBakeTimeInMinutes", 6))
+    steps: list[TrafficStep] = []
+    for number in range(1, int(100 / percent) + 1):
+        shifted = percent * number
+        if shifted < 100:
+            steps.append(TrafficStep(shifted / 100, minutes))
+    return steps
+
+
+def new_revision_number() -> str:
+    """Make up a number that no other revision of the service has."""
+    return str(10**18 + secrets.randbelow(9 * 10**18))

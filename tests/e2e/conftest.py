@@ -1,40 +1,54 @@
-"""Scenes on the local cloud with the deployed stack: the template is synthesized once, and each test has a cloud of its own."""
+"""Scenes on the local cloud with the deployed stack: each is built once, and every test has a copy in a cloud of its own."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from localcloud import stage
-from localcloud.server import running
+from demo import scenario
+from localcloud.ecs.world import World
+from localcloud.server import Cloud, running
+from localcloud.snapshot import Copier, Snapshot
+from tests.assemblies import assembly
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 
-Scene = Callable[..., stage.Stage]
+Scene = Callable[..., scenario.Stage]
+
+
+@dataclass
+class Scenes:
+    """The scenes that this process has built, by their actors."""
+
+    _built: dict[str, tuple[Snapshot, Mapping[str, str]]] = field(default_factory=dict)
+
+    def set_in(self, cloud: Cloud, actors: tuple[scenario.Actor, ...]) -> scenario.Stage:
+        """Set the scene in an empty cloud."""
+        copier = Copier(cloud)
+        key = str(actors)
+        if key in self._built:
+            snapshot, digests = self._built[key]
+            copier.give(snapshot)
+            return scenario.Stage(cloud, World.of(cloud), actors, digests)
+        scene = scenario.build(cloud, assembly(actors), actors)
+        self._built[key] = copier.take(), scene.digests
+        return scene
 
 
 @pytest.fixture(scope="session")
-def assemblies(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[stage.Actor]], Path]:
-    made: dict[tuple[str, ...], Path] = {}
-
-    def assembly(actors: Sequence[stage.Actor]) -> Path:
-        key = tuple(str(actor.configured()) for actor in actors)
-        if key not in made:
-            made[key] = stage.synthesize(tmp_path_factory.mktemp("assembly"), actors)
-        return made[key]
-
-    return assembly
+def scenes() -> Scenes:
+    return Scenes()
 
 
 @pytest.fixture
-def scene(assemblies: Callable[[Sequence[stage.Actor]], Path]) -> Iterator[Scene]:
+def scene(scenes: Scenes) -> Iterator[Scene]:
     """Sets the scene for some services: they have run revision 17 for two days and 18 for six; 19 is ready, and bad."""
     with ExitStack() as stack:
 
-        def build(*actors: stage.Actor) -> stage.Stage:
-            cast = actors or (stage.AUTH,)
-            return stage.build(stack.enter_context(running(START)), assemblies(cast), cast)
+        def build(*actors: scenario.Actor) -> scenario.Stage:
+            cloud = stack.enter_context(running(START))
+            return scenes.set_in(cloud, actors or (scenario.AUTH,))
 
         yield build

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from demo.scenario import FUNCTION, Actor, Stage
 from localcloud import functions
 from localcloud.recorder import Call
-from localcloud.stage import FUNCTION, Actor, Stage
 from tests.e2e.conftest import Scene
 
 PREFIXES = {"elbv2": "elasticloadbalancing"}

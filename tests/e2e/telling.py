@@ -3,8 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+from demo.scenario import FUNCTION, Stage
 from localcloud.functions import access_key
-from localcloud.stage import FUNCTION, Stage
 
 
 def minutes(number: float) -> timedelta:

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from demo.scenario import AUTH, FUNCTION
 from localcloud import functions
 from localcloud.errors import Refusal
 from localcloud.recorder import Call
-from localcloud.stage import AUTH, FUNCTION
 from tests.e2e.conftest import Scene
 
 

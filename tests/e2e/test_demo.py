@@ -22,7 +22,6 @@ def demo(home: Path) -> "subprocess.Popen[str]":
     environment = os.environ | {
         "HOME": str(home),
         "TMPDIR": str(home / "tmp"),
-        "PYTHONPATH": os.pathsep.join([str(PROJECT / "lambda"), str(PROJECT)]),
         "AWS_PROFILE": "production",
         "AWS_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": "http://192.0.2.1",
@@ -30,7 +29,7 @@ def demo(home: Path) -> "subprocess.Popen[str]":
         "NO_PROXY": "",
     }
     return subprocess.Popen(
-        [sys.executable, "-m", "localcloud.demo"],
+        [sys.executable, "-m", "demo"],
         cwd=PROJECT,
         env=environment,
         stdout=subprocess.PIPE,

@@ -4,7 +4,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
-from localcloud.stage import AUTH, BAD, FUNCTION, GOOD_REVISION, Stage
+from demo.scenario import AUTH, BAD, FUNCTION, GOOD_REVISION, Stage
 from localcloud.traffic import Behaviour
 from tests.e2e.conftest import Scene
 from tests.e2e.telling import minutes, updates

@@ -8,8 +8,8 @@ from autorollback import codec
 from autorollback.aws.ledger_items import unpacked
 from autorollback.decision.decide import decide
 from autorollback.decision.verdicts import RollBack
+from demo.scenario import AUTH, FUNCTION, Actor, Stage
 from localcloud import functions
-from localcloud.stage import AUTH, FUNCTION, Actor, Stage
 from localcloud.traffic import Behaviour
 from tests.e2e.conftest import Scene
 from tests.e2e.telling import last_verdict, minutes

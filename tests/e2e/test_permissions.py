@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from localcloud.stage import AUTH, Stage
+from demo.scenario import AUTH, Stage
 from tests.e2e.conftest import Scene
 from tests.e2e.rights import Need, allows, denied, granted_everywhere, granted_without_need, role_statements
 

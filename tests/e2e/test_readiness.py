@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
+from demo.scenario import AUTH, FUNCTION, WORKER, Actor, Stage
 from localcloud import functions
 from localcloud.errors import Refusal
 from localcloud.recorder import Call
-from localcloud.stage import AUTH, FUNCTION, WORKER, Actor, Stage
 from tests.e2e.conftest import Scene
 from tests.e2e.rights import watched_scene  # noqa: F401 - a fixture is asked for by its name, scene
 from tests.e2e.telling import minutes

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from demo.scenario import AUTH, BAD, FUNCTION, Stage
 from localcloud import functions
 from localcloud.errors import Refusal
 from localcloud.recorder import Call
-from localcloud.stage import AUTH, BAD, FUNCTION, Stage
 from localcloud.traffic import Behaviour
 from tests.e2e.conftest import Scene
 from tests.e2e.rights import watched_scene  # noqa: F401 - a fixture is asked for by its name, scene

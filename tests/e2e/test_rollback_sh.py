@@ -2,8 +2,8 @@
 
 import os
 import pty
+import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.stage import Stage
+from demo.scenario import Stage
+from tests import confinement
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 SCRIPT = PROJECT / "rollback.sh"
@@ -30,8 +31,7 @@ class Said:
 
 def run(stage: Stage, home: Path, *arguments: str, **environment: str) -> Said:
     """Without a terminal, and with no AWS settings but those of the local cloud."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.defpath])
-    settings = {"PATH": path, "HOME": str(home), "TMPDIR": str(home)} | stage.cloud.environment("person") | environment
+    settings = surroundings(stage, home) | environment
     done = subprocess.run(
         [str(SCRIPT), *arguments],
         env={name: value for name, value in settings.items() if value},
@@ -42,6 +42,12 @@ def run(stage: Stage, home: Path, *arguments: str, **environment: str) -> Said:
         timeout=200,
     )
     return Said(done.returncode, done.stdout, done.stderr)
+
+
+def surroundings(stage: Stage, home: Path) -> dict[str, str]:
+    """Of a person whose aws command talks to the local cloud, and to nothing else."""
+    own = {"HOME": str(home), "TMPDIR": str(home)}
+    return {**confinement.environment(), **own, **stage.cloud.environment("person")}
 
 
 def test_a_person_rolls_back(scene: Callable[..., Stage], tmp_path: Path) -> None:
@@ -80,8 +86,7 @@ def test_a_person_rolls_back(scene: Callable[..., Stage], tmp_path: Path) -> Non
 def declined(stage: Stage, home: Path) -> str:
     """What is on a terminal after the question was answered with no."""
     controller, terminal = pty.openpty()
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.defpath])
-    settings = {"PATH": path, "HOME": str(home), "TMPDIR": str(home)} | stage.cloud.environment("person")
+    settings = surroundings(stage, home)
     with subprocess.Popen(
         [str(SCRIPT), "auth-service"], env=settings, stdin=terminal, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -114,7 +119,10 @@ def test_what_goes_wrong_is_said(scene: Callable[..., Stage], tmp_path: Path) ->
     assert anonymous.code == 1
     assert "AWS credentials are missing" in anonymous.err
 
-    without_aws = run(stage, tmp_path, "auth-service", "--yes", PATH=os.defpath)
+    bare = tmp_path / "bin"  # the machine's own folders may well hold an aws command
+    bare.mkdir()
+    (bare / "bash").symlink_to(str(shutil.which("bash")))
+    without_aws = run(stage, tmp_path, "auth-service", "--yes", PATH=str(bare))
     assert without_aws.code == 1
     assert "The aws command is missing" in without_aws.err
 

@@ -8,12 +8,12 @@ from typing import Any, cast
 
 import pytest
 
+from demo.scenario import AUTH, BAD, FUNCTION, Stage, StageError
 from localcloud import functions
 from localcloud.codedeploy.progress import Deployer
 from localcloud.ecs.world import app_spec
 from localcloud.errors import Refusal
 from localcloud.recorder import Call
-from localcloud.stage import AUTH, BAD, FUNCTION, Stage, StageError
 from tests.e2e.conftest import Scene
 from tests.e2e.rights import granted_without_need, role_statements, watched_scene  # noqa: F401 - a fixture, by its name
 from tests.e2e.telling import last_verdict, minutes, updates

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from localcloud.stage import AUTH, Stage, neighbour
+from demo.scenario import AUTH, Stage, neighbour
 from localcloud.traffic import Behaviour
 from tests.e2e.conftest import Scene
 from tests.e2e.rights import denied

@@ -10,8 +10,8 @@ import aws_cdk as cdk
 from cdk_nag import AwsSolutionsChecks
 
 from autorollback.naming import Names
-from infrastructure.rollback_stack import RollbackStack
-from infrastructure.services import load
+from autorollback_cdk.rollback_stack import RollbackStack
+from autorollback_cdk.services import load
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

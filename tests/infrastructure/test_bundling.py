@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infrastructure.bundling import AWS_SERVICES, LAMBDA, BundlingError, write_zip
+from autorollback_cdk.bundling import AWS_SERVICES, LAMBDA, BundlingError, write_zip
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,24 @@ def test_the_handler_and_every_client_start_from_the_zip_alone(bundle: Path, tmp
         [sys.executable, "-S", "-I", "-c", script], env=environment, capture_output=True, text=True, check=False
     )
     assert (ran.stderr, ran.returncode) == ("", 0)
+
+
+def test_the_wheel_holds_both_packages_and_says_where_a_zip_can_be_made(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]
+    subprocess.run(build, cwd=LAMBDA.parent, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("ecs_auto_rollback-*.whl")
+    top = {name.partition("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
+    assert {name for name in top if not name.endswith(".dist-info")} == {"autorollback", "autorollback_cdk"}
+    script = (
+        f"import sys; sys.path.insert(0, {str(wheel)!r})\n"
+        "import autorollback, autorollback_cdk\n"
+        "from autorollback_cdk.bundling import BundlingError, write_zip\n"
+        "try: write_zip('function.zip')\n"
+        "except BundlingError as error: print(error)\n"
+    )
+    ran = subprocess.run([sys.executable, "-S", "-I", "-c", script], capture_output=True, text=True, check=False)
+    assert (ran.stderr, ran.returncode) == ("", 0)
+    assert "pip install -e <checkout>" in ran.stdout
 
 
 @pytest.mark.parametrize(

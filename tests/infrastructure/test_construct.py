@@ -13,7 +13,7 @@ from aws_cdk import aws_elasticloadbalancingv2 as elbv2
 from cdk_nag import AwsSolutionsChecks
 
 from autorollback.policy import PolicyError
-from infrastructure import AutoRollback
+from autorollback_cdk import AutoRollback
 from tests.infrastructure.synthesis import Template
 
 pytestmark = pytest.mark.xdist_group("synth")

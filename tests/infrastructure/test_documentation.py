@@ -6,7 +6,7 @@ from dataclasses import MISSING, Field, fields
 import pytest
 
 from autorollback.policy import KEY_RULES, Policy
-from infrastructure.bundling import LAMBDA
+from autorollback_cdk.bundling import LAMBDA
 
 ROWS = {
     found[1]: (found[2].strip("`"), found[3])

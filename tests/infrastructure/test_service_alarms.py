@@ -10,7 +10,7 @@ import pytest
 
 from autorollback.naming import Names
 from autorollback.policy import parse_service
-from infrastructure.service_alarms import ServiceAlarms
+from autorollback_cdk.service_alarms import ServiceAlarms
 from localcloud.alarms.expressions import Scope, Series, evaluate
 from tests.infrastructure.synthesis import Template
 

@@ -10,8 +10,8 @@ import pytest
 
 from autorollback.naming import Names, ServiceKey
 from autorollback.policy import Mode
-from infrastructure.bundling import LAMBDA
-from infrastructure.services import Configuration, ConfigurationError, load
+from autorollback_cdk.bundling import LAMBDA
+from autorollback_cdk.services import Configuration, ConfigurationError, load
 
 GOOD = """
 defaults: {families: [auth-*], task_roles: [auth-*]}

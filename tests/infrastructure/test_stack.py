@@ -9,7 +9,7 @@ from cfnlint import ManualArgs, lint  # type: ignore[import-untyped]  # it ships
 
 from autorollback.naming import SIGNALS, Names, ServiceKey
 from autorollback.policy import parse_service
-from infrastructure.services import load
+from autorollback_cdk.services import load
 from tests.infrastructure.synthesis import ROOT, Template, synthesize
 
 pytestmark = pytest.mark.xdist_group("synth")

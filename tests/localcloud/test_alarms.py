@@ -7,8 +7,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from localcloud import server
+from localcloud.alarms.evaluation import Point, evaluate_alarm
 from localcloud.alarms.expressions import ExpressionError, Scope, Series, evaluate
-from localcloud.alarms.judgement import Point, judge
 
 START = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -52,7 +52,7 @@ def test_missing_data_is_treated_as_documented(shown: str, needed: int, treatmen
     }
     values: dict[str, float | None] = {"0": 1.0, "X": 9.0, "-": None}
     points = [Point(START + index * MINUTE, values[sign]) for index, sign in enumerate(shown)]
-    verdict = judge(definition, points, period=60, now=START + 5 * MINUTE, state="OK")
+    verdict = evaluate_alarm(definition, points, period=60, now=START + 5 * MINUTE, state="OK")
     assert (verdict and verdict.state) == expected
 
 
@@ -202,6 +202,32 @@ def test_a_rate_alarm_goes_into_alarm_and_back_with_history_event_and_notificati
         'Alarm "rate" created',
     ]
     assert json.loads(items[2]["HistoryData"])["newState"]["stateReasonData"]["threshold"] == 5.0
+
+
+def test_an_alarm_that_cannot_be_evaluated_is_reported_once_and_the_others_go_on(
+    cloud: server.Cloud, caplog: pytest.LogCaptureFixture
+) -> None:
+    queries: Any = [
+        {
+            "Id": "m",
+            "MetricStat": {"Metric": {"Namespace": "Shop", "MetricName": "Requests"}, "Period": 60, "Stat": "Sum"},
+            "ReturnData": False,
+        },
+        {"Id": "e", "Expression": "m ^ -1"},
+    ]
+    cloud.session().client("cloudwatch").put_metric_alarm(
+        AlarmName="a division by zero",
+        Metrics=queries,
+        Threshold=1,
+        ComparisonOperator="GreaterThanThreshold",
+        EvaluationPeriods=1,
+    )
+    put_rate_alarm(cloud)
+    serve(cloud, minutes=3, requests=0, errors=0)
+    assert alarm(cloud)["StateValue"] == "OK"
+    assert alarm(cloud, "a division by zero")["StateValue"] == "INSUFFICIENT_DATA"
+    (reported,) = (record for record in caplog.records if record.name.startswith("localcloud"))
+    assert "a division by zero" in reported.getMessage()
 
 
 def test_one_error_among_few_requests_is_no_alarm(cloud: server.Cloud) -> None:

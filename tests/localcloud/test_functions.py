@@ -46,9 +46,9 @@ def measure(event, context):
 """
 
 
-@pytest.fixture(scope="module")
-def cloud() -> Iterator[server.Cloud]:
-    with server.running(at=START) as running:
+@pytest.fixture(scope="module", params=["fresh processes", "forked processes"])
+def cloud(request: pytest.FixtureRequest) -> Iterator[server.Cloud]:
+    with server.running(at=START, cold=request.param == "fresh processes") as running:
         yield running
 
 

@@ -29,7 +29,7 @@ from autorollback.codec import record_of
 from autorollback.decision.image_lifecycle import Pushed, expires_soon
 from autorollback.naming import Names
 from autorollback.results import ReadinessAnswer
-from infrastructure.services import ConfigurationError, load
+from autorollback_cdk.services import ConfigurationError, load
 from tests.markdown import PROJECT, Block, blocks, inline_code
 from tests.scenarios.history import bad_deployment
 
