@@ -1,6 +1,6 @@
 """What is used from where vulture does not look. Real references: what is renamed or removed fails the type checker here."""
 
-import infrastructure
+import autorollback_cdk
 from autorollback import handler
 from autorollback.decision.facts import Status
 from autorollback_cdk import AutoRollback
@@ -8,7 +8,7 @@ from demo import scenario
 
 USED = (
     handler.handle,  # Lambda calls it, by the name that the template gives
-    infrastructure.__getattr__,  # Python calls it, where a name is imported from the package
+    autorollback_cdk.__getattr__,  # Python calls it, where a name is imported from the package
     AutoRollback.protect,  # for apps of other people
     Status.STOP_IN_PROGRESS,  # ECS answers it
     scenario.WORKER,  # the end-to-end tests have it play, and ask the next
