@@ -1,0 +1,287 @@
+"""A session over a told service: what AWS would answer is told, what is written is kept."""
+
+# ruff: noqa: ARG002 - a fake takes what its port takes
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from botocore.exceptions import ClientError
+
+from autorollback.aws.audit import Remembered, Repository
+from autorollback.aws.definitions import UnknownDefinition
+from autorollback.aws.ecs import DeploymentPage
+from autorollback.aws.reader import Snapshot
+from autorollback.aws.traffic import Requests
+from autorollback.decision.definition import Definition
+from autorollback.decision.facts import Deployment, Facts, KnownGood, Revision, Secret, Trigger
+from autorollback.decision.ledger_state import ServiceLedger
+from autorollback.decision.lookups import (
+    Answers,
+    DependencyStatus,
+    ImagesStored,
+    Lookup,
+    RepositoryImages,
+    RoleLookup,
+    SecretLookup,
+    TagPushed,
+)
+from autorollback.flows.session import Invocation, ProtectedService, Session
+from autorollback.naming import Home, Names, ServiceKey
+from autorollback.policy import PolicyError, ServicePolicy
+from tests.scenarios.history import ARN, NOW, History
+
+KEY = ServiceKey("shop", "auth")
+ECR = "111122223333.dkr.ecr.eu-central-1.amazonaws.com"
+
+
+def arn_of(build: str) -> str:
+    return f"{ARN}:task-definition/auth:{build}"
+
+
+def digest(build: str) -> str:
+    return f"sha256:{build}"
+
+
+@dataclass
+class Definitions:
+    """Task definitions by ARN and by `family:revision`; each reference asked for is kept."""
+
+    known: dict[str, Definition] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+
+    def describe(self, reference: str) -> Definition:
+        self.asked.append(reference)
+        for arn, definition in self.known.items():
+            if reference in (arn, definition.name):
+                return definition
+        raise UnknownDefinition(f"{reference}: Unable to describe task definition.")
+
+    def add(self, build: str, *, image: str | None = None, **more: Any) -> Definition:
+        """A definition of one container `app`, whose image is tagged with the build."""
+        image = f"{ECR}/auth:{build}" if image is None else image
+        status = more.pop("status", "ACTIVE")
+        container = {"name": "app", "image": image, **more.pop("container", {})}
+        content = {"family": "auth", "containerDefinitions": [container], **more}
+        definition = Definition(arn_of(build), status, content)
+        self.known[definition.arn] = definition
+        return definition
+
+
+@dataclass
+class Dependencies:
+    """A repository `auth`, secrets and roles: all there, but for what is told."""
+
+    digests: set[str] = field(default_factory=set)
+    tags: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, DependencyStatus] = field(default_factory=dict)
+    pushed: dict[str, datetime] = field(default_factory=dict)
+    asked: list[Lookup] = field(default_factory=list)
+    refuses: ClientError | None = None
+
+    def answers(self, home: Home, lookups: Iterable[Lookup]) -> Answers:
+        if self.refuses:
+            raise self.refuses
+        images: dict[ImagesStored, RepositoryImages] = {}
+        pushed: dict[TagPushed, datetime | None] = {}
+        secrets: dict[SecretLookup, DependencyStatus] = {}
+        roles: dict[RoleLookup, DependencyStatus] = {}
+        for lookup in lookups:
+            self.asked.append(lookup)
+            match lookup:
+                case ImagesStored():
+                    images[lookup] = RepositoryImages(frozenset(self.digests), self.tags)
+                case TagPushed():
+                    pushed[lookup] = self.pushed.get(lookup.tag)
+                case SecretLookup():
+                    told = self.secrets.get(lookup.value_from, DependencyStatus())
+                    secrets[lookup] = told
+                case RoleLookup():
+                    roles[lookup] = DependencyStatus()
+        return Answers(images, pushed, secrets, roles)
+
+    def secrets_of(self, service_arn: str, definition: Definition) -> tuple[Secret, ...]:
+        raise NotImplementedError
+
+    def digest_of(self, repository: str, tag: str) -> str | None:
+        return self.tags.get(tag)
+
+    def tags_like(self, repository: str, tag: str) -> list[str]:
+        return sorted(self.tags)
+
+
+@dataclass
+class Past:
+    """Further pages of deployments, older with each page."""
+
+    pages: dict[str, DeploymentPage] = field(default_factory=dict)
+    known_deployments: dict[str, Deployment] = field(default_factory=dict)
+    known_revisions: dict[str, Revision] = field(default_factory=dict)
+    read: list[str] = field(default_factory=list)
+
+    def deployments_page(self, key: ServiceKey, after: str | None = None) -> DeploymentPage:
+        self.read.append(str(after))
+        return self.pages[str(after)]
+
+    def deployments(self, arns: Sequence[str]) -> tuple[Deployment, ...]:
+        return tuple(self.known_deployments[arn] for arn in arns)
+
+    def revisions(self, arns: Sequence[str]) -> dict[str, Revision]:
+        return {arn: self.known_revisions[arn] for arn in arns}
+
+
+@dataclass
+class Reader:
+    """Gives the facts of the told story."""
+
+    world: "World"
+    histories_since: list[datetime] = field(default_factory=list)
+
+    def snapshot(self, key: ServiceKey, now: datetime) -> Snapshot:
+        if self.world.broken_policy:
+            raise self.world.broken_policy
+        return self.world.snapshot(key, self.world.stories.get(key))
+
+    def facts(
+        self, snapshot: Snapshot, trigger: Trigger, now: datetime, event: object = None
+    ) -> Facts:
+        story = self.world.story
+        story.trigger = trigger
+        return replace(story.facts(), service=snapshot.service)
+
+    def with_histories(self, facts: Facts, since: datetime, now: datetime) -> Facts:
+        self.histories_since.append(since)
+        return facts
+
+
+@dataclass
+class Policies:
+    """The keys of the protected services."""
+
+    world: "World"
+
+    def keys(self) -> tuple[ServiceKey, ...]:
+        return tuple(self.world.stories)
+
+
+@dataclass
+class Traffic:
+    """Requests of one minute, in the middle of what is asked."""
+
+    count: int = 5000
+
+    def requests(
+        self, policy: ServicePolicy, since: datetime, until: datetime, now: datetime
+    ) -> Requests:
+        middle = until - (until - since) / 2
+        return Requests(((middle, timedelta(minutes=1), self.count),))
+
+
+@dataclass
+class Audit:
+    """The memory of the last audit, alarms and repositories."""
+
+    enabled: dict[str, bool | None] = field(default_factory=lambda: {"5xx-rate": True})
+    repositories: dict[str, Repository | None] = field(default_factory=dict)
+    memory: dict[str, Remembered] = field(default_factory=dict)
+
+    def alarms(self, policy: ServicePolicy) -> dict[str, bool | None]:
+        return self.enabled
+
+    def repository(self, name: str) -> Repository | None:
+        return self.repositories.get(name)
+
+    def remembered(self) -> Mapping[str, Remembered]:
+        return dict(self.memory)
+
+    def remember(self, key: ServiceKey, found: Remembered) -> None:
+        self.memory[str(key)] = found
+
+
+@dataclass
+class Announcer:
+    """What people are told that is about no incident."""
+
+    letters: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
+
+    def publish(self, title: str, letter: str, document: dict[str, object]) -> None:
+        self.letters.append((title, letter, document))
+
+
+@dataclass
+class Ledger:
+    """What is kept as known good."""
+
+    good: dict[ServiceKey, KnownGood] = field(default_factory=dict)
+
+    def save_known_good(self, key: ServiceKey, good: KnownGood) -> None:
+        self.good[key] = good
+
+
+class World:
+    """A protected service whose story is told, with everything that it needs."""
+
+    def __init__(self, story: History) -> None:
+        self.story = story
+        self.stories: dict[ServiceKey, History] = {KEY: story}
+        self.definitions = Definitions()
+        self.dependencies = Dependencies()
+        self.past = Past()
+        self.page = DeploymentPage((), (), None)
+        self.reader = Reader(self)
+        self.traffic = Traffic()
+        repository = Repository("IMMUTABLE", (), None, ())
+        self.audit = Audit(repositories={"auth": repository})
+        self.announcer = Announcer()
+        self.ledger = Ledger()
+        self.time_left = timedelta(minutes=5)
+        self.broken_policy: PolicyError | None = None
+        self.gone = False
+        for revision in story.revisions.values():
+            self.built(revision.task_definition.partition(":")[2])
+
+    def built(self, build: str, **more: Any) -> Definition:
+        """A build whose definition and image are there."""
+        self.dependencies.digests.add(digest(build))
+        self.dependencies.tags[build] = digest(build)
+        return self.definitions.add(build, **more)
+
+    def snapshot(self, key: ServiceKey, story: History | None) -> Snapshot:
+        policy = ServicePolicy(key, story.policy, load_balancer="app/lb/1") if story else None
+        ledger = ServiceLedger(state=story.memory) if story else ServiceLedger()
+        service = None if story is None or self.gone else story.service
+        return Snapshot(
+            policy=policy,
+            ledger=ledger,
+            service=service,
+            page=self.page,
+            history=cast(Any, self.past),
+        )
+
+    @property
+    def session(self) -> Session:
+        fakes: dict[str, Any] = {
+            "ledger": self.ledger,
+            "policies": Policies(self),
+            "reader": self.reader,
+            "definitions": self.definitions,
+            "deployments": None,
+            "dependencies": self.dependencies,
+            "alarms": None,
+            "traffic": self.traffic,
+            "announcer": self.announcer,
+            "audit": self.audit,
+        }
+        invocation = Invocation("request", NOW, self.time_left)
+        return Session(invocation=invocation, names=Names(), report=lambda _: None, **fakes)
+
+    @property
+    def service(self) -> ProtectedService:
+        service = self.session.look_at(KEY)
+        assert service is not None
+        return service
+
+    @property
+    def facts(self) -> Facts:
+        return self.story.facts()
