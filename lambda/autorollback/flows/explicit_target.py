@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 
 from autorollback.aws.clients import in_parallel
@@ -15,7 +16,7 @@ from autorollback.decision.image_reference import Image
 from autorollback.decision.plan import runs_now
 from autorollback.decision.preflight_case import own_images
 from autorollback.decision.question import Question
-from autorollback.decision.serving import ServingPeriod, serving_periods
+from autorollback.decision.serving import serving_periods
 from autorollback.decision.stability import StabilityAssessment
 from autorollback.decision.verdicts import Candidate, CandidateVerdict, Check, CheckName
 from autorollback.flows.session import ProtectedService
@@ -43,8 +44,8 @@ def revision_named(service: ProtectedService, facts: Facts, wanted: str) -> Cand
     facts = _with_runs_of(service, facts, definition)
     runs = _runs_of(facts, definition)
     if runs:
-        revisions = {**facts.revisions, **{run.arn: run for run in runs}}
-        facts = _with_histories(service, replace(facts, revisions=revisions), runs)
+        facts = replace(facts, revisions={**facts.revisions, **runs})
+        facts = _with_histories(service, facts, runs)
         return _best_run(service, facts, runs)
     return _seen_by_ledger(facts, definition) or _never_ran(service, definition)
 
@@ -66,7 +67,7 @@ def tagged(service: ProtectedService, facts: Facts, asked: Manual) -> Candidate:
     runs = runs_now(facts, facts.deployments[0])
     images: dict[str, str | None] = dict.fromkeys(definition.images)
     if runs and runs.task_definition_arn == definition.arn:
-        images = {name: runs.images.get(name) for name in definition.images}
+        images.update((name, runs.images.get(name)) for name in definition.images)
     images.update(dict.fromkeys(named, digest))
 
     what = f"{repository}:{tag} ({digest[:SHOWN]})"
@@ -103,16 +104,12 @@ def _with_runs_of(service: ProtectedService, facts: Facts, definition: Definitio
     history = service.snapshot.history
     after = service.snapshot.page.next
     for _ in range(PAGES):
-        if after is None or _has_run(facts, definition):
+        if after is None or _runs_of(facts, definition):
             break
         page = history.deployments_page(service.key, after)
         facts = _with_page(service, facts, page)
         after = page.next
     return facts
-
-
-def _has_run(facts: Facts, definition: Definition) -> bool:
-    return any(one.task_definition_arn == definition.arn for one in facts.revisions.values())
 
 
 def _with_page(service: ProtectedService, facts: Facts, page: DeploymentPage) -> Facts:
@@ -133,33 +130,32 @@ def _with_page(service: ProtectedService, facts: Facts, page: DeploymentPage) ->
     )
 
 
-def _runs_of(facts: Facts, definition: Definition) -> list[Revision]:
-    """The service revisions that ran it, each with its identity."""
-    runs: list[Revision] = []
-    for revision in facts.revisions.values():
+def _runs_of(facts: Facts, definition: Definition) -> dict[str, Revision]:
+    """The service revisions that ran it, by ARN, each with its identity."""
+    runs: dict[str, Revision] = {}
+    for arn, revision in facts.revisions.items():
         if revision.task_definition_arn == definition.arn:
-            runs.append(described_as(revision, definition))
+            runs[arn] = described_as(revision, definition)
     return runs
 
 
-def _with_histories(service: ProtectedService, facts: Facts, runs: Iterable[Revision]) -> Facts:
+def _with_histories(service: ProtectedService, facts: Facts, runs: Mapping[str, Revision]) -> Facts:
     """The facts with the alarms' histories since these runs, or as CloudWatch keeps them."""
-    arns = {run.arn for run in runs}
     since = service.now
     for period in serving_periods(facts):
-        if period.revision in arns:
+        if period.revision in runs:
             since = min(since, period.came)
     return service.session.reader.with_histories(facts, since, service.now)
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A run of what was named; it has no period where no deployment of it completed."""
+    """A run of what was named; it has no assessment where no deployment of it completed."""
 
     revision: Revision
-    period: ServingPeriod | None
-    assessment: StabilityAssessment | None
     quarantined: bool
+    assessment: StabilityAssessment | None = None
+    until: datetime | None = None
 
     @property
     def worth(self) -> tuple[bool, bool, float]:
@@ -177,21 +173,23 @@ class _Run:
         return f"was named by a person; it came to this service at {came}: {fared}"
 
 
-def _best_run(service: ProtectedService, facts: Facts, runs: Iterable[Revision]) -> Candidate:
-    question = Question(facts, service.policy, service.now)
-    newest_periods = {period.revision: period for period in reversed(serving_periods(facts))}
-    assessed: list[_Run] = []
-    for revision in runs:
-        period = newest_periods.get(revision.arn)
-        assessment = stability.assess(period, question) if period else None
+def _best_run(service: ProtectedService, facts: Facts, runs: Mapping[str, Revision]) -> Candidate:
+    assessed: dict[str, _Run] = {}
+    for arn, revision in runs.items():
         quarantined = revision.identity in facts.ledger.quarantined
-        assessed.append(_Run(revision, period, assessment, quarantined))
+        assessed[arn] = _Run(revision, quarantined)
 
-    best = max(assessed, key=lambda run: run.worth)
-    until = best.period.until if best.period else None
+    question = Question(facts, service.policy, service.now)
+    for period in reversed(serving_periods(facts)):  # of several, the newest stands
+        run = assessed.get(period.revision)
+        if run:
+            assessment = stability.assess(period, question)
+            assessed[period.revision] = replace(run, assessment=assessment, until=period.until)
+
+    best = max(assessed.values(), key=lambda run: run.worth)
     stable = CandidateVerdict.STABLE
     checks = (_ran(best.detail),)
-    return Candidate(best.revision, stable, best.detail, checks, ran_until=until)
+    return Candidate(best.revision, stable, best.detail, checks, ran_until=best.until)
 
 
 def _seen_by_ledger(facts: Facts, definition: Definition) -> Candidate | None:

@@ -23,7 +23,6 @@ from autorollback.decision.facts import (
     Deployment,
     Facts,
     KnownGood,
-    Revision,
     Service,
     Status,
     Trigger,
@@ -80,7 +79,7 @@ def ask(session: Session, key: ServiceKey | None) -> ReadinessAnswer:
     """A person asks: of one service, or of all. Nothing is written."""
     keys = (key,) if key else session.policies.keys()
     seen, left = _in_time(session, keys)
-    return _answer([one.readiness for one in seen], left)
+    return _answer(seen, left)
 
 
 def daily(session: Session) -> ReadinessAnswer:
@@ -93,9 +92,11 @@ def daily(session: Session) -> ReadinessAnswer:
     before = session.audit.remembered()
     seen, left = _in_time(session, _longest_ago_first(session.policies.keys(), before))
 
-    answer = _answer([one.readiness for one in seen], left)
-    changed = [one.readiness for one in seen if one.is_news(before.get(str(one.key)))]
+    answer = _answer(seen, left)
+    changed: list[ServiceReadiness] = []
     for one in seen:
+        if one.is_news(before.get(str(one.key))):
+            changed.append(one.readiness)
         if one.good:
             session.ledger.save_known_good(one.key, one.good)
     if changed:
@@ -169,7 +170,7 @@ def _looked_at(service: ProtectedService, ecs_service: Service) -> _Seen:
     session, policy = service.session, service.configured
     facts = _facts(service)
     chosen, of_target = _target(service, facts)
-    running = _running(session, ecs_service)
+    running = _definition(session, ecs_service.task_definition)
     paused_until = service.ledger_state.state.paused_until
     findings = (
         *readiness_findings.of_service(facts, service.policy, paused_until, service.now),
@@ -192,12 +193,9 @@ def _facts(service: ProtectedService) -> Facts:
     facts = replace(facts, deployments=(coming, *facts.deployments))
 
     serving = _serving(service, facts)
-    running = facts.revision(serving.revision) if serving else None
-    if serving is None or running is None:
+    if serving is None or serving.revision not in facts.revisions:
         return facts
-    if running.identity is None:
-        described = _described(service.session, running)
-        facts = replace(facts, revisions={**facts.revisions, running.arn: described})
+    facts = _with_identity(service, facts, serving.revision)
     facts = reader.with_histories(facts, serving.came, now)
     return _with_requests(service, facts, serving)
 
@@ -210,12 +208,16 @@ def _serving(service: ProtectedService, facts: Facts) -> ServingPeriod | None:
     return None
 
 
-def _described(session: Session, revision: Revision) -> Revision:
-    try:
-        definition = session.definitions.describe(revision.task_definition_arn)
-    except UnknownDefinition:
-        return revision
-    return described_as(revision, definition)
+def _with_identity(service: ProtectedService, facts: Facts, arn: str) -> Facts:
+    """The facts with the identity of a service revision, where its definition is there."""
+    revision = facts.revisions[arn]
+    if revision.identity is not None:
+        return facts
+    definition = _definition(service.session, revision.task_definition_arn)
+    if definition is None:
+        return facts
+    described = described_as(revision, definition)
+    return replace(facts, revisions={**facts.revisions, arn: described})
 
 
 def _with_requests(service: ProtectedService, facts: Facts, serving: ServingPeriod) -> Facts:
@@ -247,7 +249,7 @@ def _target(
     if not stable:
         return None, (readiness_findings.no_stable_target(candidates, service.policy),)
 
-    newest = _newest(facts)
+    newest = next(iter(facts.deployments[1:]), coming)
     verdict = RollBack(Reason.REQUESTED, "the readiness audit", coming, newest, stable)
     plan = RollbackPlan(verdict, evidence=(), considered=stable, automatic=False)
     chosen, considered = preflight.choose(service, facts, plan)
@@ -260,14 +262,9 @@ def _target(
     return chosen, (*failed, *of_chosen)
 
 
-def _newest(facts: Facts) -> Deployment:
-    """The service's newest deployment that has happened."""
-    return facts.deployments[1] if len(facts.deployments) > 1 else facts.deployments[0]
-
-
-def _running(session: Session, ecs_service: Service) -> Definition | None:
+def _definition(session: Session, arn: str) -> Definition | None:
     try:
-        return session.definitions.describe(ecs_service.task_definition)
+        return session.definitions.describe(arn)
     except UnknownDefinition:
         return None
 
@@ -300,10 +297,11 @@ def _of_images(
 # --- what is told ----------------------------------------------------------------------------
 
 
-def _answer(services: Sequence[ServiceReadiness], left: Sequence[ServiceKey]) -> ReadinessAnswer:
+def _answer(seen: Sequence[_Seen], left: Sequence[ServiceKey]) -> ReadinessAnswer:
+    services = tuple(one.readiness for one in seen)
     ready = sum(one.ready for one in services)
     summary = f"[READINESS] {ready} of {len(services)} services could be rolled back now"
-    return ReadinessAnswer(summary, tuple(services), tuple(left))
+    return ReadinessAnswer(summary, services, tuple(left))
 
 
 def _letter(changed: Sequence[ServiceReadiness]) -> str:

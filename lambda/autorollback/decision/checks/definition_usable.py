@@ -54,19 +54,22 @@ def reasons_to_restore(target: PreflightTarget, answers: Answers) -> list[str]:
     if definition.status != "ACTIVE":
         why.append(f"{definition.name} is {definition.status}")
     for name, reference in sorted(definition.images.items()):
-        ran = target.revision.images.get(name)
-        if ran is not None:
-            reason = _no_longer_means(name, reference, ran, target, answers)
-            why += [reason] if reason else []
+        reason = _no_longer_means(name, reference, target, answers)
+        if reason:
+            why.append(reason)
     return why
 
 
 def _no_longer_means(
-    name: str, reference: str, ran: str, target: PreflightTarget, answers: Answers
+    name: str, reference: str, target: PreflightTarget, answers: Answers
 ) -> str | None:
-    """Why an image reference may not mean the digest that ran; None where it does."""
+    """Why an image reference may not mean the digest that ran; None where it does.
+
+    Or where AWS recorded no digest: then there is nothing to pin.
+    """
+    ran = target.revision.images.get(name)
     pinned_to = reference.partition("@")[2]
-    if ran == pinned_to:
+    if ran is None or ran == pinned_to:
         return None
 
     wanted = ran[:SHOWN]
@@ -81,7 +84,9 @@ def _no_longer_means(
     means_now = target.stored(image, answers).tags.get(image.tag)
     if means_now == ran:
         return None
-    moved = f"is now {means_now[:SHOWN]}" if means_now else "is gone"
+    moved = "is gone"
+    if means_now:
+        moved = f"is now {means_now[:SHOWN]}"
     return f"{name}: {image.repository}:{image.tag} {moved}, {wanted} ran"
 
 

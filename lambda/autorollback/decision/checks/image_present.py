@@ -48,12 +48,14 @@ def _present(case: PreflightCase, name: str, image: Image) -> Check:
     stored = case.target.stored(image, case.answers)
     digest = case.target.digest_of(name, image)
     if digest:
-        is_there = digest in stored.digests
         what = f"{image.repository}@{digest}"
-    else:
-        is_there = image.tag in stored.tags
-        what = f"{image.repository}:{image.tag} (no digest was recorded)"
+        return _found(name, what, is_there=digest in stored.digests)
 
+    what = f"{image.repository}:{image.tag} (no digest was recorded)"
+    return _found(name, what, is_there=image.tag in stored.tags)
+
+
+def _found(name: str, what: str, *, is_there: bool) -> Check:
     where = "in ECR" if is_there else "not in ECR"
     return Check(CheckName.IMAGE_PRESENT, is_there, f"{name}: {what} is {where}")
 

@@ -8,7 +8,7 @@ from autorollback.decision.verdicts import Check, CheckName
 
 def needs(target: PreflightTarget) -> frozenset[Lookup]:
     """Each of its roles."""
-    return frozenset(RoleLookup(arn) for arn in target.definition.roles)
+    return frozenset(map(RoleLookup, target.definition.roles))
 
 
 def find(case: PreflightCase) -> tuple[Check, ...]:

@@ -9,11 +9,10 @@ from autorollback.decision.verdicts import Check, CheckName
 
 def secrets_of(definition: Definition) -> tuple[SecretLookup, ...]:
     """All that a definition names: what its containers are given, then registries' credentials."""
-    given = [SecretLookup(name) for name in definition.secrets]
-    of_registries = [
-        SecretLookup(name, of_registry=True) for name in definition.registry_credentials
-    ]
-    return (*given, *of_registries)
+    lookups = list(map(SecretLookup, definition.secrets))
+    for name in definition.registry_credentials:
+        lookups.append(SecretLookup(name, of_registry=True))
+    return tuple(lookups)
 
 
 def needs(target: PreflightTarget) -> frozenset[Lookup]:

@@ -86,11 +86,8 @@ def _platform(running: Definition, settings: Mapping[str, str]) -> str | None:
     launch_type = settings.get("launchType")
     if launch_type:
         return launch_type
-    on_fargate = FARGATE in running.compatibilities
-    providers = settings.get("capacityProviderStrategy")
-    if providers is not None:
-        on_fargate = FARGATE in providers
-    return FARGATE if on_fargate else None
+    told_by = settings.get("capacityProviderStrategy", running.compatibilities)
+    return FARGATE if FARGATE in told_by else None
 
 
 def _other_settings(revision: Revision, present: Mapping[str, str]) -> list[str]:
