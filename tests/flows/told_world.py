@@ -13,7 +13,6 @@ from autorollback.aws.audit import Remembered, Repository
 from autorollback.aws.definitions import UnknownDefinition
 from autorollback.aws.ecs import DeploymentPage
 from autorollback.aws.reader import Snapshot
-from autorollback.aws.traffic import Requests
 from autorollback.decision.definition import Definition
 from autorollback.decision.facts import Deployment, Facts, KnownGood, Revision, Secret, Trigger
 from autorollback.decision.ledger_state import ServiceLedger
@@ -27,6 +26,7 @@ from autorollback.decision.lookups import (
     SecretLookup,
     TagPushed,
 )
+from autorollback.decision.request_counts import Requests
 from autorollback.flows.session import Invocation, ProtectedService, Session
 from autorollback.naming import Home, Names, ServiceKey
 from autorollback.policy import PolicyError, ServicePolicy
