@@ -12,17 +12,21 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from autorollback.aws.alarm_answers import StateChanges
-from autorollback.aws.alarms import Alarms
-from autorollback.aws.clients import Clients, in_parallel
+from autorollback.aws.clients import in_parallel
 from autorollback.aws.codedeploy import UnknownGroup
-from autorollback.aws.definitions import Definitions, UnknownDefinition
-from autorollback.aws.dependencies import Dependencies
-from autorollback.aws.deployment_group import DeploymentGroup
-from autorollback.aws.ecs import NO_DEPLOYMENTS, DeploymentPage, Ecs, History
-from autorollback.aws.ledger import Ledger
-from autorollback.aws.neighbours import Neighbours
-from autorollback.aws.traffic import Traffic
+from autorollback.aws.definitions import UnknownDefinition
+from autorollback.aws.ecs import NO_DEPLOYMENTS, DeploymentPage, History
+from autorollback.aws.ports import (
+    AlarmPast,
+    Alarms,
+    Definitions,
+    Dependencies,
+    Deployments,
+    Ledger,
+    Neighbours,
+    Policies,
+    Traffic,
+)
 from autorollback.decision import reads
 from autorollback.decision.definition import Definition, described_as, short_name
 from autorollback.decision.facts import (
@@ -39,7 +43,7 @@ from autorollback.decision.facts import (
 from autorollback.decision.ledger_state import ServiceLedger
 from autorollback.decision.question import Question
 from autorollback.decision.reads import Read
-from autorollback.naming import Names, ServiceKey
+from autorollback.naming import ServiceKey
 from autorollback.policy import ServicePolicy
 from autorollback.requests import AlarmChanged
 
@@ -84,23 +88,24 @@ Fetched = object
 class FactsReader:
     """Reads everything that a verdict rests on."""
 
-    clients: Clients
-    names: Names
+    policies: Policies
     ledger: Ledger
+    deployments: Deployments
     definitions: Definitions
-    neighbours: Neighbours
     dependencies: Dependencies
+    alarms: Alarms
+    traffic: Traffic
+    neighbours: Neighbours
 
     def snapshot(self, key: ServiceKey, now: datetime) -> Snapshot:
         """Policy, ledger, service and newest deployments, in one round trip."""
-        ecs = Ecs(self.clients)
         seen = in_parallel(
             {
-                "policy": partial(self.neighbours.policies.of, key),
+                "policy": partial(self.policies.of, key),
                 "ledger": partial(self.ledger.recall, key, now),
                 "pause": self.ledger.pause_of_all,
-                "service": partial(ecs.service, key),
-                "page": partial(ecs.newest_page, key),
+                "service": partial(self.deployments.service, key),
+                "page": partial(self.deployments.newest_page, key),
             }
         )
         service: Service | None = seen["service"]
@@ -110,7 +115,7 @@ class FactsReader:
                 ledger=_with_pause_of_all(seen["ledger"], seen["pause"], now),
                 service=service,
                 page=_page_or_raise(seen["page"], service),
-                history=ecs,
+                history=self.deployments.history(None),
             )
         )
 
@@ -142,10 +147,9 @@ class FactsReader:
 
     def with_histories(self, facts: Facts, since: datetime, now: datetime) -> Facts:
         """The facts with the past of every alarm since a moment, as far back as it is kept."""
-        alarms = Alarms(self.clients, self.names)
         wanted: dict[Read, Callable[[], Fetched]] = {}
         for read in reads.past_of_alarms(facts, since, now):
-            wanted[read] = partial(alarms.history, read.alarm, read.since)
+            wanted[read] = partial(self.alarms.history, read.alarm, read.since)
         return _taken_in(facts, in_parallel(wanted))
 
     def _complete(
@@ -193,7 +197,7 @@ class FactsReader:
             add = "add code_deploy: <application>/<deployment group> to it in services.yaml and deploy"
             why = f"the service's deployment controller is CODE_DEPLOY: {add}"
             return replace(snapshot, service=replace(service, out_of_reach=why))
-        group = self._group_of(service, policy.code_deploy)
+        group = self.deployments.group_of(service, policy.code_deploy)
         try:
             page = group.deployments_page(policy.key)
         except UnknownGroup as unknown:
@@ -204,15 +208,6 @@ class FactsReader:
             return replace(snapshot, service=replace(service, out_of_reach=refused))
         waiting = replace(service, bake=group.waits)
         return replace(snapshot, service=waiting, page=page, history=group)
-
-    def _group_of(self, service: Service, code_deploy: str) -> DeploymentGroup:
-        group = DeploymentGroup.of(self.clients, code_deploy, self.names.prefix)
-        group.service_arn = service.arn
-        for task_set in service.task_sets:
-            if task_set.deployment is None:
-                group.original = task_set
-                break
-        return group
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,17 +237,17 @@ class _Fetch:
             case reads.DefinitionContent(arn):
                 return self._definition(arn)
             case reads.AlarmsNow():
-                return Alarms(reader.clients, reader.names).of(policy, self.event)
+                return reader.alarms.of(policy, self.event)
             case reads.AlarmHistory(alarm, since):
-                return Alarms(reader.clients, reader.names).history(alarm, since)
+                return reader.alarms.history(alarm, since)
             case reads.RedAlarms():
                 return reader.neighbours.red(policy.policy, self.now)
             case reads.NeighbourDeployments(red, fired, own):
                 return reader.neighbours.in_trouble(red, policy, fired, own)
             case reads.TargetHealth(target_groups):
-                return Traffic(reader.clients).healthy_targets(target_groups)
+                return reader.traffic.healthy_targets(target_groups)
             case reads.RequestsServed(_, since, until):
-                return Traffic(reader.clients).requests(policy, since, until, self.now)
+                return reader.traffic.requests(policy, since, until, self.now)
             case reads.ChangedSecrets(definition):
                 return self._secrets(definition)
 
@@ -366,7 +361,7 @@ def _with_definition(facts: Facts, arn: str, definition: Definition | None) -> F
     return replace(facts, revisions=revisions, so_far=asked)
 
 
-def _with_history(facts: Facts, name: str, changes: StateChanges) -> Facts:
+def _with_history(facts: Facts, name: str, changes: AlarmPast) -> Facts:
     alarms = []
     for alarm in facts.alarms:
         alarms.append(changes.told_to(alarm) if alarm.name == name else alarm)
