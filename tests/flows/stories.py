@@ -46,6 +46,7 @@ from tests.fakes.watch import FakeAlarms, FakeNeighbours, FakeTraffic
 from tests.scenarios.history import NOW, days, minutes
 
 GROUP = "shop/auth-group"
+_JUST_NOW = minutes(4)
 
 
 @dataclass
@@ -124,7 +125,7 @@ class World:
     """Everything that the controller works with, in memory."""
 
     clock: Clock = field(default_factory=lambda: Clock(NOW))
-    time_left: timedelta = minutes(5)
+    time_left: timedelta = timedelta(minutes=5)
 
     def __post_init__(self) -> None:
         self.table = Table()
@@ -177,7 +178,7 @@ class World:
 
     # what happens
 
-    def fire(self, name: str, *signals: str, onset: timedelta = minutes(4)) -> Answer:
+    def fire(self, name: str, *signals: str, onset: timedelta = _JUST_NOW) -> Answer:
         """Alarms go to ALARM, one event each; the answer to the last."""
         key = self.stories[name].key
         answers = []
@@ -187,7 +188,7 @@ class World:
             answers.append(self.ask(self.alarm_event(name, signal)))
         return answers[-1]
 
-    def turn_red(self, name: str, signal: str, *, onset: timedelta = minutes(4)) -> None:
+    def turn_red(self, name: str, signal: str, *, onset: timedelta = _JUST_NOW) -> None:
         """An alarm goes to ALARM, and nobody hears of it."""
         self.alarms.named(self.stories[name].key, signal).fire(self.now, self.now - onset)
 

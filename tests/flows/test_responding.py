@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.flows.stories import World, outcome_of, reason_of
+from tests.flows.stories import World
 
 
 @pytest.fixture
