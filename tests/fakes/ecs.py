@@ -107,7 +107,8 @@ class FakeEcs:
     Attributes:
         refuses: what AWS answers to a call, once for each that is told.
         acts: what was asked for, as `UpdateService auth:17`.
-        newest_fails: deployments that begin as soon as the newest was asked for that often.
+        dies_after: what kills the caller once a call was carried out.
+        deploys_before_newest: what others do before the newest deployment is asked for.
     """
 
     clock: Clock
@@ -116,6 +117,7 @@ class FakeEcs:
     refuses: dict[str, list[Exception]] = field(default_factory=dict)
     dies_after: dict[str, Exception] = field(default_factory=dict)
     acts: list[str] = field(default_factory=list)
+    deploys_before_newest: Callable[[], object] | None = None
     page_size: int = 20
 
     def add(self, key: ServiceKey, controller: Controller = Controller.ECS) -> FakeService:
@@ -332,6 +334,8 @@ class FakeDeployer:
 
     def newest(self, key: ServiceKey) -> str | None:
         self.ecs.fail("newest")
+        if self.ecs.deploys_before_newest:
+            self.ecs.deploys_before_newest()
         return next(iter(FakeHistory(self.ecs).deployments_page(key).arns), None)
 
     def stop(self, deployment_arn: str) -> bool:
