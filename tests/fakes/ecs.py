@@ -17,6 +17,7 @@ from autorollback.decision.definition import Definition
 from autorollback.decision.facts import (
     Controller,
     Deployment,
+    EcsDeployment,
     Revision,
     Service,
     Status,
@@ -60,6 +61,8 @@ class FakeService:
     Attributes:
         ends_as: what becomes of deployments that are under way, where it is not what is usual.
         changed_at: when the status of each deployment last changed.
+        incidents: of the deployments that CodeDeploy was asked for, by their ARNs.
+        rollout: what DescribeServices says of the newest, where it is not what its status says.
     """
 
     key: ServiceKey
@@ -70,6 +73,7 @@ class FakeService:
     ends_as: dict[Status, Status] = field(default_factory=dict)
     changed_at: dict[str, datetime] = field(default_factory=dict)
     incidents: dict[str, str] = field(default_factory=dict)
+    rollout: str | None = None
 
     @property
     def running(self) -> str | None:
@@ -90,6 +94,7 @@ class FakeService:
         if newest is not None and newest.status.is_rollback and self.running:
             set_to = self.revisions[self.running].task_definition_arn
         told: dict[str, Any] = {
+            "deployments": (self._primary(newest),) if newest else (),
             "active": True,
             "status": "ACTIVE",
             "desired": 4,
@@ -98,6 +103,16 @@ class FakeService:
             "target_groups": (f"{ARN}:targetgroup/{self.key.service}/1",),
         }
         return Service(arn=self.arn, controller=self.controller, **{**told, **self.description})
+
+
+    def _primary(self, newest: Deployment) -> EcsDeployment:
+        """The deployment that is to run, as DescribeServices lists it."""
+        rollout = "IN_PROGRESS" if newest.status.in_progress else "FAILED"
+        if newest.status is Status.SUCCESSFUL:
+            rollout = "COMPLETED"
+        number = len(self.deployments)
+        told = self.rollout or rollout
+        return EcsDeployment(f"ecs-svc/{number}", newest.created_at, True, told, 4)
 
 
 @dataclass

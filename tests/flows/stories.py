@@ -104,10 +104,10 @@ class ServiceStory:
         self.fake.ends_as.update({status: status for status in statuses})
         return self
 
-    def fails_to(self, end: Status, *, of: Status) -> "ServiceStory":
-        """What is under way comes to another end than is usual."""
-        self.fake.ends_as[of] = end
-        return self
+    def given_up(self) -> "ServiceStory":
+        """ECS calls the newest deployment failed, and has not begun to roll it back."""
+        self.fake.rollout = "FAILED"
+        return self.stuck(Status.IN_PROGRESS)
 
     def becomes(self, status: Status) -> "ServiceStory":
         """What became of the newest deployment, by now."""
@@ -211,7 +211,8 @@ class World:
     def ended(self, name: str, *, completed: bool = True) -> Answer:
         """ECS says that a deployment completed or failed."""
         key = self.stories[name].key
-        return self.ask(DeploymentEnded(key, self.now, "", completed=completed, detail=""))
+        named = f"ecs-svc/{len(self.stories[name].fake.deployments)}"
+        return self.ask(DeploymentEnded(key, self.now, named, completed=completed, detail=""))
 
     def cannot_start(self, name: str) -> Answer:
         """ECS says that tasks of a service cannot start."""

@@ -219,7 +219,7 @@ def test_one_that_ecs_rolls_back_by_itself_is_left_to_it_and_looked_into_later(
     world: World,
 ) -> None:
     story = world.service("auth").deployed("v1", ago=days(3)).described(rolls_back_by_itself=True)
-    story.deployed("v2", ago=minutes(1)).stuck(Status.IN_PROGRESS)
+    story.deployed("v2", ago=minutes(1)).given_up()
     answer = world.ended("auth", completed=False)
     assert reason_of(answer) == "handled_by_ecs"
     (check,) = world.known("auth").pending_checks
@@ -240,7 +240,7 @@ def test_one_that_ecs_rolls_back_by_itself_is_left_to_it_and_looked_into_later(
 
 def test_one_that_ecs_does_not_roll_back_in_its_time_is_judged(world: World) -> None:
     story = world.service("auth").deployed("v1", ago=days(3)).described(rolls_back_by_itself=True)
-    story.deployed("v2", ago=minutes(1)).stuck(Status.IN_PROGRESS)
+    story.deployed("v2", ago=minutes(1)).given_up()
     world.ended("auth", completed=False)
     world.passes(minutes(10))
     world.sweep()
