@@ -104,7 +104,6 @@ class FakeService:
         }
         return Service(arn=self.arn, controller=self.controller, **{**told, **self.description})
 
-
     def _primary(self, newest: Deployment) -> EcsDeployment:
         """The deployment that is to run, as DescribeServices lists it."""
         rollout = "IN_PROGRESS" if newest.status.in_progress else "FAILED"

@@ -199,9 +199,9 @@ def test_a_target_that_cannot_be_registered_on_the_second_try_escalates(
     story.becomes(Status.ROLLBACK_FAILED)
     world.definitions.cannot_restore = "auth:v1 cannot be registered again"
     answer = world.ended("auth", completed=False)
-    if world.incident().intent.needs_copy:
-        assert isinstance(answer, Result)
-        assert answer.incident_state == "not_recovered"
+    assert isinstance(answer, Result)
+    assert answer.incident_state == "not_recovered"
+    assert "cannot be registered again" in answer.summary
 
 
 # --- deployments that failed
