@@ -4,7 +4,14 @@ from datetime import timedelta
 
 from demo.scenario import AUTH, Stage
 from tests.e2e.conftest import Scene
-from tests.e2e.rights import Need, allows, denied, granted_everywhere, granted_without_need, role_statements
+from tests.e2e.rights import (
+    Need,
+    allows,
+    denied,
+    granted_everywhere,
+    granted_without_need,
+    role_statements,
+)
 
 
 def arn(stage: Stage, resource: str) -> str:

@@ -2,34 +2,23 @@
 
 # ruff: noqa: ARG002 - a fake takes what its port takes
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from botocore.exceptions import ClientError
-
-from autorollback.aws.audit import Remembered, Repository
+from autorollback.aws.audit import Repository
 from autorollback.aws.definitions import UnknownDefinition
 from autorollback.aws.ecs import DeploymentPage
 from autorollback.aws.reader import Snapshot
 from autorollback.decision.definition import Definition
-from autorollback.decision.facts import Deployment, Facts, KnownGood, Revision, Secret, Trigger
+from autorollback.decision.facts import Deployment, Facts, KnownGood, Revision, Trigger
 from autorollback.decision.ledger_state import ServiceLedger
-from autorollback.decision.lookups import (
-    Answers,
-    DependencyStatus,
-    ImagesStored,
-    Lookup,
-    RepositoryImages,
-    RoleLookup,
-    SecretLookup,
-    TagPushed,
-)
-from autorollback.decision.request_counts import Requests
 from autorollback.flows.session import Invocation, ProtectedService, Session
-from autorollback.naming import Home, Names, ServiceKey
+from autorollback.naming import Names, ServiceKey
 from autorollback.policy import PolicyError, ServicePolicy
+from tests.fakes.services import FakeAnnouncer, FakeAudit, FakeDependencies
+from tests.fakes.watch import FakeTraffic
 from tests.scenarios.history import ARN, NOW, History
 
 KEY = ServiceKey("shop", "auth")
@@ -67,48 +56,6 @@ class Definitions:
         definition = Definition(arn_of(build), status, content)
         self.known[definition.arn] = definition
         return definition
-
-
-@dataclass
-class Dependencies:
-    """A repository `auth`, secrets and roles: all there, but for what is told."""
-
-    digests: set[str] = field(default_factory=set)
-    tags: dict[str, str] = field(default_factory=dict)
-    secrets: dict[str, DependencyStatus] = field(default_factory=dict)
-    pushed: dict[str, datetime] = field(default_factory=dict)
-    asked: list[Lookup] = field(default_factory=list)
-    refuses: ClientError | None = None
-
-    def answers(self, home: Home, lookups: Iterable[Lookup]) -> Answers:
-        if self.refuses:
-            raise self.refuses
-        images: dict[ImagesStored, RepositoryImages] = {}
-        pushed: dict[TagPushed, datetime | None] = {}
-        secrets: dict[SecretLookup, DependencyStatus] = {}
-        roles: dict[RoleLookup, DependencyStatus] = {}
-        for lookup in lookups:
-            self.asked.append(lookup)
-            match lookup:
-                case ImagesStored():
-                    images[lookup] = RepositoryImages(frozenset(self.digests), self.tags)
-                case TagPushed():
-                    pushed[lookup] = self.pushed.get(lookup.tag)
-                case SecretLookup():
-                    told = self.secrets.get(lookup.value_from, DependencyStatus())
-                    secrets[lookup] = told
-                case RoleLookup():
-                    roles[lookup] = DependencyStatus()
-        return Answers(images, pushed, secrets, roles)
-
-    def secrets_of(self, service_arn: str, definition: Definition) -> tuple[Secret, ...]:
-        raise NotImplementedError
-
-    def digest_of(self, repository: str, tag: str) -> str | None:
-        return self.tags.get(tag)
-
-    def tags_like(self, repository: str, tag: str) -> list[str]:
-        return sorted(self.tags)
 
 
 @dataclass
@@ -166,50 +113,6 @@ class Policies:
 
 
 @dataclass
-class Traffic:
-    """Requests of one minute, in the middle of what is asked."""
-
-    count: int = 5000
-
-    def requests(
-        self, policy: ServicePolicy, since: datetime, until: datetime, now: datetime
-    ) -> Requests:
-        middle = until - (until - since) / 2
-        return Requests(((middle, timedelta(minutes=1), self.count),))
-
-
-@dataclass
-class Audit:
-    """The memory of the last audit, alarms and repositories."""
-
-    enabled: dict[str, bool | None] = field(default_factory=lambda: {"5xx-rate": True})
-    repositories: dict[str, Repository | None] = field(default_factory=dict)
-    memory: dict[str, Remembered] = field(default_factory=dict)
-
-    def alarms(self, policy: ServicePolicy) -> dict[str, bool | None]:
-        return self.enabled
-
-    def repository(self, name: str) -> Repository | None:
-        return self.repositories.get(name)
-
-    def remembered(self) -> Mapping[str, Remembered]:
-        return dict(self.memory)
-
-    def remember(self, key: ServiceKey, found: Remembered) -> None:
-        self.memory[str(key)] = found
-
-
-@dataclass
-class Announcer:
-    """What people are told that is about no incident."""
-
-    letters: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
-
-    def publish(self, title: str, letter: str, document: dict[str, object]) -> None:
-        self.letters.append((title, letter, document))
-
-
-@dataclass
 class Ledger:
     """What is kept as known good."""
 
@@ -226,14 +129,14 @@ class World:
         self.story = story
         self.stories: dict[ServiceKey, History] = {KEY: story}
         self.definitions = Definitions()
-        self.dependencies = Dependencies()
+        self.dependencies = FakeDependencies()
         self.past = Past()
         self.page = DeploymentPage((), (), None)
         self.reader = Reader(self)
-        self.traffic = Traffic()
+        self.traffic = FakeTraffic()
         repository = Repository("IMMUTABLE", (), None, ())
-        self.audit = Audit(repositories={"auth": repository})
-        self.announcer = Announcer()
+        self.audit = FakeAudit(repositories={"auth": repository})
+        self.announcer = FakeAnnouncer()
         self.ledger = Ledger()
         self.time_left = timedelta(minutes=5)
         self.broken_policy: PolicyError | None = None

@@ -8,7 +8,16 @@ import pytest
 from autorollback.decision.facts import Controller, Status, TriggerKind
 from autorollback.decision.rules import paused
 from autorollback.policy import Mode
-from tests.scenarios.history import NOW, History, bad_deployment, days, hours, incident, minutes, seconds
+from tests.scenarios.history import (
+    NOW,
+    History,
+    bad_deployment,
+    days,
+    hours,
+    incident,
+    minutes,
+    seconds,
+)
 
 
 def told(story: History, reason: str, target: str | None = None) -> None:

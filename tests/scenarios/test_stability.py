@@ -16,7 +16,16 @@ from autorollback.decision.serving import serving_periods
 from autorollback.decision.stability import attested, may_have_been_stable, past_is_known, proven
 from autorollback.decision.targets import candidates
 from autorollback.decision.verdicts import RollBack
-from tests.scenarios.history import NOW, History, bad_deployment, days, hours, incident, minutes, seconds
+from tests.scenarios.history import (
+    NOW,
+    History,
+    bad_deployment,
+    days,
+    hours,
+    incident,
+    minutes,
+    seconds,
+)
 
 
 def passed_over(story: History, build: str) -> str:

@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from autorollback.decision.result import FindingSummary, IncidentState, Outcome, Result, RevisionSummary, TargetSummary
+from autorollback.decision.result import (
+    FindingSummary,
+    IncidentState,
+    Outcome,
+    Result,
+    RevisionSummary,
+    TargetSummary,
+)
 from autorollback.decision.verdicts import FindingVerdict, Reason
 from autorollback.message_text import SUBJECT_LIMIT, night_message, subject
 from autorollback.results import Done

@@ -4,7 +4,6 @@ Nothing else in the project does, but for CodeDeploy's part in `deployment_group
 """
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from autorollback.aws.ecs import Ecs
@@ -12,25 +11,6 @@ from autorollback.naming import ServiceKey
 
 if TYPE_CHECKING:
     from autorollback.aws.clients import Clients
-
-
-class RollbackMethod(StrEnum):
-    """How a rollback is done."""
-
-    UPDATE_SERVICE = "UpdateService"
-    STOP_DEPLOYMENT = "StopServiceDeployment"
-    CREATE_DEPLOYMENT = "CreateDeployment"
-    STOP_CODE_DEPLOY = "StopDeployment"
-
-    @property
-    def stops(self) -> bool:
-        """Whether the newest deployment is stopped, and what ran before comes back by itself."""
-        return self in (RollbackMethod.STOP_DEPLOYMENT, RollbackMethod.STOP_CODE_DEPLOY)
-
-    @property
-    def through_code_deploy(self) -> bool:
-        """Whether CodeDeploy does it."""
-        return self in (RollbackMethod.CREATE_DEPLOYMENT, RollbackMethod.STOP_CODE_DEPLOY)
 
 
 class StillDeploying(RuntimeError):  # noqa: N818 - says what is to be waited for

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from botocore.exceptions import ClientError
+
 from autorollback.aws.deployer import Deployer, DeploymentBackend
 from autorollback.aws.deployment_group import DeploymentGroup, newest_of
-from autorollback.aws.ecs import Ecs, History
+from autorollback.aws.ecs import DeploymentPage, Ecs, History
 from autorollback.decision.facts import Service
 from autorollback.naming import ServiceKey
 
@@ -31,11 +33,28 @@ class Deployments:
         """The service as it is now; None where ECS knows none of that name."""
         return Ecs(self.clients).service(key)
 
+    def newest_page(self, key: ServiceKey) -> DeploymentPage | ClientError:
+        """The newest service deployments in ECS, or why it tells none."""
+        return Ecs(self.clients).newest_page(key)
+
     def history(self, code_deploy: str | None) -> History:
         """Where the deployments of a service are on record; read anew."""
         if code_deploy:
             return self._group(code_deploy)
         return Ecs(self.clients)
+
+    def group_of(self, service: Service, code_deploy: str) -> DeploymentGroup:
+        """The history of a service that CodeDeploy deploys; read anew.
+
+        It begins with the task set that came with the service, while that is there.
+        """
+        group = self._group(code_deploy)
+        group.service_arn = service.arn
+        for task_set in service.task_sets:
+            if task_set.deployment is None:
+                group.original = task_set
+                break
+        return group
 
     def backend(self, code_deploy: str | None) -> DeploymentBackend:
         """What acts on a service."""

@@ -12,17 +12,21 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from autorollback.aws.alarm_answers import StateChanges
-from autorollback.aws.alarms import Alarms
-from autorollback.aws.clients import Clients, in_parallel
+from autorollback.aws.clients import in_parallel
 from autorollback.aws.codedeploy import UnknownGroup
-from autorollback.aws.definitions import Definitions, UnknownDefinition
-from autorollback.aws.dependencies import Dependencies
-from autorollback.aws.deployment_group import DeploymentGroup
-from autorollback.aws.ecs import NO_DEPLOYMENTS, DeploymentPage, Ecs, History
-from autorollback.aws.ledger import Ledger
-from autorollback.aws.neighbours import Neighbours
-from autorollback.aws.traffic import Traffic
+from autorollback.aws.definitions import UnknownDefinition
+from autorollback.aws.ecs import NO_DEPLOYMENTS, DeploymentPage, History
+from autorollback.aws.ports import (
+    AlarmPast,
+    Alarms,
+    Definitions,
+    Dependencies,
+    Deployments,
+    Ledger,
+    Neighbours,
+    Policies,
+    Traffic,
+)
 from autorollback.decision import reads
 from autorollback.decision.definition import Definition, described_as, short_name
 from autorollback.decision.facts import (
@@ -39,7 +43,7 @@ from autorollback.decision.facts import (
 from autorollback.decision.ledger_state import ServiceLedger
 from autorollback.decision.question import Question
 from autorollback.decision.reads import Read
-from autorollback.naming import Names, ServiceKey
+from autorollback.naming import ServiceKey
 from autorollback.policy import ServicePolicy
 from autorollback.requests import AlarmChanged
 
@@ -84,23 +88,24 @@ Fetched = object
 class FactsReader:
     """Reads everything that a verdict rests on."""
 
-    clients: Clients
-    names: Names
+    policies: Policies
     ledger: Ledger
+    deployments: Deployments
     definitions: Definitions
-    neighbours: Neighbours
     dependencies: Dependencies
+    alarms: Alarms
+    traffic: Traffic
+    neighbours: Neighbours
 
     def snapshot(self, key: ServiceKey, now: datetime) -> Snapshot:
         """Policy, ledger, service and newest deployments, in one round trip."""
-        ecs = Ecs(self.clients)
         seen = in_parallel(
             {
-                "policy": partial(self.neighbours.policies.of, key),
+                "policy": partial(self.policies.of, key),
                 "ledger": partial(self.ledger.recall, key, now),
                 "pause": self.ledger.pause_of_all,
-                "service": partial(ecs.service, key),
-                "page": partial(ecs.newest_page, key),
+                "service": partial(self.deployments.service, key),
+                "page": partial(self.deployments.newest_page, key),
             }
         )
         service: Service | None = seen["service"]
@@ -110,7 +115,7 @@ class FactsReader:
                 ledger=_with_pause_of_all(seen["ledger"], seen["pause"], now),
                 service=service,
                 page=_page_or_raise(seen["page"], service),
-                history=ecs,
+                history=self.deployments.history(None),
             )
         )
 
@@ -142,10 +147,9 @@ class FactsReader:
 
     def with_histories(self, facts: Facts, since: datetime, now: datetime) -> Facts:
         """The facts with the past of every alarm since a moment, as far back as it is kept."""
-        alarms = Alarms(self.clients, self.names)
         wanted: dict[Read, Callable[[], Fetched]] = {}
         for read in reads.past_of_alarms(facts, since, now):
-            wanted[read] = partial(alarms.history, read.alarm, read.since)
+            wanted[read] = partial(self.alarms.history, read.alarm, read.since)
         return taken_in(facts, in_parallel(wanted))
 
     def _complete(
@@ -193,7 +197,7 @@ class FactsReader:
             add = "add code_deploy: <application>/<deployment group> to it in services.yaml and deploy"
             why = f"the service's deployment controller is CODE_DEPLOY: {add}"
             return replace(snapshot, service=replace(service, out_of_reach=why))
-        group = self._group_of(service, policy.code_deploy)
+        group = self.deployments.group_of(service, policy.code_deploy)
         try:
             page = group.deployments_page(policy.key)
         except UnknownGroup as unknown:
@@ -204,15 +208,6 @@ class FactsReader:
             return replace(snapshot, service=replace(service, out_of_reach=refused))
         waiting = replace(service, bake=group.waits)
         return replace(snapshot, service=waiting, page=page, history=group)
-
-    def _group_of(self, service: Service, code_deploy: str) -> DeploymentGroup:
-        group = DeploymentGroup.of(self.clients, code_deploy, self.names.prefix)
-        group.service_arn = service.arn
-        for task_set in service.task_sets:
-            if task_set.deployment is None:
-                group.original = task_set
-                break
-        return group
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,31 +225,42 @@ class _Fetch:
 
     def one(self, read: Read) -> Fetched:
         """The answer to one read."""
-        reader, snapshot = self.reader, self.snapshot
-        policy = snapshot.protected
+        if isinstance(read, reads.ReadOfDeployments):
+            return self._of_deployments(read)
+        if isinstance(read, reads.ReadOfAlarms):
+            return self._of_alarms(read)
+        match read:
+            case reads.TargetHealth(target_groups):
+                return self.reader.traffic.healthy_targets(target_groups)
+            case reads.RequestsServed(_, since, until):
+                policy = self.snapshot.protected
+                return self.reader.traffic.requests(policy, since, until, self.now)
+            case reads.ChangedSecrets(definition):
+                return self._secrets(definition)
+
+    def _of_deployments(self, read: reads.ReadOfDeployments) -> Fetched:
+        history = self.snapshot.history
         match read:
             case reads.DeploymentsInFull(arns):
-                return snapshot.history.deployments(arns)
+                return history.deployments(arns)
             case reads.ServiceRevisions(arns):
-                return snapshot.history.revisions(arns)
+                return history.revisions(arns)
             case reads.OlderDeployments(after):
                 return self._older(after)
             case reads.DefinitionContent(arn):
                 return self._definition(arn)
+
+    def _of_alarms(self, read: reads.ReadOfAlarms) -> Fetched:
+        reader, policy = self.reader, self.snapshot.protected
+        match read:
             case reads.AlarmsNow():
-                return Alarms(reader.clients, reader.names).of(policy, self.event)
+                return reader.alarms.of(policy, self.event)
             case reads.AlarmHistory(alarm, since):
-                return Alarms(reader.clients, reader.names).history(alarm, since)
+                return reader.alarms.history(alarm, since)
             case reads.RedAlarms():
                 return reader.neighbours.red(policy.policy, self.now)
             case reads.NeighbourDeployments(red, fired, own):
                 return reader.neighbours.in_trouble(red, policy, fired, own)
-            case reads.TargetHealth(target_groups):
-                return Traffic(reader.clients).healthy_targets(target_groups)
-            case reads.RequestsServed(_, since, until):
-                return Traffic(reader.clients).requests(policy, since, until, self.now)
-            case reads.ChangedSecrets(definition):
-                return self._secrets(definition)
 
     def _older(self, after: str) -> OlderPage:
         history = self.snapshot.history
@@ -299,10 +305,27 @@ def _comes_late(read: Read) -> bool:
 
 def _with(facts: Facts, read: Read, answer: Any) -> Facts:
     """The facts with what one read brought; the type of the answer is the read's."""
-    so_far = facts.so_far
+    if isinstance(read, reads.ReadOfDeployments):
+        return _with_deployments(facts, read, answer)
+    if isinstance(read, reads.ReadOfAlarms):
+        return _with_alarms(facts, read, answer)
+    match read:
+        case reads.TargetHealth():
+            service = replace(facts.service, healthy=answer) if facts.service else None
+            return replace(facts, service=service)
+        case reads.RequestsServed(revision, since):
+            served = ServedRequests(revision, since, answer)
+            so_far = facts.so_far
+            counted = replace(so_far, requests=(*so_far.requests, served))
+            return replace(facts, so_far=counted)
+        case reads.ChangedSecrets():
+            return replace(facts, secrets=answer)
+
+
+def _with_deployments(facts: Facts, read: reads.ReadOfDeployments, answer: Any) -> Facts:
     match read:
         case reads.DeploymentsInFull():
-            present = replace(so_far, present=True)
+            present = replace(facts.so_far, present=True)
             return replace(facts, deployments=answer, so_far=present)
         case reads.ServiceRevisions(arns):
             return _with_revisions(facts, arns, answer)
@@ -310,24 +333,19 @@ def _with(facts: Facts, read: Read, answer: Any) -> Facts:
             return _with_older(facts, answer)
         case reads.DefinitionContent(arn):
             return _with_definition(facts, arn, answer)
+
+
+def _with_alarms(facts: Facts, read: reads.ReadOfAlarms, answer: Any) -> Facts:
+    match read:
         case reads.AlarmsNow():
             return replace(facts, alarms=answer)
         case reads.AlarmHistory(name):
             return _with_history(facts, name, answer)
         case reads.RedAlarms():
-            return replace(facts, so_far=replace(so_far, red=answer))
+            return replace(facts, so_far=replace(facts.so_far, red=answer))
         case reads.NeighbourDeployments():
-            asked = replace(so_far, neighbours=True)
+            asked = replace(facts.so_far, neighbours=True)
             return replace(facts, neighbours=answer, so_far=asked)
-        case reads.TargetHealth():
-            service = replace(facts.service, healthy=answer) if facts.service else None
-            return replace(facts, service=service)
-        case reads.RequestsServed(revision, since):
-            served = ServedRequests(revision, since, answer)
-            counted = replace(so_far, requests=(*so_far.requests, served))
-            return replace(facts, so_far=counted)
-        case reads.ChangedSecrets():
-            return replace(facts, secrets=answer)
 
 
 def _with_revisions(facts: Facts, asked: tuple[str, ...], found: Mapping[str, Revision]) -> Facts:
@@ -366,7 +384,7 @@ def _with_definition(facts: Facts, arn: str, definition: Definition | None) -> F
     return replace(facts, revisions=revisions, so_far=asked)
 
 
-def _with_history(facts: Facts, name: str, changes: StateChanges) -> Facts:
+def _with_history(facts: Facts, name: str, changes: AlarmPast) -> Facts:
     alarms = []
     for alarm in facts.alarms:
         alarms.append(changes.told_to(alarm) if alarm.name == name else alarm)

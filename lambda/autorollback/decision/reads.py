@@ -111,19 +111,9 @@ class ChangedSecrets:
     definition: str
 
 
-Read = (
-    DeploymentsInFull
-    | ServiceRevisions
-    | OlderDeployments
-    | DefinitionContent
-    | AlarmsNow
-    | AlarmHistory
-    | RedAlarms
-    | NeighbourDeployments
-    | TargetHealth
-    | RequestsServed
-    | ChangedSecrets
-)
+ReadOfDeployments = DeploymentsInFull | ServiceRevisions | OlderDeployments | DefinitionContent
+ReadOfAlarms = AlarmsNow | AlarmHistory | RedAlarms | NeighbourDeployments
+Read = ReadOfDeployments | ReadOfAlarms | TargetHealth | RequestsServed | ChangedSecrets
 
 
 def missing(facts: Facts, configured: ServicePolicy, now: datetime) -> frozenset[Read]:

@@ -4,7 +4,7 @@ Asked before the incident, with the same facts, rules of stability and preflight
 and a deployment that has not happened yet.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -135,7 +135,7 @@ def _look_at(session: Session, key: ServiceKey) -> _Seen:
 
 
 def _longest_ago_first(
-    keys: Sequence[ServiceKey], before: dict[str, Remembered]
+    keys: Sequence[ServiceKey], before: Mapping[str, Remembered]
 ) -> list[ServiceKey]:
     def last_seen(key: ServiceKey) -> str:
         remembered = before.get(str(key))

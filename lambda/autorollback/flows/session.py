@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from autorollback import results
+from autorollback.aws import ports
 from autorollback.aws.alarms import Alarms
 from autorollback.aws.announcer import Announcer
 from autorollback.aws.audit import Audit
@@ -64,16 +65,16 @@ class Session:
 
     invocation: Invocation
     names: Names
-    ledger: Ledger
-    policies: Policies
+    ledger: ports.Ledger
+    policies: ports.Policies
     reader: FactsReader
-    definitions: Definitions
-    deployments: Deployments
-    dependencies: Dependencies
-    alarms: Alarms
-    traffic: Traffic
-    announcer: Announcer
-    audit: Audit
+    definitions: ports.Definitions
+    deployments: ports.Deployments
+    dependencies: ports.Dependencies
+    alarms: ports.Alarms
+    traffic: ports.Traffic
+    announcer: ports.Announcer
+    audit: ports.Audit
     report: Callable[[Answer], None]
     unsent: list[Exception] = field(default_factory=list)
 
@@ -90,19 +91,32 @@ class Session:
         ledger = Ledger(clients, settings.table)
         policies = Policies(clients, names)
         definitions = Definitions(clients)
-        neighbours = Neighbours(clients, names, ledger, policies, settings.protected_services)
+        deployments = Deployments(clients, names.prefix)
         dependencies = Dependencies(clients)
+        alarms = Alarms(clients, names)
+        traffic = Traffic(clients)
+        neighbours = Neighbours(clients, names, ledger, policies, settings.protected_services)
+        reader = FactsReader(
+            policies=policies,
+            ledger=ledger,
+            deployments=deployments,
+            definitions=definitions,
+            dependencies=dependencies,
+            alarms=alarms,
+            traffic=traffic,
+            neighbours=neighbours,
+        )
         return cls(
             invocation=invocation,
             names=names,
             ledger=ledger,
             policies=policies,
-            reader=FactsReader(clients, names, ledger, definitions, neighbours, dependencies),
+            reader=reader,
             definitions=definitions,
-            deployments=Deployments(clients, names.prefix),
+            deployments=deployments,
             dependencies=dependencies,
-            alarms=Alarms(clients, names),
-            traffic=Traffic(clients),
+            alarms=alarms,
+            traffic=traffic,
             announcer=Announcer(clients, settings.topic_arn, names.prefix, names.installation),
             audit=Audit(clients, names, settings.table),
             report=report,

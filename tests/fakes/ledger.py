@@ -1,0 +1,271 @@
+"""A ledger in memory: the same conditional writes as of the table, and the same answers."""
+
+# ruff: noqa: ARG002 - a fake takes what its port takes
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from autorollback.aws.ledger import HistoryPage, Notice, RecordChanged, UnsentNotice
+from autorollback.aws.ledger_items import Quarantine
+from autorollback.decision.facts import KnownGood, LedgerState
+from autorollback.decision.incident import Event, Incident, LeftRevision, Phase
+from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
+from autorollback.decision.result import IncidentState, Outcome
+from autorollback.decision.verdicts import Reason
+from autorollback.naming import ServiceKey
+
+
+@dataclass
+class Record:
+    """An incident as it stands, and when the sweep has to look after it."""
+
+    incident: Incident
+    due: datetime | None
+
+
+@dataclass
+class Told:
+    """A notice: its first message, and whether people have it."""
+
+    unsent: UnsentNotice
+    due: datetime
+    judged: set[str] = field(default_factory=set)
+    announced: bool = False
+
+
+@dataclass
+class Partition:
+    """All that is kept of one service."""
+
+    lease: tuple[str, datetime] | None = None
+    pause: datetime | None = None
+    records: dict[str, Record] = field(default_factory=dict)
+    quarantines: dict[str, Quarantine] = field(default_factory=dict)
+    good: dict[str, KnownGood] = field(default_factory=dict)
+    told: dict[str, Told] = field(default_factory=dict)
+    muted: dict[str, datetime] = field(default_factory=dict)
+    checks: dict[str, PendingCheck] = field(default_factory=dict)
+    released: list[tuple[Quarantine, str | None]] = field(default_factory=list)
+
+
+@dataclass
+class Table:
+    """What all invocations share."""
+
+    services: dict[ServiceKey, Partition] = field(default_factory=dict)
+    pause_of_all: datetime | None = None
+
+    def of(self, key: ServiceKey) -> Partition:
+        return self.services.setdefault(key, Partition())
+
+
+@dataclass
+class FakeLedger:
+    """The ledger of one invocation, on the table of all."""
+
+    table: Table = field(default_factory=Table)
+    _leased: set[ServiceKey] = field(default_factory=set)
+
+    # one judgement of a service at a time
+
+    def lease(self, key: ServiceKey, owner: str, now: datetime, until: datetime) -> bool:
+        partition = self.table.of(key)
+        if partition.lease is not None:
+            other, runs_until = partition.lease
+            if other != owner and runs_until >= now:
+                return False
+        partition.lease = (owner, until)
+        self._leased.add(key)
+        return True
+
+    def release_lease(self, key: ServiceKey, owner: str) -> None:
+        if key not in self._leased:
+            return
+        self._leased.discard(key)
+        partition = self.table.of(key)
+        if partition.lease is not None and partition.lease[0] == owner:
+            partition.lease = None
+
+    # what is known
+
+    def recall(self, key: ServiceKey, now: datetime) -> ServiceLedger:
+        partition = self.table.of(key)
+        incidents = [record.incident for record in partition.records.values()]
+        incidents.sort(key=lambda incident: incident.claimed_at, reverse=True)
+        judged: set[str] = set()
+        for told in partition.told.values():
+            judged |= told.judged
+        is_paused = partition.pause is not None and partition.pause > now
+        state = LedgerState(
+            paused_until=partition.pause if is_paused else None,
+            quarantined={q.identity: q.at for q in partition.quarantines.values()},
+            rollbacks=tuple(one.as_past_rollback() for one in incidents if one.acted),
+            known_good=tuple(partition.good.values()),
+        )
+        return ServiceLedger(
+            state=state,
+            incidents=tuple(incidents),
+            judged=frozenset(judged),
+            muted=dict(partition.muted),
+            pending_checks=tuple(partition.checks.values()),
+            unsent=tuple(key for key, told in partition.told.items() if not told.announced),
+        )
+
+    def pause_of_all(self) -> datetime | None:
+        return self.table.pause_of_all
+
+    def due(self, now: datetime) -> tuple[ServiceKey, ...]:
+        wants: list[tuple[datetime, ServiceKey]] = []
+        for key, partition in self.table.services.items():
+            times = [record.due for record in partition.records.values() if record.due]
+            times += [told.due for told in partition.told.values() if not told.announced]
+            times += [check.due for check in partition.checks.values()]
+            wants += [(at, key) for at in times if at <= now]
+        wants.sort(key=lambda want: want[0])
+        return tuple(dict.fromkeys(key for _, key in wants))
+
+    def history(self, key: ServiceKey | None, limit: int, after: str | None) -> HistoryPage:
+        listed: list[tuple[str, Incident]] = []
+        for owner, partition in self.table.services.items():
+            if key in (None, owner):
+                for sort_key, record in partition.records.items():
+                    order = sort_key if key else record.incident.claimed_at.isoformat()
+                    listed.append((order, record.incident))
+        listed.sort(key=lambda one: one[0], reverse=True)
+        incidents = [incident for _, incident in listed]
+        start = _place(after, key) if after else 0
+        page = tuple(incidents[start : start + limit])
+        goes_on = start + limit < len(incidents)
+        return HistoryPage(page, f"{key}|{start + limit}" if goes_on else None)
+
+    # pauses, quarantines and known-good records
+
+    def pause(
+        self, key: ServiceKey | None, until: datetime, words: str | None, at: datetime
+    ) -> None:
+        if key is None:
+            self.table.pause_of_all = until
+        else:
+            self.table.of(key).pause = until
+
+    def resume(self, key: ServiceKey | None) -> None:
+        if key is None:
+            self.table.pause_of_all = None
+        else:
+            self.table.of(key).pause = None
+
+    def quarantines(self, key: ServiceKey) -> tuple[Quarantine, ...]:
+        return tuple(self.table.of(key).quarantines.values())
+
+    def release(self, key: ServiceKey, lifted: Quarantine, words: str | None, at: datetime) -> None:
+        partition = self.table.of(key)
+        partition.quarantines.pop(lifted.identity, None)
+        partition.released.append((lifted, words))
+
+    def save_known_good(self, key: ServiceKey, good: KnownGood) -> None:
+        kept = self.table.of(key).good
+        identity = str(good.revision.identity)
+        if identity not in kept or kept[identity].until < good.until:
+            kept[identity] = good
+
+    # incidents
+
+    def claim(self, incident: Incident, over: Incident | None = None) -> bool:
+        records = self.table.of(incident.key).records
+        there = records.get(incident.sort_key)
+        if there is not None:
+            return over is None and there.incident == incident
+        if over is not None:
+            if not self._is_at(over):
+                return False
+            result = replace(
+                over.intent.result,
+                outcome=Outcome.IGNORED,
+                reason=Reason.SUPERSEDED,
+                incident_state=IncidentState.SUPERSEDED,
+            )
+            closed = over.closed(Event.DISPLACED, result, incident.claimed_at)
+            self._write(replace(closed, announced=True), None)
+        records[incident.sort_key] = Record(incident, incident.claimed_at)
+        return True
+
+    def save(self, incident: Incident, due: datetime | None) -> Incident:
+        self._must_be_at(incident)
+        return self._write(incident, due)
+
+    def finish(
+        self,
+        incident: Incident,
+        due: datetime | None,
+        owner: str,
+        left: Sequence[LeftRevision] = (),
+        at: datetime | None = None,
+    ) -> Incident:
+        self._must_be_at(incident)
+        quarantines = self.table.of(incident.key).quarantines
+        for one in left:
+            since = at or incident.claimed_at
+            quarantines[one.identity] = Quarantine(one.identity, one.task_definition, since)
+        self.release_lease(incident.key, owner)
+        return self._write(incident, due)
+
+    def retract(self, incident: Incident) -> None:
+        self._must_be_at(incident)
+        records = self.table.of(incident.key).records
+        if records[incident.sort_key].incident.phase is not Phase.CLAIMED:
+            raise RecordChanged(incident.incident_id)
+        del records[incident.sort_key]
+
+    def _is_at(self, incident: Incident) -> bool:
+        there = self.table.of(incident.key).records.get(incident.sort_key)
+        return there is not None and there.incident.step == incident.step
+
+    def _must_be_at(self, incident: Incident) -> None:
+        if not self._is_at(incident):
+            raise RecordChanged(incident.incident_id)
+
+    def _write(self, incident: Incident, due: datetime | None) -> Incident:
+        written = replace(incident, step=incident.step + 1)
+        self.table.of(incident.key).records[incident.sort_key] = Record(written, due)
+        return written
+
+    # what people were told
+
+    def should_notify(self, key: ServiceKey, notice: Notice, now: datetime) -> UnsentNotice | None:
+        kept = self.table.of(key).told
+        unsent = UnsentNotice(notice.sort_key, notice.message, notice.resource)
+        told = kept.setdefault(notice.sort_key, Told(unsent, now))
+        told.judged |= set(notice.judged)
+        return None if told.announced else unsent
+
+    def notified(self, key: ServiceKey, notice: UnsentNotice) -> None:
+        self.table.of(key).told[notice.sort_key].announced = True
+
+    def unsent_notice(self, key: ServiceKey, sort_key: str) -> UnsentNotice | None:
+        told = self.table.of(key).told.get(sort_key)
+        return None if told is None or told.announced else told.unsent
+
+    # what the sweep has to know
+
+    def record_muted(self, key: ServiceKey, alarm: str, at: datetime) -> None:
+        self.table.of(key).muted[alarm] = at
+
+    def add_pending_check(self, key: ServiceKey, check: PendingCheck) -> None:
+        self.table.of(key).checks[_about(check)] = check
+
+    def remove_pending_check(self, key: ServiceKey, check: PendingCheck) -> None:
+        self.table.of(key).checks.pop(_about(check), None)
+
+
+def _about(check: PendingCheck) -> str:
+    return "tasks" if check.tasks else check.deployment
+
+
+def _place(after: str, key: ServiceKey | None) -> int:
+    owner, _, start = after.partition("|")
+    if not start.isdecimal():
+        raise ValueError(f"{after!r} is a place in no list of these records")
+    if owner != str(key):
+        raise ValueError(f"{after!r} is a place in another service's list")
+    return int(start)

@@ -1,0 +1,293 @@
+"""What a person asks for: a rollback, a plan of one, or what the ledger knows."""
+
+from copy import deepcopy
+
+import pytest
+
+from autorollback.decision.facts import Status
+from autorollback.decision.incident import Phase
+from autorollback.decision.result import Result
+from autorollback.policy import Mode, PolicyError
+from autorollback.requests import Action, BadRequest
+from autorollback.results import Done, HistoryAnswer, ReadinessAnswer
+from tests.fakes.ecs import refused
+from tests.flows.stories import World, outcome_of, reason_of
+from tests.scenarios.history import days, hours, minutes
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+# --- a rollback
+
+
+def test_a_person_is_not_asked_for_an_alarm(world: World) -> None:
+    story = world.bad_deployment()
+    answer = world.person(reason="it is slow")
+    assert outcome_of(answer) == "rolled_back"
+    assert world.rollbacks("auth") == ["v1"]
+    assert story.runs == "auth:v1"
+    assert isinstance(answer, Result)
+    assert "it is slow" in answer.summary
+    assert not world.incident().automatic
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param({"action": Action.PLAN}, id="a plan"),
+        pytest.param({"action": Action.ROLLBACK, "dry_run": True}, id="a dry run"),
+    ],
+)
+def test_a_plan_says_what_would_happen_and_writes_nothing(
+    world: World, asked: dict[str, object]
+) -> None:
+    world.bad_deployment()
+    before = deepcopy(world.known("auth"))
+    answer = world.person(**asked)  # type: ignore[arg-type]
+    assert outcome_of(answer) == "would_roll_back"
+    assert world.known("auth") == before
+    assert world.table.of(world.stories["auth"].key).lease is None
+    assert (world.ecs.acts, world.told) == ([], [])
+    assert isinstance(answer, Result)
+    assert any("the automatic would do nothing" in found.detail for found in answer.evidence)
+
+
+def test_a_plan_says_what_the_automatic_makes_of_a_red_alarm(world: World) -> None:
+    world.bad_deployment()
+    world.turn_red("auth", "5xx-rate")
+    answer = world.person(Action.PLAN)
+    assert isinstance(answer, Result)
+    rules = [found.rule for found in answer.evidence]
+    assert "alarm_predates_deployment" in rules
+
+
+def test_a_named_revision_is_gone_to_and_pinned(world: World) -> None:
+    story = world.service("auth").deployed("v0", ago=days(9)).deployed("v1", ago=days(3))
+    story.deployed("v2", ago=minutes(9))
+    answer = world.person(revision="auth:v0")
+    assert outcome_of(answer) == "rolled_back"
+    assert world.rollbacks("auth") == ["v0"]
+    assert world.incident().intent.pins
+
+
+def test_what_runs_already_is_not_deployed_again(world: World) -> None:
+    world.bad_deployment()
+    assert reason_of(world.person(revision="auth:v2")) == "already_running"
+    assert world.ecs.acts == []
+
+
+def test_what_cannot_be_described_is_told_by_the_definition_that_the_service_runs(
+    world: World,
+) -> None:
+    story = world.service("auth").deployed("v1", ago=days(3)).stuck(Status.IN_PROGRESS)
+    story.deployed("v2", ago=minutes(9))
+    world.person()
+    assert world.ecs.acts == ["StopServiceDeployment"]
+
+
+def test_an_image_tag_is_resolved_to_what_it_is_now(world: World) -> None:
+    world.bad_deployment()
+    world.dependencies.tags["stable"] = "sha256:v1"
+    answer = world.person(image_tag="stable")
+    assert isinstance(answer, Result)
+    assert outcome_of(answer) == "rolled_back"
+    assert world.ecs.acts[0].startswith("RegisterTaskDefinition")
+
+
+def test_while_a_rollback_is_under_way_only_force_acts(world: World) -> None:
+    world.bad_deployment()
+    world.fire("auth", "5xx-rate")
+    held = world.person()
+    assert reason_of(held) == "deployment_is_a_rollback"
+    assert isinstance(held, Result)
+    assert "to auth:v1" in held.summary
+    world.passes(minutes(1))
+    answer = world.person(revision="auth:v2", force=True)
+    assert outcome_of(answer) == "rolled_back"
+    assert world.incidents("auth")[0].intent.forced
+
+
+def test_a_rollback_of_ecs_that_is_under_way_holds_too(world: World) -> None:
+    story = world.bad_deployment().stuck(Status.ROLLBACK_IN_PROGRESS)
+    story.deployed("v3").becomes(Status.ROLLBACK_IN_PROGRESS)
+    held = world.person()
+    assert isinstance(held, Result)
+    assert "by ECS is under way" in held.summary
+
+
+def test_force_acts_over_the_lease_and_over_a_claim_that_is_held(world: World) -> None:
+    world.bad_deployment()
+    world.ecs.refuses["UpdateService"] = [RuntimeError("killed")]
+    with pytest.raises(RuntimeError):
+        world.fire("auth", "5xx-rate")
+    world.passes(minutes(1))
+    with world.judged_elsewhere("auth"):
+        assert reason_of(world.person()) == "already_handled"
+        answer = world.person(force=True)
+    assert outcome_of(answer) == "rolled_back"
+    forced, held = world.incidents("auth")
+    assert (forced.phase, held.phase) == (Phase.OPEN, Phase.SUPERSEDED)
+
+
+def test_force_skips_the_preflight(world: World) -> None:
+    world.bad_deployment()
+    world.dependencies.digests.clear()
+    assert reason_of(world.person()) == "no_candidate_passes_preflight"
+    assert world.told == [], "who asked has the answer"
+    assert outcome_of(world.person(force=True)) == "rolled_back"
+
+
+def test_a_refusal_is_the_answer_and_the_next_try_may_go(world: World) -> None:
+    world.bad_deployment()
+    world.ecs.refuses["UpdateService"] = [refused("InvalidParameterException", "UpdateService")]
+    answer = world.person()
+    assert outcome_of(answer) == "failed"
+    assert world.incident().phase is Phase.FAILED
+    assert world.told == ["failed failed"]
+    assert outcome_of(world.person()) == "rolled_back"
+    assert len(world.incidents("auth")) == 2
+
+
+def test_a_target_that_cannot_be_registered_is_held_for_a_person_too(world: World) -> None:
+    world.bad_deployment()
+    world.dependencies.tags["v1"] = "sha256:moved"
+    world.definitions.cannot_restore = "it has fields that nobody knows"
+    assert reason_of(world.person()) == "no_candidate_passes_preflight"
+    assert world.told == []
+
+
+def test_what_was_left_unfinished_comes_first(world: World) -> None:
+    world.bad_deployment()
+    world.ecs.refuses["UpdateService"] = [RuntimeError("killed")]
+    with pytest.raises(RuntimeError):
+        world.fire("auth", "5xx-rate")
+    answer = world.person(revision="auth:v2")
+    assert isinstance(answer, Result)
+    assert answer.incident_id == world.incident().incident_id
+    assert world.rollbacks("auth") == ["v1"]
+
+
+def test_where_a_claim_was_given_up_and_another_is_quicker_it_is_left_to_that(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.bad_deployment()
+    world.ecs.refuses["UpdateService"] = [RuntimeError("killed")]
+    with pytest.raises(RuntimeError):
+        world.fire("auth", "5xx-rate")
+    world.passes(hours(2))
+    monkeypatch.setattr("autorollback.flows.session.ProtectedService.look_again", lambda _: None)
+    assert reason_of(world.person()) == "already_handled"
+
+
+def test_a_service_without_deployments_has_nothing_to_go_back_to(world: World) -> None:
+    world.service("auth")
+    assert outcome_of(world.person(revision="auth:v1")) == "held"
+
+
+# --- who is meant
+
+
+def test_a_name_that_clusters_share_needs_the_cluster(world: World) -> None:
+    world.bad_deployment()
+    world.service("auth", cluster="office").deployed("v1")
+    with pytest.raises(
+        BadRequest, match="one of office, shop: 2 protected services are named auth"
+    ):
+        world.person()
+    assert outcome_of(world.person(cluster="shop")) == "rolled_back"
+
+
+@pytest.mark.parametrize("action", [Action.ROLLBACK, Action.PLAN, Action.PAUSE, Action.RESUME])
+def test_a_service_that_nobody_protects_is_said_so(world: World, action: Action) -> None:
+    answer = world.person(action, "nobody", minutes=5)
+    assert reason_of(answer) == "unprotected_service"
+    assert isinstance(answer, Result)
+    assert answer.cluster is None
+    assert reason_of(world.person(action, "nobody", cluster="shop", minutes=5)) == (
+        "unprotected_service"
+    )
+
+
+def test_a_release_needs_a_service(world: World) -> None:
+    with pytest.raises(BadRequest, match="service"):
+        world.person(Action.RELEASE, None, revision="18")
+
+
+# --- what the ledger knows
+
+
+def test_history_is_told_newest_first_and_page_by_page(world: World) -> None:
+    world.bad_deployment()
+    world.person()
+    world.passes(minutes(5))
+    world.person(revision="auth:v2", force=True)
+    first = world.person(Action.HISTORY, limit=1)
+    assert isinstance(first, HistoryAnswer)
+    second = world.person(Action.HISTORY, limit=1, next=first.next)
+    assert isinstance(second, HistoryAnswer)
+    assert second.next is None
+    targets = [
+        page.incidents[0].result.goes_to.task_definition
+        for page in (first, second)
+        if page.incidents[0].result.goes_to
+    ]
+    assert targets == ["auth:v2", "auth:v1"]
+    of_all = world.person(Action.HISTORY, None)
+    assert isinstance(of_all, HistoryAnswer)
+    assert len(of_all.incidents) == 2
+    with pytest.raises(BadRequest, match="next"):
+        world.person(Action.HISTORY, next="nonsense")
+
+
+def test_a_pause_holds_the_automatic_until_it_is_over_or_ended(world: World) -> None:
+    world.bad_deployment()
+    paused = world.person(Action.PAUSE, minutes=30)
+    assert isinstance(paused, Done)
+    assert "are paused until" in paused.detail
+    assert reason_of(world.fire("auth", "5xx-rate")) == "paused"
+    assert outcome_of(world.person(Action.PLAN)) == "would_roll_back", "a person's own go on"
+    resumed = world.person(Action.RESUME)
+    assert isinstance(resumed, Done)
+    assert "a pause of all services would still hold" in resumed.detail
+    world.person(Action.PAUSE, None, minutes=30)
+    assert reason_of(world.fire("auth", "latency")) == "paused"
+    world.person(Action.RESUME, None)
+    assert outcome_of(world.fire("auth", "latency")) == "rolled_back"
+
+
+def test_a_service_whose_policy_is_broken_can_be_paused(world: World) -> None:
+    story = world.bad_deployment()
+    world.policies.broken[story.key] = PolicyError("mode", "x", "enforce")
+    assert isinstance(world.person(Action.PAUSE, minutes=30), Done)
+    assert world.known("auth").state.paused_until == world.now + minutes(30)
+
+
+def test_a_quarantine_is_lifted_by_the_revision_or_its_number_alone(world: World) -> None:
+    world.bad_deployment()
+    world.fire("auth", "5xx-rate")
+    with pytest.raises(BadRequest, match="a quarantined revision of shop/auth: auth:v2"):
+        world.person(Action.RELEASE, revision="auth:v1")
+    released = world.person(Action.RELEASE, revision="v2", reason="mended")
+    assert isinstance(released, Done)
+    assert released.detail == "auth:v2 of shop/auth may be rolled back to again"
+    assert world.known("auth").state.quarantined == {}
+    with pytest.raises(BadRequest, match="nothing is quarantined"):
+        world.person(Action.RELEASE, revision="v2")
+
+
+def test_readiness_is_asked_of_one_service_or_of_all(world: World) -> None:
+    world.bad_deployment()
+    world.bad_deployment("mail")
+    one, of_all = world.person(Action.READINESS), world.person(Action.READINESS, None)
+    assert isinstance(one, ReadinessAnswer)
+    assert isinstance(of_all, ReadinessAnswer)
+    assert [found.key.service for found in one.services] == ["auth"]
+    assert [found.key.service for found in of_all.services] == ["auth", "mail"]
+
+
+def test_a_person_rolls_back_in_observe_mode_too(world: World) -> None:
+    world.bad_deployment().under(mode=Mode.OBSERVE)
+    assert outcome_of(world.person()) == "rolled_back"
