@@ -42,17 +42,8 @@ def count(namespace: str, result: Result) -> None:
     name = _name_of(result)
     if name is None:
         return
-    dimensions = {}
-    if result.cluster:
-        dimensions["cluster"] = result.cluster
-    if result.service:
-        dimensions["service"] = result.service
-    seconds = {}
-    if name == "Rollback" and result.time_to_rollback_seconds is not None:
-        seconds["TimeToRollback"] = float(result.time_to_rollback_seconds)
-    if name == "Recovered" and result.time_to_recover_seconds is not None:
-        seconds["TimeToRecover"] = float(result.time_to_recover_seconds)
-    _emit(namespace, name, dimensions, seconds)
+    dimensions = _dimensions(result)
+    _emit(namespace, name, dimensions, _elapsed(name, result))
     if result.outcome in _BY_REASON_TOO and result.reason:
         _emit(namespace, name, {**dimensions, "reason": result.reason.value})
 
@@ -75,6 +66,21 @@ def count_readiness(namespace: str, key: ServiceKey, *, ready: bool) -> None:
         {"cluster": key.cluster, "service": key.service},
         value=int(ready),
     )
+
+
+def _dimensions(result: Result) -> dict[str, str]:
+    """The cluster and the service, where a result names them."""
+    named = {"cluster": result.cluster, "service": result.service}
+    return {dimension: value for dimension, value in named.items() if value}
+
+
+def _elapsed(name: str, result: Result) -> dict[str, float]:
+    """How long a rollback or a recovery took, where that is known."""
+    if name == "Rollback" and result.time_to_rollback_seconds is not None:
+        return {"TimeToRollback": float(result.time_to_rollback_seconds)}
+    if name == "Recovered" and result.time_to_recover_seconds is not None:
+        return {"TimeToRecover": float(result.time_to_recover_seconds)}
+    return {}
 
 
 def _name_of(result: Result) -> str | None:

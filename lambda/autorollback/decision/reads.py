@@ -295,12 +295,17 @@ def _of_periods(
     unattested = [p for p in periods if stability.attested(p, question) is None]
     reads.extend(_of_histories(question, unattested))
     if configured.load_balancer:
-        counted = {(served.revision, served.since) for served in facts.so_far.requests}
-        for period in unattested:
-            if (period.revision, period.since) not in counted:
-                until = period.end(now)
-                reads.append(RequestsServed(period.revision, period.since, until))
+        reads.extend(_of_requests(question, unattested))
     return reads
+
+
+def _of_requests(question: Question, periods: Sequence[ServingPeriod]) -> Iterator[Read]:
+    """The requests that were not counted yet, each period told apart by its revision and its start."""
+    known = question.facts.so_far.requests
+    counted = {(served.revision, served.since) for served in known}
+    for period in periods:
+        if (period.revision, period.since) not in counted:
+            yield RequestsServed(period.revision, period.since, period.end(question.now))
 
 
 def _unknown_revisions(facts: Facts) -> tuple[str, ...]:
@@ -335,18 +340,10 @@ def _definitions_since(
     that ran the images of that change, for it may be a return to them. CodeDeploy records no images: there it may be a
     return to any.
     """
-    arns: dict[str, None] = {}
-    changed: Revision | None = None
-    for index, deployment in enumerate(facts.deployments):
-        if changed and deployment.start < moment:
-            break
-        arns.update(dict.fromkeys([deployment.target, *_replaced_by(deployment)]))
-        target = facts.revision(deployment.target)
-        if changed is None and _looks_changed(target, running_before(facts, index)):
-            changed = target
-    arns.update(dict.fromkeys(period.revision for period in periods))
+    arns, changed = _revisions_since(facts, moment)
+    arns.update(period.revision for period in periods)
     if changed and changed.images:
-        arns.update(dict.fromkeys(_with_images_of(facts, changed)))
+        arns.update(_with_images_of(facts, changed))
 
     definitions = set()
     for arn in arns:
@@ -354,6 +351,23 @@ def _definitions_since(
         if revision and _can_be_identified(facts, revision):
             definitions.add(revision.task_definition_arn)
     return sorted(definitions)
+
+
+def _revisions_since(facts: Facts, moment: datetime) -> tuple[set[str], Revision | None]:
+    """What the deployments since a moment brought and replaced, and what the newest that looks like a change brought.
+
+    That change is among them, however old it is.
+    """
+    arns: set[str] = set()
+    changed: Revision | None = None
+    for index, deployment in enumerate(facts.deployments):
+        if changed and deployment.start < moment:
+            break
+        arns.update([deployment.target, *_replaced_by(deployment)])
+        target = facts.revision(deployment.target)
+        if changed is None and _looks_changed(target, running_before(facts, index)):
+            changed = target
+    return arns, changed
 
 
 def _can_be_identified(facts: Facts, revision: Revision) -> bool:
@@ -430,27 +444,30 @@ def _histories_asked(
     For serving periods: of all alarms, far enough to tell how the periods went, and whether an alarm flapped before
     whatever came after them. Without any: of the alarm that convicts the suspect, whether it flapped before it.
     """
-    facts, now = question.facts, question.now
-    newest = facts.newest.start if facts.newest else now
+    facts = question.facts
     if periods:
-        moments = [now, newest - LOOKED_BACK]
-        for period in periods:
-            moments.append(period.came)
-            moments.append(period.end(now) - LOOKED_BACK)
-        since = min(moments)
+        since = _past_of_periods(question, periods)
         return [(alarm, since) for alarm in facts.alarms]
     if facts.trigger.kind is not TriggerKind.ALARM:
         return []
-    if facts.trigger.alarm is not None:
-        convicting = _convicting(question)
-        if convicting is None or convicting.alarm is None:
-            return []
-        return [(convicting.alarm, convicting.suspect.start - LOOKED_BACK)]
-    return [
-        (alarm, _flapping_from(question, alarm) - LOOKED_BACK)
-        for alarm in facts.alarms
-        if alarm.in_alarm
-    ]
+    if facts.trigger.alarm is None:
+        red = [alarm for alarm in facts.alarms if alarm.in_alarm]
+        return [(alarm, _flapping_from(question, alarm) - LOOKED_BACK) for alarm in red]
+    convicting = _convicting(question)
+    if convicting is None or convicting.alarm is None:
+        return []
+    return [(convicting.alarm, convicting.suspect.start - LOOKED_BACK)]
+
+
+def _past_of_periods(question: Question, periods: Sequence[ServingPeriod]) -> datetime:
+    """Since when the alarms' past tells how periods went, and whether an alarm flapped before what came after."""
+    now = question.now
+    newest = question.facts.newest.start if question.facts.newest else now
+    moments = [now, newest - LOOKED_BACK]
+    for period in periods:
+        moments.append(period.came)
+        moments.append(period.end(now) - LOOKED_BACK)
+    return min(moments)
 
 
 def _flapping_from(question: Question, alarm: Alarm) -> datetime:
