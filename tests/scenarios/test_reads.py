@@ -20,7 +20,7 @@ from autorollback.decision.question import Question
 from autorollback.decision.reads import Read, missing, requests_by_revision
 from autorollback.decision.request_counts import Requests
 from autorollback.decision.serving import serving_periods
-from autorollback.decision.verdicts import Hold, Judgement, RollBack
+from autorollback.decision.verdicts import Hold, Judgement, Reason, RollBack
 from autorollback.naming import ServiceKey
 from autorollback.policy import ServicePolicy
 from tests.scenarios.history import NOW, History, bad_deployment, days, hours, incident, minutes
@@ -308,3 +308,35 @@ def test_a_stopped_deployment_in_the_past_is_no_obstacle() -> None:
     story.deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
     world = World(story)
     assert in_short(decide(world.read(), story.policy, NOW)) == in_short(story.judged())
+
+
+def test_what_an_unfinished_deployment_was_to_bring_is_described_however_old_it_is() -> None:
+    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=days(1), status=Status.STOPPED)
+    story.deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    world = World(story)
+    world.read()
+    assert reads.DefinitionContent(story.revisions[story.deployments[1].target].task_definition_arn) in world.asked
+
+
+def test_of_what_was_restarted_it_is_asked_how_it_fared_before() -> None:
+    """Red shortly before the restart, it had not been stable: the restart is passed over."""
+    story = incident().deployed("v0", ago=days(6)).deployed("v1", ago=minutes(50))
+    story.deployed("v1", ago=minutes(9)).was_red("latency", ago=minutes(30))
+    story.alarm("5xx-rate", onset=minutes(6))
+    judgement = decide(World(story).read(), story.policy, NOW)
+    assert judgement.verdict.reason is Reason.ALARM_AFTER_DEPLOYMENT
+
+
+def test_what_comes_with_an_older_page_is_described_by_the_definition_that_was_read_before() -> None:
+    """One task definition, deployed four times over, is read once."""
+    story = incident().deployed("v1", ago=days(9))
+    for number in range(3):
+        story.deployed("v1", ago=minutes(50 - 10 * number))
+    story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    world = World(story, page_size=2)
+    facts = world.read()
+    oldest = facts.deployments[-1]
+    assert any(isinstance(read, reads.OlderDeployments) for read in world.asked)
+    assert facts.revisions[oldest.target].identity == "v1"
+    definition = reads.DefinitionContent(story.revisions[oldest.target].task_definition_arn)
+    assert world.asked.count(definition) == 1

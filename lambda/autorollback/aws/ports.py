@@ -1,4 +1,6 @@
-"""What the flows and the reader need of the outside, each port no wider than they use it.
+"""What the flows and the reader need of the outside, port by port.
+
+No port is wider than they use it.
 
 The adapters of this package fulfil them, and so do the fakes of the tests, which pass the same tests.
 """

@@ -13,7 +13,15 @@ from autorollback.decision import stability, targets
 from autorollback.decision.alarm_order import trouble_began
 from autorollback.decision.case import Suspicion
 from autorollback.decision.decide import decide
-from autorollback.decision.facts import Alarm, Deployment, Facts, RedAlarm, Revision, TriggerKind
+from autorollback.decision.facts import (
+    Alarm,
+    Deployment,
+    Facts,
+    RedAlarm,
+    Revision,
+    Status,
+    TriggerKind,
+)
 from autorollback.decision.lineage import running_before
 from autorollback.decision.question import Question
 from autorollback.decision.rules.alarm_is_flapping import LOOKED_BACK
@@ -21,7 +29,7 @@ from autorollback.decision.rules.alarm_predates_deployment import convict
 from autorollback.decision.rules.no_recent_deployment import find_suspect
 from autorollback.decision.rules.slow_start import UNHEALTHY_TARGETS
 from autorollback.decision.serving import ServingPeriod, serving_periods
-from autorollback.decision.verdicts import CandidateVerdict, Reason
+from autorollback.decision.verdicts import Candidate, CandidateVerdict, Reason
 from autorollback.policy import ServicePolicy
 
 OLDER_PAGES = 5
@@ -172,7 +180,7 @@ def given_up_on(facts: Facts, configured: ServicePolicy, now: datetime) -> str |
     if facts.so_far.next_page is None:
         return None
     question = Question(facts, configured.policy, now)
-    if _has_target(question):
+    if _newest_stable(question):
         return None
     return f"service deployments older than the newest {len(facts.deployments)}"
 
@@ -258,7 +266,7 @@ def _of_the_past(question: Question, configured: ServicePolicy) -> list[Read]:
         reads = _of_periods(question, configured, wanted)
         if reads:
             return reads
-        if _has_target(question):
+        if _is_found_before(long_enough[looked_at:], question):
             return []
         if looked_at >= len(long_enough):
             return _of_older_deployments(facts)
@@ -273,10 +281,18 @@ def _of_older_deployments(facts: Facts) -> list[Read]:
 
 
 def _may_prove(period: ServingPeriod, question: Question) -> bool:
-    """Whether a serving period is over, and was long enough to prove its revision."""
-    if period.until is None:
-        return False
-    return period.until - period.since >= question.policy.stable_after
+    """Whether a serving period was long enough to prove its revision.
+
+    One that lasts counts up to the newest deployment: that is a restart then, and whether what it restarted had been
+    stable is asked.
+    """
+    end = period.until or _newest_start(question)
+    return end - period.since >= question.policy.stable_after
+
+
+def _newest_start(question: Question) -> datetime:
+    newest = question.facts.newest
+    return newest.start if newest else question.now
 
 
 def _of_periods(
@@ -285,7 +301,7 @@ def _of_periods(
     """The reads without which these periods, and what came after them, cannot be judged."""
     facts, now = question.facts, question.now
     reads: list[Read] = []
-    ends = [period.until for period in periods if period.until]
+    ends = [period.end(now) for period in periods]
     for arn in _definitions_since(facts, min(ends, default=now), periods):
         reads.append(DefinitionContent(arn))
     unknown = _unknown_revisions(facts)
@@ -304,8 +320,8 @@ def _of_requests(question: Question, periods: Sequence[ServingPeriod]) -> Iterat
     known = question.facts.so_far.requests
     counted = {(served.revision, served.since) for served in known}
     for period in periods:
-        if (period.revision, period.since) not in counted:
-            yield RequestsServed(period.revision, period.since, period.end(question.now))
+        if period.until is not None and (period.revision, period.since) not in counted:
+            yield RequestsServed(period.revision, period.since, period.until)
 
 
 def _unknown_revisions(facts: Facts) -> tuple[str, ...]:
@@ -367,7 +383,15 @@ def _revisions_since(facts: Facts, moment: datetime) -> tuple[set[str], Revision
         target = facts.revision(deployment.target)
         if changed is None and _looks_changed(target, running_before(facts, index)):
             changed = target
+            arns.update(_unfinished_before(facts, index))
     return arns, changed
+
+
+def _unfinished_before(facts: Facts, index: int) -> Iterator[str]:
+    """What the deployment before one was to bring, where it came to nothing: a change may go back from it."""
+    for older in facts.deployments[index + 1 : index + 2]:
+        if older.status is not Status.SUCCESSFUL:
+            yield older.target
 
 
 def _can_be_identified(facts: Facts, revision: Revision) -> bool:
@@ -413,41 +437,52 @@ def _ran_what_is_newest(facts: Facts, period: ServingPeriod) -> bool:
     return newest.identity == earlier.identity
 
 
-def _has_target(question: Question) -> bool:
-    """Whether a stable revision is known before the newest deployment that changed what runs."""
+def _is_found_before(older: Sequence[ServingPeriod], question: Question) -> bool:
+    """Whether a stable revision is known that ran after all of these periods."""
+    target = _newest_stable(question)
+    if target is None:
+        return False
+    ran_until = target.ran_until or question.now
+    return all(period.end(question.now) <= ran_until for period in older)
+
+
+def _newest_stable(question: Question) -> Candidate | None:
+    """The newest stable revision before the newest deployment that changed what runs, as far as is known."""
     facts = question.facts
     for index, deployment in enumerate(facts.deployments):
         target, source = facts.revision(deployment.target), running_before(facts, index)
         if target is None or (source is not None and source.identity == target.identity):
             continue
-        found = targets.candidates(question, deployment, target)
-        return any(candidate.verdict is CandidateVerdict.STABLE for candidate in found)
-    return False
+        for candidate in targets.candidates(question, deployment, target):
+            if candidate.verdict is CandidateVerdict.STABLE:
+                return candidate
+        return None
+    return None
 
 
 # --- alarms -------------------------------------------------------------------------------------------------------
 
 
 def _of_histories(question: Question, periods: Sequence[ServingPeriod]) -> Iterator[Read]:
-    """The histories that are asked about and not known yet."""
-    kept = question.now - stability.HISTORY_KEPT
-    for alarm, since in _histories_asked(question, periods):
-        if not stability.past_is_known(alarm, max(since, kept), question.now):
-            yield AlarmHistory(alarm.name, max(since, kept))
-
-
-def _histories_asked(
-    question: Question, periods: Sequence[ServingPeriod]
-) -> list[tuple[Alarm, datetime]]:
-    """The alarms whose past is asked about, each with since when.
-
-    For serving periods: of all alarms, far enough to tell how the periods went, and whether an alarm flapped before
-    whatever came after them. Without any: of the alarm that convicts the suspect, whether it flapped before it.
-    """
-    facts = question.facts
+    """The past of the alarms: how these periods went, then whether the alarm that convicts flapped."""
     if periods:
         since = _past_of_periods(question, periods)
-        return [(alarm, since) for alarm in facts.alarms]
+        histories = list(past_of_alarms(question.facts, since, question.now))
+        if histories:
+            yield from histories
+            return
+    for alarm, since in _flapping_asked(question):
+        kept = max(since, question.now - stability.HISTORY_KEPT)
+        if not stability.past_is_known(alarm, kept, question.now):
+            yield AlarmHistory(alarm.name, kept)
+
+
+def _flapping_asked(question: Question) -> list[tuple[Alarm, datetime]]:
+    """The alarms of which it matters whether they flapped, each with since when.
+
+    That is the one that convicts the suspect; whoever asks without an alarm may ask about any that is red.
+    """
+    facts = question.facts
     if facts.trigger.kind is not TriggerKind.ALARM:
         return []
     if facts.trigger.alarm is None:
@@ -462,8 +497,7 @@ def _histories_asked(
 def _past_of_periods(question: Question, periods: Sequence[ServingPeriod]) -> datetime:
     """Since when the alarms' past tells how periods went, and whether an alarm flapped before what came after."""
     now = question.now
-    newest = question.facts.newest.start if question.facts.newest else now
-    moments = [now, newest - LOOKED_BACK]
+    moments = [now, _newest_start(question) - LOOKED_BACK]
     for period in periods:
         moments.append(period.came)
         moments.append(period.end(now) - LOOKED_BACK)
@@ -473,7 +507,7 @@ def _past_of_periods(question: Question, periods: Sequence[ServingPeriod]) -> da
 def _flapping_from(question: Question, alarm: Alarm) -> datetime:
     """Before what an alarm may have flapped, if it is the one that asks: the newest deployment, or the suspect."""
     facts = question.facts
-    newest = facts.newest.start if facts.newest else question.now
+    newest = _newest_start(question)
     of_it = replace(facts, trigger=replace(facts.trigger, alarm=alarm.name))
     convicting = _convicting(replace(question, facts=of_it))
     return min(newest, convicting.suspect.start) if convicting else newest
