@@ -367,8 +367,11 @@ class FakeDeployer:
         self, key: ServiceKey, task_definition_arn: str, incident_id: str, over: str | None
     ) -> None:
         self.ecs.fail("UpdateService")
+        service = self.ecs.settled(key)
+        assert service is not None
         self.ecs.acts.append(f"UpdateService {task_definition_arn.rpartition('/')[2]}")
-        self.ecs.begin(key, task_definition_arn)
+        if service.seen().task_definition != task_definition_arn:
+            self.ecs.begin(key, task_definition_arn)
         self.ecs.die_after("UpdateService")
 
 
