@@ -8,11 +8,11 @@ from unittest import mock
 import pytest
 
 from autorollback.aws import neighbours
-from autorollback.aws.alarms import RedAlarm
 from autorollback.aws.clients import Clients
 from autorollback.aws.ledger import Ledger
 from autorollback.aws.neighbours import FRESH, Neighbours
 from autorollback.aws.policies import Policies
+from autorollback.decision.facts import RedAlarm
 from autorollback.naming import AlarmKey, Names, ServiceKey
 from autorollback.policy import Policy, ServicePolicy
 from localcloud.errors import Refusal
