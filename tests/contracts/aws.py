@@ -1,4 +1,4 @@
-"""What deployments, definitions, alarms and policies do, wherever they are.
+"""What deployments, definitions, alarms, policies and images do, wherever they are.
 
 A module that has the fixture `site` takes the tests by importing them.
 """
@@ -11,7 +11,8 @@ import pytest
 from autorollback.aws.definitions import UnknownDefinition
 from autorollback.aws.ecs import DeploymentPage
 from autorollback.decision.facts import Deployment, Status
-from autorollback.naming import ServiceKey
+from autorollback.decision.lookups import ImagesStored
+from autorollback.naming import Home, ServiceKey
 from tests.contracts.sites import KEY, NOBODY, POLICY, Site
 
 FEW_MINUTES = timedelta(minutes=4)
@@ -252,3 +253,24 @@ def test_a_policy_is_read_as_it_was_written_and_names_its_service(site: Site) ->
     assert site.policies.keys() == (office, KEY)
     assert site.policies.named("auth") == (office, KEY)
     assert site.policies.named("auth", "shop") == (KEY,)
+
+
+# --- what tasks need to start
+
+
+def test_a_tag_has_the_digest_that_was_pushed_with_it(site: Site) -> None:
+    site.define("v2")
+    assert site.dependencies.digest_of("auth", "v2") == site.digest("v2")
+    assert site.dependencies.digest_of("auth", "v3") is None
+    assert "v2" in site.dependencies.tags_like("auth", "v22")
+
+
+def test_images_are_told_by_digest_and_by_tag(site: Site) -> None:
+    site.define("v2")
+    there, gone = site.digest("v2"), f"sha256:{'0' * 64}"
+    lookup = ImagesStored("auth", frozenset({there, gone}), frozenset({"v2", "v3"}))
+    found = site.dependencies.answers(Home("111122223333", "eu-central-1"), [lookup]).images[lookup]
+    assert there in found.digests
+    assert gone not in found.digests
+    assert found.tags.get("v2") == there
+    assert "v3" not in found.tags

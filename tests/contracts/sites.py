@@ -19,6 +19,7 @@ class Site(Protocol):
     definitions: ports.Definitions
     alarms: ports.Alarms
     policies: ports.Policies
+    dependencies: ports.Dependencies
 
     @property
     def now(self) -> datetime:

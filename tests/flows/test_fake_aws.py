@@ -8,7 +8,7 @@ from autorollback.policy import ServicePolicy
 from tests.contracts.aws import *  # noqa: F403 - the tests are the contract's
 from tests.contracts.sites import KEY
 from tests.fakes.ecs import Clock, FakeDefinitions, FakeDeployments, FakeEcs
-from tests.fakes.services import FakePolicies
+from tests.fakes.services import FakeDependencies, FakePolicies
 from tests.fakes.watch import FakeAlarms
 from tests.scenarios.history import NOW
 
@@ -23,6 +23,7 @@ class SiteInMemory:
         self.definitions = FakeDefinitions(self.ecs)
         self.alarms = FakeAlarms(self.clock)
         self.policies = FakePolicies()
+        self.dependencies = FakeDependencies()
         self.ecs.add(KEY)
         self.ecs.begin(KEY, self.define("v1"))
         self.passes(timedelta(minutes=4))
@@ -35,6 +36,8 @@ class SiteInMemory:
         self.clock.now += time
 
     def define(self, build: str) -> str:
+        self.dependencies.digests.add(self.digest(build))
+        self.dependencies.tags[build] = self.digest(build)
         return self.ecs.define("auth", build).arn
 
     def digest(self, build: str) -> str:

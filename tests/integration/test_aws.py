@@ -9,6 +9,7 @@ import pytest
 from autorollback.aws.alarms import Alarms
 from autorollback.aws.clients import Clients
 from autorollback.aws.definitions import Definitions
+from autorollback.aws.dependencies import Dependencies
 from autorollback.aws.deployments import Deployments
 from autorollback.aws.policies import Policies
 from autorollback.naming import Names
@@ -31,6 +32,7 @@ class SiteInTheCloud:
         self.definitions = Definitions(clients)
         self.alarms = Alarms(clients, NAMES)
         self.policies = Policies(clients, NAMES)
+        self.dependencies = Dependencies(clients)
         self.digests: dict[str, str] = {}
         self.cloudwatch = self.world.session.client("cloudwatch")
         self.ssm = self.world.session.client("ssm")
