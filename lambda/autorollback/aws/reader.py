@@ -83,6 +83,16 @@ class OlderPage:
 Fetched = object
 """What a read brought; its type is the read's."""
 
+ReadOfWatchers = (
+    reads.AlarmsNow
+    | reads.AlarmHistory
+    | reads.RedAlarms
+    | reads.NeighbourDeployments
+    | reads.TargetHealth
+    | reads.RequestsServed
+)
+"""A read of what watches services, or stands around them."""
+
 
 @dataclass(frozen=True, slots=True)
 class FactsReader:
@@ -225,17 +235,25 @@ class _Fetch:
 
     def one(self, read: Read) -> Fetched:
         """The answer to one read."""
-        reader, snapshot = self.reader, self.snapshot
-        policy = snapshot.protected
+        history = self.snapshot.history
         match read:
             case reads.DeploymentsInFull(arns):
-                return snapshot.history.deployments(arns)
+                return history.deployments(arns)
             case reads.ServiceRevisions(arns):
-                return snapshot.history.revisions(arns)
+                return history.revisions(arns)
             case reads.OlderDeployments(after):
                 return self._older(after)
             case reads.DefinitionContent(arn):
                 return self._definition(arn)
+            case reads.ChangedSecrets(definition):
+                return self._secrets(definition)
+            case _:
+                return self._watched(read)
+
+    def _watched(self, read: ReadOfWatchers) -> Fetched:
+        """What alarms, load balancer and the other services say of it."""
+        reader, policy = self.reader, self.snapshot.protected
+        match read:
             case reads.AlarmsNow():
                 return reader.alarms.of(policy, self.event)
             case reads.AlarmHistory(alarm, since):
@@ -248,8 +266,6 @@ class _Fetch:
                 return reader.traffic.healthy_targets(target_groups)
             case reads.RequestsServed(_, since, until):
                 return reader.traffic.requests(policy, since, until, self.now)
-            case reads.ChangedSecrets(definition):
-                return self._secrets(definition)
 
     def _older(self, after: str) -> OlderPage:
         history = self.snapshot.history
@@ -294,10 +310,9 @@ def _comes_late(read: Read) -> bool:
 
 def _with(facts: Facts, read: Read, answer: Any) -> Facts:
     """The facts with what one read brought; the type of the answer is the read's."""
-    so_far = facts.so_far
     match read:
         case reads.DeploymentsInFull():
-            present = replace(so_far, present=True)
+            present = replace(facts.so_far, present=True)
             return replace(facts, deployments=answer, so_far=present)
         case reads.ServiceRevisions(arns):
             return _with_revisions(facts, arns, answer)
@@ -305,6 +320,16 @@ def _with(facts: Facts, read: Read, answer: Any) -> Facts:
             return _with_older(facts, answer)
         case reads.DefinitionContent(arn):
             return _with_definition(facts, arn, answer)
+        case reads.ChangedSecrets():
+            return replace(facts, secrets=answer)
+        case _:
+            return _with_watched(facts, read, answer)
+
+
+def _with_watched(facts: Facts, read: ReadOfWatchers, answer: Any) -> Facts:
+    """The facts with what alarms, load balancer or the other services said."""
+    so_far = facts.so_far
+    match read:
         case reads.AlarmsNow():
             return replace(facts, alarms=answer)
         case reads.AlarmHistory(name):
@@ -321,8 +346,6 @@ def _with(facts: Facts, read: Read, answer: Any) -> Facts:
             served = ServedRequests(revision, since, answer)
             counted = replace(so_far, requests=(*so_far.requests, served))
             return replace(facts, so_far=counted)
-        case reads.ChangedSecrets():
-            return replace(facts, secrets=answer)
 
 
 def _with_revisions(facts: Facts, asked: tuple[str, ...], found: Mapping[str, Revision]) -> Facts:
