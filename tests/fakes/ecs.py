@@ -90,16 +90,17 @@ class FakeService:
     def seen(self) -> Service:
         """As DescribeServices tells it."""
         newest = self.deployments[-1] if self.deployments else None
-        set_to = self.revisions[newest.target].task_definition_arn if newest else ""
-        if newest is not None and newest.status.is_rollback and self.running:
-            set_to = self.revisions[self.running].task_definition_arn
+        shown = newest.target if newest else None
+        if newest is not None and newest.status.is_rollback:
+            shown = self.running
+        set_to = self.revisions.get(shown or "")
         told: dict[str, Any] = {
             "deployments": (self._primary(newest),) if newest else (),
             "active": True,
             "status": "ACTIVE",
             "desired": 4,
             "running": 4,
-            "task_definition": set_to,
+            "task_definition": set_to.task_definition_arn if set_to else "",
             "target_groups": (f"{ARN}:targetgroup/{self.key.service}/1",),
         }
         return Service(arn=self.arn, controller=self.controller, **{**told, **self.description})
@@ -367,8 +368,11 @@ class FakeDeployer:
         self, key: ServiceKey, task_definition_arn: str, incident_id: str, over: str | None
     ) -> None:
         self.ecs.fail("UpdateService")
+        service = self.ecs.settled(key)
+        assert service is not None
         self.ecs.acts.append(f"UpdateService {task_definition_arn.rpartition('/')[2]}")
-        self.ecs.begin(key, task_definition_arn)
+        if service.seen().task_definition != task_definition_arn:
+            self.ecs.begin(key, task_definition_arn)
         self.ecs.die_after("UpdateService")
 
 

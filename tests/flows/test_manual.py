@@ -79,13 +79,20 @@ def test_what_runs_already_is_not_deployed_again(world: World) -> None:
     assert world.ecs.acts == []
 
 
-def test_what_cannot_be_described_is_told_by_the_definition_that_the_service_runs(
-    world: World,
-) -> None:
+def test_a_deployment_that_is_under_way_is_stopped_for_a_person_too(world: World) -> None:
     story = world.service("auth").deployed("v1", ago=days(3)).stuck(Status.IN_PROGRESS)
     story.deployed("v2", ago=minutes(9))
-    world.person()
+    assert outcome_of(world.person()) == "rolled_back"
     assert world.ecs.acts == ["StopServiceDeployment"]
+
+
+def test_where_what_runs_cannot_be_described_the_definition_of_the_service_tells(
+    world: World,
+) -> None:
+    story = world.bad_deployment()
+    runs = story.fake.revisions.pop(story.newest.target)
+    story.described(task_definition=runs.task_definition_arn)
+    assert reason_of(world.person(revision="auth:v2")) == "already_running"
 
 
 def test_an_image_tag_is_resolved_to_what_it_is_now(world: World) -> None:

@@ -3,13 +3,13 @@
 import pytest
 
 from autorollback.aws.deployer import StillDeploying
-from autorollback.decision.facts import Status
+from autorollback.decision.facts import EcsDeployment, Status
 from autorollback.decision.incident import Phase
 from autorollback.decision.result import Outcome, Result
 from autorollback.flows.act import ActFailed
 from autorollback.naming import ServiceKey
 from autorollback.policy import Mode
-from autorollback.requests import NotInAlarm, NotOurs, TasksCannotStart
+from autorollback.requests import NotInAlarm, NotOurs
 from autorollback.results import Done
 from tests.fakes.ecs import refused
 from tests.fakes.ledger import FakeLedger
@@ -153,11 +153,22 @@ def test_in_a_pause_nothing_is_read_and_nothing_done(world: World, *, own: bool)
     assert world.ecs.acts == []
 
 
-def test_a_target_that_is_marked_irreversible_is_held(world: World) -> None:
+def test_a_deployment_that_is_marked_irreversible_is_held(world: World) -> None:
     service = world.service("auth").deployed("v1", ago=days(3))
     service.deployed("v2", ago=minutes(9), tags={"auto-rollback:irreversible": "yes"})
     answer = world.fire("auth", "5xx-rate")
     assert reason_of(answer) == "irreversible_change"
+    assert world.ecs.acts == []
+
+
+def test_a_target_from_before_an_irreversible_change_is_held_too(world: World) -> None:
+    service = world.service("auth").deployed("v0", ago=days(9))
+    service.deployed("v1", ago=days(3), tags={"auto-rollback:irreversible": "yes"})
+    service.deployed("v2", ago=minutes(9))
+    world.dependencies.digests.discard("sha256:v1")
+    answer = world.fire("auth", "5xx-rate")
+    assert reason_of(answer) == "irreversible_change"
+    assert world.told == ["held irreversible_change"]
     assert world.ecs.acts == []
 
 
@@ -208,12 +219,13 @@ def test_of_tasks_that_cannot_start_the_sweep_asks_later_where_it_was_turned_awa
     assert len(world.reported) == 1
 
 
-def test_tasks_that_cannot_start_are_judged(world: World) -> None:
-    service = world.service("auth").deployed("v1", ago=days(3))
-    service.deployed("v2", ago=minutes(9))
-    answer = world.ask(TasksCannotStart(service.key, world.now))
-    assert isinstance(answer, Result)
-    assert answer.evidence
+def test_a_deployment_whose_tasks_cannot_start_is_rolled_back(world: World) -> None:
+    story = world.service("auth").deployed("v1", ago=days(3)).stuck(Status.IN_PROGRESS)
+    story.deployed("v2", ago=minutes(9))
+    failing = EcsDeployment("ecs-svc/2", story.newest.created_at, True, failed_tasks=3)
+    story.described(deployments=(failing,))
+    assert outcome_of(world.cannot_start("auth")) == "rolled_back"
+    assert world.ecs.acts == ["StopServiceDeployment"]
 
 
 # --- somebody was first
