@@ -38,7 +38,11 @@ def measure() -> list[tuple[float, float]]:
             scene.client("events").disable_rule(Name=f"{scenario.FUNCTION}-{rule}")
         for actor in actors:
             scene.deploy_bad(actor)
-        red = scene.until(lambda: all(scene.alarm_state(actor=a) == "ALARM" for a in actors), within=HOUR, step=QUARTER)
+        red = scene.until(
+            lambda: all(scene.alarm_state(actor=a) == "ALARM" for a in actors),
+            within=HOUR,
+            step=QUARTER,
+        )
         if not red:
             raise RuntimeError("the alarms did not fire")
         environment = {**os.environ, **cloud.environment("team")}
@@ -60,7 +64,9 @@ def _seconds(work: Callable[[], object]) -> float:
 def _roll_back(scene: scenario.Stage, actor: scenario.Actor) -> None:
     result = scene.invoke(_alarm(scene, actor))
     if result["outcome"] != "rolled_back":
-        raise RuntimeError(f"{actor.name}: {result['outcome']} {result['reason']}: {result['summary']}")
+        raise RuntimeError(
+            f"{actor.name}: {result['outcome']} {result['reason']}: {result['summary']}"
+        )
 
 
 def _by_command_line(actor: scenario.Actor, environment: dict[str, str]) -> None:
@@ -87,7 +93,9 @@ def main() -> None:
     pairs = measure()
     table = Table("pair", "whole rollback, s", "aws ecs update-service, s", "ratio")
     for number, (rollback, command_line) in enumerate(pairs, 1):
-        table.add_row(str(number), f"{rollback:.2f}", f"{command_line:.2f}", f"{rollback / command_line:.2f}")
+        table.add_row(
+            str(number), f"{rollback:.2f}", f"{command_line:.2f}", f"{rollback / command_line:.2f}"
+        )
     ratios = sorted(rollback / command_line for rollback, command_line in pairs)
     table.add_row("median", "", "", f"{median(ratios):.2f}")
     Console().print(table)

@@ -186,11 +186,15 @@ def _run(mutant: Mutant, tests: Sequence[str]) -> int:
 
 def main() -> int:
     """Prints each survivor; fails where more survive than are allowed."""
-    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     arguments.add_argument("--number", type=int, default=200, help="how many mutants are drawn")
     arguments.add_argument("--seed", type=int, default=1, help="by which they are drawn")
     arguments.add_argument("--only", default="", help="only files whose name holds this")
-    arguments.add_argument("--at-once", type=int, default=os.cpu_count() or 1, help="how many run together")
+    arguments.add_argument(
+        "--at-once", type=int, default=os.cpu_count() or 1, help="how many run together"
+    )
     asked = arguments.parse_args()
     files = [path for path in sorted(DECISION.rglob("*.py")) if asked.only in path.name]
     everything = [mutant for path in files for mutant in mutants_of(path)]

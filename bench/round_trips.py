@@ -69,7 +69,9 @@ def depth(spans: list[Span]) -> int:
     """The longest chain of calls of which each began after the one before had ended."""
     longest: list[tuple[float, int]] = []
     for span in sorted(spans, key=lambda s: s.began):
-        longest.append((span.ended, 1 + max((n for ended, n in longest if ended <= span.began), default=0)))
+        longest.append(
+            (span.ended, 1 + max((n for ended, n in longest if ended <= span.began), default=0))
+        )
     return max((n for _, n in longest), default=0)
 
 
@@ -77,12 +79,22 @@ def measure(revisions: int, deployments: int) -> tuple[list[Span], dict[str, Any
     """The calls of one rollback of a service with such a past, and what came of it."""
     with running(START) as cloud, _environment(cloud):
         events = _deployed_badly(cloud, revisions, deployments)
-        _answer(cloud, Clients(cloud.session("function")), _of(events, "eventName", "SERVICE_DEPLOYMENT_COMPLETED")[-1])
+        _answer(
+            cloud,
+            Clients(cloud.session("function")),
+            _of(events, "eventName", "SERVICE_DEPLOYMENT_COMPLETED")[-1],
+        )
         cloud.clock.advance(timedelta(minutes=6))
-        alarm = next(e for e in events if e["detail"].get("alarmName", "").endswith("/5xx-rate") and _is_red(e))
+        alarm = next(
+            e
+            for e in events
+            if e["detail"].get("alarmName", "").endswith("/5xx-rate") and _is_red(e)
+        )
         session = cloud.session("function")
         clients, watch = Clients(session), Stopwatch(session)
-        _answer(cloud, clients, {"action": "plan", "service": KEY.service, "cluster": KEY.cluster})  # makes the clients
+        _answer(
+            cloud, clients, {"action": "plan", "service": KEY.service, "cluster": KEY.cluster}
+        )  # makes the clients
         watch.spans.clear()
         return watch.spans, _answer(cloud, clients, alarm)
 
@@ -104,7 +116,11 @@ def _of(events: list[dict[str, Any]], key: str, value: str) -> list[dict[str, An
 @contextmanager
 def _environment(cloud: Cloud) -> Iterator[None]:
     kept = dict(os.environ)
-    os.environ |= {"AUTO_ROLLBACK_NAME": "auto-rollback", "LEDGER_TABLE": TABLE, "PROTECTED_SERVICES": "1000"}
+    os.environ |= {
+        "AUTO_ROLLBACK_NAME": "auto-rollback",
+        "LEDGER_TABLE": TABLE,
+        "PROTECTED_SERVICES": "1000",
+    }
     os.environ["TOPIC_ARN"] = f"arn:aws:sns:{cloud.region}:{cloud.account}:auto-rollback"
     try:
         yield
@@ -130,7 +146,11 @@ def _deployed_badly(cloud: Cloud, revisions: int, deployments: int) -> list[dict
     past = (definitions * (deployments // len(definitions) + 1))[: deployments - 1]
     world.service(KEY.cluster, KEY.service, past[0], loadBalancers=balanced)
     cloud.traffic.serve(
-        KEY.cluster, KEY.service, load_balancer=LOAD_BALANCER, target_group=TARGET_GROUP, requests_per_minute=600
+        KEY.cluster,
+        KEY.service,
+        load_balancer=LOAD_BALANCER,
+        target_group=TARGET_GROUP,
+        requests_per_minute=600,
     )
     for definition in past[1:]:
         cloud.clock.advance(timedelta(minutes=2))
@@ -152,7 +172,11 @@ def _foundation(world: World) -> None:
         KeySchema=_keys("pk", "sk"),
         AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in keys],
         GlobalSecondaryIndexes=[
-            {"IndexName": name, "KeySchema": _keys(name, by), "Projection": {"ProjectionType": "ALL"}}
+            {
+                "IndexName": name,
+                "KeySchema": _keys(name, by),
+                "Projection": {"ProjectionType": "ALL"},
+            }
             for name, by in (("unfinished", "due_at"), ("timeline", "at"))
         ],
     )
@@ -162,7 +186,9 @@ def _foundation(world: World) -> None:
         "families": [KEY.service], "task_roles": [f"{KEY.service}-*"],
     }  # fmt: skip
     policy = json.dumps(parse_service(document).to_document())
-    session.client("ssm").put_parameter(Name=Names().policy_parameter(KEY), Type="String", Value=policy)
+    session.client("ssm").put_parameter(
+        Name=Names().policy_parameter(KEY), Type="String", Value=policy
+    )
     for signal, metric, statistic, threshold in (
         ("5xx-rate", "HTTPCode_Target_5XX_Count", {"Statistic": "Sum"}, 30),
         ("latency", "TargetResponseTime", {"ExtendedStatistic": "p99"}, 2),
@@ -187,7 +213,10 @@ def _foundation(world: World) -> None:
 
 
 def _keys(partition: str, sort: str) -> list[Mapping[str, str]]:
-    return [{"AttributeName": partition, "KeyType": "HASH"}, {"AttributeName": sort, "KeyType": "RANGE"}]
+    return [
+        {"AttributeName": partition, "KeyType": "HASH"},
+        {"AttributeName": sort, "KeyType": "RANGE"},
+    ]
 
 
 def _content(world: World) -> dict[str, Any]:
@@ -197,11 +226,16 @@ def _content(world: World) -> dict[str, Any]:
     world.push("proxy", "v1")
     manager, iam = session.client("secretsmanager"), session.client("iam")
     secrets = [
-        {"name": name.upper(), "valueFrom": manager.create_secret(Name=name, SecretString="-")["ARN"]}
+        {
+            "name": name.upper(),
+            "valueFrom": manager.create_secret(Name=name, SecretString="-")["ARN"],
+        }
         for name in ("database", "token")
     ]
     roles = {
-        key: iam.create_role(RoleName=f"{KEY.service}-{kind}", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        key: iam.create_role(RoleName=f"{KEY.service}-{kind}", AssumeRolePolicyDocument="{}")[
+            "Role"
+        ]["Arn"]
         for key, kind in (("taskRoleArn", "task"), ("executionRoleArn", "execution"))
     }
     containers = [
@@ -226,7 +260,14 @@ def _define(world: World, content: Mapping[str, Any], tag: str) -> str:
 
 def main() -> None:
     """Print the table."""
-    table = Table("past", "outcome", "calls to UpdateService", "depth to UpdateService", "calls in all", "depth in all")
+    table = Table(
+        "past",
+        "outcome",
+        "calls to UpdateService",
+        "depth to UpdateService",
+        "calls in all",
+        "depth in all",
+    )
     details: list[str] = []
     for revisions, deployments in ((3, 3), (1000, 300)):
         spans, result = measure(revisions, deployments)

@@ -19,6 +19,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
@@ -40,12 +41,14 @@ from autorollback.naming import Names
 from autorollback.policy import parse_service
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-CLUSTER, DIGEST = "prod", "sha256:" + "a" * 64
+CLUSTER = "prod"
 ACCOUNT = "arn:aws:ecs:eu-west-1:123456789012:"
 SIGNALS = ("5xx-rate", "latency", "unhealthy-targets")
 LATENCY = 0.02  # seconds a call takes
 AT_ONCE = 1000  # Lambda's default limit of concurrent executions in a Region
-TIMEOUT = timedelta(seconds=300)  # of the function, infrastructure/autorollback_cdk/auto_rollback.py
+TIMEOUT = timedelta(
+    seconds=300
+)  # of the function, infrastructure/autorollback_cdk/auto_rollback.py
 RETRIES = (60.0, 120.0)  # seconds after which Lambda tries again
 SWEEP = 300.0
 LONGEST_BACK_OFF = 20.0  # seconds; botocore.retries.standard, ExponentialBackoff
@@ -165,7 +168,9 @@ class Cloud:
             if attempt == attempts - 1:
                 break
             self.pause(min(chance.random() * 2**attempt, LONGEST_BACK_OFF), deadline)
-        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, operation)
+        raise ClientError(
+            {"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, operation
+        )
 
     def pause(self, seconds: float, deadline: float) -> None:
         self.clock.sleep(min(seconds, max(0.0, deadline - self.clock.now)))
@@ -190,7 +195,9 @@ class Refused(ClientError):  # noqa: N818 - says what happened
 class Clients:
     """The function's clients of one invocation: each method is a call to the stand-in."""
 
-    def __init__(self, cloud: Cloud, deadline: float, chance: random.Random, config: Config = CONFIG) -> None:
+    def __init__(
+        self, cloud: Cloud, deadline: float, chance: random.Random, config: Config = CONFIG
+    ) -> None:
         self._cloud, self._deadline, self._config = cloud, deadline, config
         self.chance = chance
         names = ("ConditionalCheckFailedException", "TransactionConflictException", "TransactionCanceledException",
@@ -198,7 +205,9 @@ class Clients:
                  "RepositoryNotFoundException", "ImageNotFoundException", "InvalidParameterException")  # fmt: skip
         self.exceptions = SimpleNamespace(**{n: type(n, (Refused,), {}) for n in names})
         self.meta = SimpleNamespace(service_model=cloud.model)
-        self.dynamodb = self.ssm = self.ecs = self.cloudwatch = self.ecr = self.sns = self.events = self.elbv2 = self
+        self.dynamodb = self.ssm = self.ecs = self.cloudwatch = self.ecr = self.sns = (
+            self.events
+        ) = self.elbv2 = self
         self._raw: dict[str, Any] = {}
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
@@ -247,9 +256,13 @@ class Answers:
 
     @staticmethod
     def transact_write_items(cloud: Cloud, to: Clients, **asked: Any) -> Any:
-        writes = [(kind, write) for entry in asked["TransactItems"] for kind, write in entry.items()]
+        writes = [
+            (kind, write) for entry in asked["TransactItems"] for kind, write in entry.items()
+        ]
         if not all(Answers._met(cloud, write) for _, write in writes):
-            raise to.exceptions.TransactionCanceledException("TransactionCanceledException", ["ConditionalCheckFailed"])
+            raise to.exceptions.TransactionCanceledException(
+                "TransactionCanceledException", ["ConditionalCheckFailed"]
+            )
         for kind, write in writes:
             if kind == "Put":
                 cloud.items[_place(write["Item"])] = write["Item"]
@@ -266,7 +279,9 @@ class Answers:
             None: lambda: True,
             "attribute_not_exists(pk)": lambda: not there,
             "attribute_not_exists(pk) OR #until < :now OR #owner = :owner": lambda: (
-                not there or there["until"]["S"] < values[":now"]["S"] or there["owner"] == values[":owner"]
+                not there
+                or there["until"]["S"] < values[":now"]["S"]
+                or there["owner"] == values[":owner"]
             ),
             "#owner = :owner": lambda: there.get("owner") == values[":owner"],
             "step = :before": lambda: there.get("step") == values[":before"],
@@ -285,9 +300,17 @@ class Answers:
     def query(cloud: Cloud, _to: Clients, **asked: Any) -> Any:
         values = asked["ExpressionAttributeValues"]
         if asked.get("IndexName") == "unfinished":
-            due = [i for i in cloud.items.values() if "unfinished" in i and i["due_at"]["S"] <= values[":now"]["S"]]
+            due = [
+                i
+                for i in cloud.items.values()
+                if "unfinished" in i and i["due_at"]["S"] <= values[":now"]["S"]
+            ]
             return {"Items": sorted(due, key=lambda i: str(i["due_at"]["S"]))}
-        return {"Items": [item for (pk, _), item in list(cloud.items.items()) if pk == values[":pk"]["S"]]}
+        return {
+            "Items": [
+                item for (pk, _), item in list(cloud.items.items()) if pk == values[":pk"]["S"]
+            ]
+        }
 
     @staticmethod
     def get_parameter(_cloud: Cloud, _to: Clients, **asked: Any) -> Any:
@@ -350,7 +373,12 @@ class Answers:
         tags = cloud.copies[family]["tags"] if number == "3" else []
         build = 2 if number == "2" else 1
         image = f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/{family}@{_digest(build)}"
-        container = {"name": "app", "image": image, "memory": 512, "portMappings": [{"containerPort": 80}]}
+        container = {
+            "name": "app",
+            "image": image,
+            "memory": 512,
+            "portMappings": [{"containerPort": 80}],
+        }
         definition = {
             "taskDefinitionArn": f"{ACCOUNT}task-definition/{family}:{number}", "family": family,
             "status": "INACTIVE" if cloud.inactive and number == "1" else "ACTIVE", "containerDefinitions": [container],
@@ -377,7 +405,9 @@ class Answers:
         names = asked.get("AlarmNames")
         if names is None:
             every = (
-                f"{asked['AlarmNamePrefix']}{CLUSTER}/service-{n}/{s}" for n in range(cloud.services) for s in SIGNALS
+                f"{asked['AlarmNamePrefix']}{CLUSTER}/service-{n}/{s}"
+                for n in range(cloud.services)
+                for s in SIGNALS
             )
             names = [name for name, _ in zip(every, range(100), strict=False)]
         return {"MetricAlarms": [_described(n) for n in names if "/" in n], "CompositeAlarms": []}
@@ -468,7 +498,9 @@ def _described(name: str) -> dict[str, Any]:
 
 def _reason_data() -> str:
     start = (START - timedelta(minutes=4)).strftime("%Y-%m-%dT%H:%M:%S.000+0000")
-    return json.dumps({"startDate": start, "period": 60, "recentDatapoints": [40.0, 40.0, 40.0], "threshold": 5.0})
+    return json.dumps(
+        {"startDate": start, "period": 60, "recentDatapoints": [40.0, 40.0, 40.0], "threshold": 5.0}
+    )
 
 
 def _event(service: str, signal: str) -> dict[str, Any]:
@@ -482,7 +514,12 @@ def _event(service: str, signal: str) -> dict[str, Any]:
 
 def _sweep() -> dict[str, Any]:
     rule = "arn:aws:events:eu-west-1:123456789012:rule/auto-rollback-sweep"
-    return {"source": "aws.events", "detail-type": "Scheduled Event", "time": START.isoformat(), "resources": [rule]}
+    return {
+        "source": "aws.events",
+        "detail-type": "Scheduled Event",
+        "time": START.isoformat(),
+        "resources": [rule],
+    }
 
 
 @dataclass
@@ -504,7 +541,8 @@ class Lambda:
         while self.waiting and self.running < AT_ONCE:
             event, request, tries = self.waiting.popleft()
             self.running += 1
-            self.cloud.clock.at(self.cloud.clock.now, lambda e=event, r=request, t=tries: self._run(e, r, t))  # type: ignore[misc]  # the loop's values, bound now
+            run = partial(self._run, event, request, tries)
+            self.cloud.clock.at(self.cloud.clock.now, run)
 
     def _run(self, event: dict[str, Any], request: str, tries: int) -> None:
         clock = self.cloud.clock
@@ -513,7 +551,9 @@ class Lambda:
         invocation = Invocation(request, self.cloud.time(clock.now), TIMEOUT + timedelta(seconds=5))
         _here.clients = clients
         try:
-            handler.answer(Settings(Names(), "ledger", "topic", self.cloud.services), invocation, event)
+            handler.answer(
+                Settings(Names(), "ledger", "topic", self.cloud.services), invocation, event
+            )
         except (Exception, TimedOutError) as error:  # noqa: BLE001 - whatever it is, Lambda tries again
             self.failures[type(error).__name__] += 1
             if tries < len(RETRIES):
@@ -574,7 +614,13 @@ def storm(services: int, *, inactive: bool, seed: int) -> tuple[Cloud, Lambda]:
         mock.patch.object(neighbours, "sleep", cloud.clock.sleep),
     ):
         function.start()
-        cloud.clock.run(lambda: len(cloud.rolled_back) == services and function.running == 0 and not function.waiting)
+        cloud.clock.run(
+            lambda: (
+                len(cloud.rolled_back) == services
+                and function.running == 0
+                and not function.waiting
+            )
+        )
     return cloud, function
 
 
@@ -587,7 +633,10 @@ def _rows(cloud: Cloud, function: Lambda, services: int) -> Iterator[tuple[str, 
     yield "services acted on twice", str(twice)
     yield "events lost to the dead-letter queue", str(function.lost)
     yield "invocations that Lambda tried again", str(dict(function.failures) or 0)
-    yield "calls per rollback, throttled ones included", f"{sum(cloud.calls.values()) / services:.1f}"
+    yield (
+        "calls per rollback, throttled ones included",
+        f"{sum(cloud.calls.values()) / services:.1f}",
+    )
     yield "of these throttled", f"{sum(cloud.throttled.values()) / services:.1f}"
     yield "last rollback after", f"{last:.0f} s"
     yield f"least that {name} allows ({burst:g} at once, {rate:g}/s)", f"{least:.0f} s"
@@ -599,8 +648,12 @@ def _rows(cloud: Cloud, function: Lambda, services: int) -> Iterator[tuple[str, 
 
 @click.command()
 @click.option("--services", default=1000, show_default=True)
-@click.option("--seed", default=1, show_default=True, help="Of all chance: the same one gives the same storm.")
-@click.option("--inactive", is_flag=True, help="Every target has been deregistered: each needs a copy.")
+@click.option(
+    "--seed", default=1, show_default=True, help="Of all chance: the same one gives the same storm."
+)
+@click.option(
+    "--inactive", is_flag=True, help="Every target has been deregistered: each needs a copy."
+)
 def main(services: int, seed: int, inactive: bool) -> None:  # noqa: FBT001 - click passes options by name
     """Play one storm and print its table."""
     cloud, function = storm(services, inactive=inactive, seed=seed)
@@ -615,7 +668,9 @@ def main(services: int, seed: int, inactive: bool) -> None:  # noqa: FBT001 - cl
 
 
 if __name__ == "__main__":
-    if os.environ.get("PYTHONHASHSEED") != "0":  # the order in which sets are gone through would be chance, too
+    if (
+        os.environ.get("PYTHONHASHSEED") != "0"
+    ):  # the order in which sets are gone through would be chance, too
         environment = os.environ | {"PYTHONHASHSEED": "0"}
         os.execve(sys.executable, [sys.executable, "-m", "bench.storm", *sys.argv[1:]], environment)  # noqa: S606 - itself
     main()

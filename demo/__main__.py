@@ -8,7 +8,11 @@ from localcloud.isolation import forget_aws_of_the_user
 
 
 @click.command()
-@click.option("--plain", is_flag=True, help="No colours and nothing that moves, as when the output is not a terminal.")
+@click.option(
+    "--plain",
+    is_flag=True,
+    help="No colours and nothing that moves, as when the output is not a terminal.",
+)
 def main(plain: bool) -> None:  # noqa: FBT001 - click's way
     """Shows, on this machine and in less than a minute, a bad deployment being rolled back.
 

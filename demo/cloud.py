@@ -18,7 +18,11 @@ PORT = 4566
     help="Where it listens, on localhost only.",
 )
 @click.option(
-    "--speed", default=1, show_default=True, type=click.IntRange(1, 60), help="Minutes that pass in a minute."
+    "--speed",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 60),
+    help="Minutes that pass in a minute.",
 )
 def main(port: int, speed: int) -> None:
     """Starts the local cloud, deploys the stack to it, and stays up until Ctrl-C.

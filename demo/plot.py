@@ -38,9 +38,13 @@ def draw(
         low, high = top * row / height, top * (row + 1) / height
         label = f"{high:4.0f} % " if row in (height - 1, height // 2 - 1) else " " * _AXIS
         dotted = limit is not None and low <= limit < high
-        lines.append(f"{label}{''.join(_cell(rate, low, high, column, dotted=dotted) for _, rate in shown)}".rstrip())
+        lines.append(
+            f"{label}{''.join(_cell(rate, low, high, column, dotted=dotted) for _, rate in shown)}".rstrip()
+        )
     lines.append(f"{'0 % ':>{_AXIS}}{'─' * column * len(shown)}")
-    lines.append((" " * _AXIS + "".join(_letters(moment, marks, column) for moment, _ in shown)).rstrip())
+    lines.append(
+        (" " * _AXIS + "".join(_letters(moment, marks, column) for moment, _ in shown)).rstrip()
+    )
     lines.append((" " * _AXIS + _times([moment for moment, _ in shown], column))[:width].rstrip())
     return lines
 

@@ -24,7 +24,9 @@ def run(*, plain: bool) -> int:
     console = Console(no_color=True, force_terminal=False) if plain else Console()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with tempfile.TemporaryDirectory(prefix="auto-rollback-demo-", ignore_cleanup_errors=True) as folder:
+        with tempfile.TemporaryDirectory(
+            prefix="auto-rollback-demo-", ignore_cleanup_errors=True
+        ) as folder:
             _tell(Story(console, Path(folder)))
     except KeyboardInterrupt:
         console.print("\nStopped. Nothing is left running.")

@@ -32,8 +32,13 @@ FUNCTION = "auto-rollback"
 BAD = Behaviour(error_rate=0.4)
 GOOD_REVISION, BAD_REVISION = 18, 19
 
-_BUILDS = ((17, timedelta(days=2)), (GOOD_REVISION, timedelta(days=6)))  # what served, and for how long
-_WARM_UP = timedelta(minutes=6)  # until a deployment has completed and alarms have seen its first minutes
+_BUILDS = (
+    (17, timedelta(days=2)),
+    (GOOD_REVISION, timedelta(days=6)),
+)  # what served, and for how long
+_WARM_UP = timedelta(
+    minutes=6
+)  # until a deployment has completed and alarms have seen its first minutes
 _HOUR, _MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
 
@@ -81,8 +86,18 @@ class Actor:
         }
         rights = {"families": [self.name], "task_roles": [f"{self.name}-*"]}
         named = {"cluster": self.cluster, "service": self.name}
-        by = {"code_deploy": "/".join(self.deployment_group)} if self.controller == "CODE_DEPLOY" else {}
-        return named | ({} if self.load_balancer is None else balanced) | rights | by | dict(self.policy)
+        by = (
+            {"code_deploy": "/".join(self.deployment_group)}
+            if self.controller == "CODE_DEPLOY"
+            else {}
+        )
+        return (
+            named
+            | ({} if self.load_balancer is None else balanced)
+            | rights
+            | by
+            | dict(self.policy)
+        )
 
 
 AUTH = Actor()
@@ -91,7 +106,9 @@ WORKER = Actor(name="mail-worker", load_balancer=None, target_group=None, desire
 
 def neighbour(number: int) -> Actor:
     """One of any number of services behind the same load balancer."""
-    return Actor(name=f"neighbour-{number}", target_group=f"targetgroup/neighbour-{number}/{number:016x}")
+    return Actor(
+        name=f"neighbour-{number}", target_group=f"targetgroup/neighbour-{number}/{number:016x}"
+    )
 
 
 class SynthesisError(Exception):
@@ -114,7 +131,10 @@ def synthesize(
     """
     assembly, scratch, services = folder / "cdk.out", folder / "tmp", folder / "services.yaml"
     scratch.mkdir(parents=True, exist_ok=True)
-    configuration = {"notifications": {"emails": list(emails)}, "services": [actor.configured() for actor in actors]}
+    configuration = {
+        "notifications": {"emails": list(emails)},
+        "services": [actor.configured() for actor in actors],
+    }
     services.write_text(yaml.safe_dump(configuration, sort_keys=False), encoding="utf-8")
     context = json.loads((PROJECT / "cdk.json").read_text(encoding="utf-8"))["context"]
     bin_folder = str(Path(sys.executable).parent)
@@ -176,7 +196,9 @@ class Stage:
         """What GetDeployment says of each of the service's CodeDeploy deployments, newest first."""
         application, group = (actor or self.actor).deployment_group
         client = self.client("codedeploy")
-        ids = client.list_deployments(applicationName=application, deploymentGroupName=group)["deployments"]
+        ids = client.list_deployments(applicationName=application, deploymentGroupName=group)[
+            "deployments"
+        ]
         return [client.get_deployment(deploymentId=one)["deploymentInfo"] for one in ids]
 
     def passes(self, time: timedelta) -> None:
@@ -184,7 +206,13 @@ class Stage:
         self.cloud.clock.advance(time)
         functions.of(self.cloud).drain()
 
-    def until(self, seen: Callable[[], bool], *, within: timedelta, step: timedelta = timedelta(seconds=15)) -> bool:
+    def until(
+        self,
+        seen: Callable[[], bool],
+        *,
+        within: timedelta,
+        step: timedelta = timedelta(seconds=15),
+    ) -> bool:
         """Let time pass until something is seen; False where it is not, within the time given."""
         end = self.cloud.clock.now() + within
         while not seen():
@@ -227,8 +255,14 @@ class Stage:
         if which.controller == "CODE_DEPLOY":
             return self._running_tasks(which)
         (service,) = ecs.describe_services(cluster=which.cluster, services=[which.name])["services"]
-        tallies = {tally["arn"]: tally["runningTaskCount"] for tally in service["currentServiceRevisions"]}
-        found = ecs.describe_service_revisions(serviceRevisionArns=list(tallies))["serviceRevisions"] if tallies else []
+        tallies = {
+            tally["arn"]: tally["runningTaskCount"] for tally in service["currentServiceRevisions"]
+        }
+        found = (
+            ecs.describe_service_revisions(serviceRevisionArns=list(tallies))["serviceRevisions"]
+            if tallies
+            else []
+        )
         counts: dict[str, int] = {}
         for revision in found:
             for image in revision["containerImages"]:
@@ -240,8 +274,12 @@ class Stage:
     def _running_tasks(self, actor: Actor) -> dict[str, int]:
         ecs, counts = self.client("ecs"), dict[str, int]()
         for status in ("RUNNING", "STOPPED"):
-            arns = ecs.list_tasks(cluster=actor.cluster, serviceName=actor.name, desiredStatus=status)["taskArns"]
-            for task in ecs.describe_tasks(cluster=actor.cluster, tasks=arns)["tasks"] if arns else []:
+            arns = ecs.list_tasks(
+                cluster=actor.cluster, serviceName=actor.name, desiredStatus=status
+            )["taskArns"]
+            for task in (
+                ecs.describe_tasks(cluster=actor.cluster, tasks=arns)["tasks"] if arns else []
+            ):
                 for container in task["containers"]:
                     digest = container.get("imageDigest", container["image"])
                     counts[digest] = counts.get(digest, 0) + 1
@@ -254,12 +292,16 @@ class Stage:
             StageError: there is no such service.
         """
         which = actor or self.actor
-        found = self.client("ecs").describe_services(cluster=which.cluster, services=[which.name])["services"]
+        found = self.client("ecs").describe_services(cluster=which.cluster, services=[which.name])[
+            "services"
+        ]
         if not found:
             raise StageError(f"there is no service {which.name}")
         return str(found[0]["taskDefinition"]).rpartition("/")[2]
 
-    def error_rates(self, since: datetime, actor: Actor | None = None) -> list[tuple[datetime, float]]:
+    def error_rates(
+        self, since: datetime, actor: Actor | None = None
+    ) -> list[tuple[datetime, float]]:
         """The 5xx share of requests in percent, by minute, of the minutes that have requests."""
         which = actor or self.actor
         queries = [
@@ -270,7 +312,10 @@ class Stage:
             for position, group in enumerate(which.target_groups)
         ]  # fmt: skip
         answer = self.client("cloudwatch").get_metric_data(
-            MetricDataQueries=queries, StartTime=since, EndTime=self.cloud.clock.now(), ScanBy="TimestampAscending"
+            MetricDataQueries=queries,
+            StartTime=since,
+            EndTime=self.cloud.clock.now(),
+            ScanBy="TimestampAscending",
         )
         series: dict[str, dict[datetime, float]] = {"requests": {}, "errors": {}}
         for found in answer["MetricDataResults"]:
@@ -291,17 +336,34 @@ class Stage:
 
     def ledger(self) -> list[dict[str, Any]]:
         """Every record of the ledger, as plain values; results and intents stay JSON text."""
-        environment = self.client("lambda").get_function_configuration(FunctionName=FUNCTION)["Environment"][
-            "Variables"
-        ]
+        environment = self.client("lambda").get_function_configuration(FunctionName=FUNCTION)[
+            "Environment"
+        ]["Variables"]
         read = TypeDeserializer().deserialize
-        pages = self.client("dynamodb").get_paginator("scan").paginate(TableName=environment["LEDGER_TABLE"])
-        return [{key: read(value) for key, value in item.items()} for page in pages for item in page["Items"]]
+        pages = (
+            self.client("dynamodb")
+            .get_paginator("scan")
+            .paginate(TableName=environment["LEDGER_TABLE"])
+        )
+        return [
+            {key: read(value) for key, value in item.items()}
+            for page in pages
+            for item in page["Items"]
+        ]
 
     def errors(self) -> list[str]:
         """What the function's log says of the invocations that failed, oldest first."""
-        pages = self.client("logs").get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{FUNCTION}")
-        return [e["message"] for page in pages for e in page["events"] if e["message"].startswith("[ERROR]")]
+        pages = (
+            self.client("logs")
+            .get_paginator("filter_log_events")
+            .paginate(logGroupName=f"/aws/lambda/{FUNCTION}")
+        )
+        return [
+            e["message"]
+            for page in pages
+            for e in page["events"]
+            if e["message"].startswith("[ERROR]")
+        ]
 
     def messages(self) -> list[dict[str, Any]]:
         """What was published to the topic, oldest first: `subject`, `email` (the letter) and `result` where it has one."""
@@ -320,7 +382,9 @@ class Stage:
         return self._clients[service]
 
 
-def build(cloud: "Cloud", assembly: Path, actors: Sequence[Actor] = (AUTH,), until: datetime | None = None) -> Stage:
+def build(
+    cloud: "Cloud", assembly: Path, actors: Sequence[Actor] = (AUTH,), until: datetime | None = None
+) -> Stage:
     """Set the scene: for two days each service ran revision 17, since then 18; 19 is registered, and bad.
 
     A service that CodeDeploy deploys has had both by CodeDeploy, in two deployments that succeeded.
@@ -342,11 +406,17 @@ def build(cloud: "Cloud", assembly: Path, actors: Sequence[Actor] = (AUTH,), unt
     stage = Stage(cloud, world, tuple(actors), digests)
     stage.passes(_WARM_UP)
     cdk.deploy(cloud, assembly)
-    _set_schedules(cloud, enabled=False)  # nothing sweeps in the past, whose sweeps are written at once
-    waits = [actor.termination_wait_minutes for actor in actors if actor.controller == "CODE_DEPLOY"]
+    _set_schedules(
+        cloud, enabled=False
+    )  # nothing sweeps in the past, whose sweeps are written at once
+    waits = [
+        actor.termination_wait_minutes for actor in actors if actor.controller == "CODE_DEPLOY"
+    ]
     for position, (revision, served) in enumerate(_BUILDS):
         for actor in actors:
-            if position or actor.controller == "CODE_DEPLOY":  # the first tasks of a service are CreateService's own
+            if (
+                position or actor.controller == "CODE_DEPLOY"
+            ):  # the first tasks of a service are CreateService's own
                 stage.deploy(revision, actor)
         stage.passes(_WARM_UP + timedelta(minutes=max(waits, default=0)))
         last = position == len(_BUILDS) - 1
@@ -355,7 +425,9 @@ def build(cloud: "Cloud", assembly: Path, actors: Sequence[Actor] = (AUTH,), unt
     stage.passes(_MINUTE)
     for actor in actors:
         if stage.running_revision(actor) != f"{actor.name}:{GOOD_REVISION}":
-            raise StageError(f"{actor.name} runs {stage.running_revision(actor)}, not revision {GOOD_REVISION}")
+            raise StageError(
+                f"{actor.name} runs {stage.running_revision(actor)}, not revision {GOOD_REVISION}"
+            )
     return stage
 
 
@@ -374,7 +446,9 @@ def _prepare(world: World, actor: Actor) -> dict[str, str]:
     trust = json.dumps({"Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}]})  # fmt: skip
     roles = {
-        key: iam.create_role(RoleName=f"{actor.name}-{kind}", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+        key: iam.create_role(RoleName=f"{actor.name}-{kind}", AssumeRolePolicyDocument=trust)[
+            "Role"
+        ]["Arn"]
         for key, kind in (("taskRoleArn", "task"), ("executionRoleArn", "execution"))
     }
     secret = secrets.create_secret(Name=f"{actor.name}/database", SecretString="unread")["ARN"]
@@ -409,7 +483,9 @@ def _create(world: World, actor: Actor) -> None:
     behind: dict[str, Any] = {"loadBalancers": balancers} if actor.load_balancer else {}
     if actor.controller != "ECS":
         behind["deploymentController"] = {"type": actor.controller}
-    world.service(actor.cluster, actor.name, f"{actor.name}:{_BUILDS[0][0]}", desired=actor.desired, **behind)
+    world.service(
+        actor.cluster, actor.name, f"{actor.name}:{_BUILDS[0][0]}", desired=actor.desired, **behind
+    )
     if actor.load_balancer and actor.target_group:
         world.cloud.service(Traffic).serve(
             actor.cluster,
@@ -425,7 +501,9 @@ def _create(world: World, actor: Actor) -> None:
 def _create_deployment_group(world: World, actor: Actor) -> None:
     blue, green = (group.split("/")[1] for group in actor.target_groups)
     application, group = actor.deployment_group
-    settings = {"blueGreenDeploymentConfiguration": termination_wait(minutes=actor.termination_wait_minutes)}
+    settings = {
+        "blueGreenDeploymentConfiguration": termination_wait(minutes=actor.termination_wait_minutes)
+    }
     world.deployment_group(
         application,
         group,
@@ -484,7 +562,9 @@ def _swept(stage: Stage, moment: datetime) -> None:
         "Timestamp": moment.replace(tzinfo=None),
         "Dimensions": dimensions,
     }
-    cloudwatch_backends[stage.cloud.account][stage.cloud.region].put_metric_data("AutoRollback", [datum])
+    cloudwatch_backends[stage.cloud.account][stage.cloud.region].put_metric_data(
+        "AutoRollback", [datum]
+    )
 
 
 def _message(subject: str | None, text: str) -> dict[str, Any]:

@@ -71,7 +71,9 @@ class Story:
 
     def set_scene(self, cloud: Cloud, assembly: Path) -> Stage:
         """A service with eight days behind it."""
-        with self._console.status("Deploying it to the local cloud, and letting eight days pass ..."):
+        with self._console.status(
+            "Deploying it to the local cloud, and letting eight days pass ..."
+        ):
             scene = scenario.build(cloud, assembly)
         alarms = scene.client("cloudwatch").describe_alarms()["MetricAlarms"]
         self._say(
@@ -100,11 +102,16 @@ class Story:
         )
         watch = Watch(scene)
         scene.deploy_bad()
-        self._follow(scene, watch, "the alarm 5xx-rate to fire", lambda: scene.alarm_state() == "ALARM")
+        self._follow(
+            scene, watch, "the alarm 5xx-rate to fire", lambda: scene.alarm_state() == "ALARM"
+        )
         self._follow(scene, watch, f"{FUNCTION} to roll back", lambda: bool(scene.incidents()))
         self._title("5  Did it help?")
         self._follow(
-            scene, watch, "the incident to be closed", lambda: scene.incidents()[-1]["state"] not in ("claimed", "open")
+            scene,
+            watch,
+            "the incident to be closed",
+            lambda: scene.incidents()[-1]["state"] not in ("claimed", "open"),
         )
         scene.passes(timedelta(minutes=3))
         self._tell(watch.news())
@@ -123,7 +130,9 @@ class Story:
         self._title("What people got")
         for message in [m for m in scene.messages() if m["result"]]:
             self._say(f"[bold]{escape(message['subject'])}[/]")
-            self._say_block(Padding(Text(message["email"].split("\n\n{")[0], style="dim"), (0, 0, 1, 2)))
+            self._say_block(
+                Padding(Text(message["email"].split("\n\n{")[0], style="dim"), (0, 0, 1, 2))
+            )
         self._title("What to try next")
         self._say_block(_NEXT)
         self._conclude(scene, record)
@@ -137,7 +146,9 @@ class Story:
             if call.operation in ACTS
         ]
         if running != {good: AUTH.desired}:
-            raise StoryError(f"{AUTH.name} should run {AUTH.desired} tasks of {good}, but runs {running}")
+            raise StoryError(
+                f"{AUTH.name} should run {AUTH.desired} tasks of {good}, but runs {running}"
+            )
         if record["state"] != "recovered":
             raise StoryError(f"the incident should be recovered, but is {record['state']}")
         if len(acts) != 1:
@@ -162,7 +173,9 @@ class Story:
             self._tell(watch.news())
         if not came:
             failed = f"; the function failed: {errors[-1]}" if (errors := scene.errors()) else ""
-            raise StoryError(f"waited {PATIENCE.seconds // 60} simulated minutes for {awaited}{failed}")
+            raise StoryError(
+                f"waited {PATIENCE.seconds // 60} simulated minutes for {awaited}{failed}"
+            )
 
     def _tell(self, moments: Sequence[Moment]) -> None:
         for moment in moments:
@@ -173,7 +186,9 @@ class Story:
             line.add_column(no_wrap=True, min_width=13, style=colour)
             line.add_column()
             detail = f" [dim]- {escape(moment.detail)}[/]" if moment.detail else ""
-            line.add_row(f"{moment.at:%H:%M:%S}", moment.who, f"[bold]{escape(moment.what)}[/]{detail}")
+            line.add_row(
+                f"{moment.at:%H:%M:%S}", moment.who, f"[bold]{escape(moment.what)}[/]{detail}"
+            )
             self._console.print(line)
             if moment.result and moment.result["incident_state"] == "open":
                 self._title("4  Why: what the function checked before it acted")
@@ -186,7 +201,9 @@ class Story:
         for line in draw(rates, marks, width=min(self._console.width, 100), limit=_LIMIT):
             self._console.print(Text(line), no_wrap=True, overflow="crop", soft_wrap=False)
         key = "   ".join(f"{mark.letter} {mark.at:%H:%M:%S} {mark.what}" for mark in marks)
-        self._say(f"[dim]5xx share of requests, per minute; the dotted line is the alarm's {_LIMIT:.0f} %.[/]")
+        self._say(
+            f"[dim]5xx share of requests, per minute; the dotted line is the alarm's {_LIMIT:.0f} %.[/]"
+        )
         self._say(key)
 
     def _title(self, text: str) -> None:
@@ -245,7 +262,11 @@ def _marks(told: Sequence[Moment]) -> list[Mark]:
         first("D", "bad deployment", [m for m in told if m.who == TEAM]),
         first("A", "alarm", [m for m in told if m.who == ALARM and m.what.endswith("→ ALARM")]),
         first("R", "rollback", [m for m in told if m.who == CONTROLLER and m.what in ACTS]),
-        first("✓", "recovery", [m for m in told if m.result and m.result["incident_state"] == "recovered"]),
+        first(
+            "✓",
+            "recovery",
+            [m for m in told if m.result and m.result["incident_state"] == "recovered"],
+        ),
     ]
 
 
@@ -276,9 +297,13 @@ def _revision(revision: dict[str, Any]) -> str:
 
 _NEXT = Table.grid(padding=(0, 2))
 _NEXT.add_column(no_wrap=True, style="bold")
-_NEXT.add_row("make cloud", "the same scene, left up: break it yourself, with aws, cdk and rollback.sh")
+_NEXT.add_row(
+    "make cloud", "the same scene, left up: break it yourself, with aws, cdk and rollback.sh"
+)
 _NEXT.add_row("make synth", "the CloudFormation template, without credentials")
-_NEXT.add_row("make deploy", "into the account of your AWS credentials; services.yaml names your services")
+_NEXT.add_row(
+    "make deploy", "into the account of your AWS credentials; services.yaml names your services"
+)
 
 
 def begins() -> datetime:

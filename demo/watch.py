@@ -48,25 +48,44 @@ class Watch:
         calls = self._stage.cloud.recorder.calls()[self._calls :]
         self._calls += len(calls)
         moments += [
-            Moment(call.at, who, "UpdateService", f"to {str(call.parameters['taskDefinition']).rpartition('/')[2]}")
+            Moment(
+                call.at,
+                who,
+                "UpdateService",
+                f"to {str(call.parameters['taskDefinition']).rpartition('/')[2]}",
+            )
             for call in calls
             if (call.service, call.operation) == ("ecs", "UpdateService")
             and (who := {access_key(FUNCTION): CONTROLLER, "team": TEAM}.get(call.access_key))
         ]
         moments += [
-            Moment(call.at, CONTROLLER, "claims the incident", "the intent is in the ledger before the act")
+            Moment(
+                call.at,
+                CONTROLLER,
+                "claims the incident",
+                "the intent is in the ledger before the act",
+            )
             for call in calls
             if call.operation == "PutItem"
             and call.status == HTTPStatus.OK
             and call.parameters["Item"].get("state") == {"S": "claimed"}
         ]
         moments += [
-            Moment(call.at, CONTROLLER, "StopServiceDeployment", "ECS is to restore the revision before")
+            Moment(
+                call.at,
+                CONTROLLER,
+                "StopServiceDeployment",
+                "ECS is to restore the revision before",
+            )
             for call in calls
             if call.operation == "StopServiceDeployment" and call.access_key == access_key(FUNCTION)
         ]
         moments += self._of_messages(
-            [c.at for c in calls if c.operation == "Publish" and c.access_key == access_key(FUNCTION)]
+            [
+                c.at
+                for c in calls
+                if c.operation == "Publish" and c.access_key == access_key(FUNCTION)
+            ]
         )
         return sorted(moments, key=lambda moment: moment.at)
 
@@ -78,7 +97,9 @@ class Watch:
             change = f"{detail['previousState']['value']} → {detail['state']['value']}"
             return Moment(at, ALARM, f"{signal}: {change}", _datapoints(detail["state"]))
         if event["detail-type"] == "ECS Deployment State Change":
-            word = str(detail["eventName"]).rpartition("_")[2].lower().replace("progress", "started")
+            word = (
+                str(detail["eventName"]).rpartition("_")[2].lower().replace("progress", "started")
+            )
             at = datetime.fromisoformat(event["time"])
             return Moment(at, ECS, f"deployment {word}", self._stage.running_revision())
         return None
@@ -86,7 +107,9 @@ class Watch:
     def _of_messages(self, published: Sequence[datetime]) -> list[Moment]:
         messages = self._stage.messages()[self._messages :]
         self._messages += len(messages)
-        results = [message for message in messages if message["result"]]  # the others are of alarms, not the function's
+        results = [
+            message for message in messages if message["result"]
+        ]  # the others are of alarms, not the function's
         return [
             Moment(at, CONTROLLER, "tells people", message["subject"], message["result"])
             for at, message in zip(published, results, strict=True)

@@ -75,7 +75,12 @@ class Cloud:
             )
         return self._sessions[access_key]
 
-    def replace(self, owner: object, name: str, value: object) -> None:
+    def replace(
+        self,
+        owner: object,
+        name: str,
+        value: object,
+    ) -> None:
         """Put something in the place of something of moto's, as long as this cloud runs."""
         before = vars(owner).get(name, _MISSING)
         setattr(owner, name, value)
@@ -83,7 +88,12 @@ class Cloud:
         if before is _MISSING:
             self._undo.callback(delattr, owner, name)
         else:
-            self._undo.callback(setattr, owner, name, before)
+            self._undo.callback(
+                setattr,
+                owner,
+                name,
+                before,
+            )
 
     def close(self, release: Callable[[], None]) -> None:
         """Have something released when this cloud stops."""

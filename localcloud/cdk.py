@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import zipfile
 from functools import cache
 from pathlib import Path
@@ -35,11 +34,19 @@ def install(cloud: "Cloud") -> None:
     attach = IAMBackend.attach_role_policy
 
     def attach_role_policy(self: IAMBackend, policy_arn: str, role_name: str) -> None:
-        if policy_arn.startswith("arn:aws:iam::aws:policy/") and policy_arn not in self.managed_policies:
+        if (
+            policy_arn.startswith("arn:aws:iam::aws:policy/")
+            and policy_arn not in self.managed_policies
+        ):
             name = policy_arn.rsplit("/", 1)[-1]
             found = _aws_policies().get(name)
             if found is not None:
-                policy = AWSManagedPolicy.from_data(name, self.account_id, self.region_name, found)
+                policy = AWSManagedPolicy.from_data(
+                    name,
+                    self.account_id,
+                    self.region_name,
+                    found,
+                )
                 self.managed_policies[policy.arn] = policy
         attach(self, policy_arn, role_name)
 
@@ -59,10 +66,17 @@ def bootstrap(cloud: "Cloud") -> None:
     client = cloud.session("cdk").client("cloudformation")
     if any(stack["StackName"] == "CDKToolkit" for stack in client.describe_stacks()["Stacks"]):
         return
-    version = {"Name": f"/cdk-bootstrap/{QUALIFIER}/version", "Type": "String", "Value": BOOTSTRAP_VERSION}
+    version = {
+        "Name": f"/cdk-bootstrap/{QUALIFIER}/version",
+        "Type": "String",
+        "Value": BOOTSTRAP_VERSION,
+    }
     template = {
         "Resources": {
-            "StagingBucket": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": asset_bucket(cloud)}},
+            "StagingBucket": {
+                "Type": "AWS::S3::Bucket",
+                "Properties": {"BucketName": asset_bucket(cloud)},
+            },
             "CdkBootstrapVersion": {"Type": "AWS::SSM::Parameter", "Properties": version},
         },
         "Outputs": {
@@ -90,18 +104,12 @@ def deploy(cloud: "Cloud", assembly: Path) -> None:
         if artifact["type"] == "aws:cloudformation:stack":
             properties = artifact["properties"]
             template = (assembly / properties["templateFile"]).read_text()
-            _create_or_update(cloud, properties.get("stackName", name), template, properties.get("tags") or {})
-
-
-def command_line_environment(cloud: "Cloud", home: Path) -> dict[str, str]:
-    """The environment for `cdk`; it caches the account of credentials under its home folder, so it gets one of its own.
-
-    `home` is created if it does not exist.
-    """
-    home.mkdir(parents=True, exist_ok=True)
-    return (
-        os.environ | cloud.environment("cdk") | {"HOME": str(home), "CI": "true", "CDK_DISABLE_CLI_TELEMETRY": "true"}
-    )
+            _create_or_update(
+                cloud,
+                properties.get("stackName", name),
+                template,
+                properties.get("tags") or {},
+            )
 
 
 def _upload(cloud: "Cloud", assembly: Path, file: str) -> None:
@@ -133,7 +141,12 @@ def _zipped(source: Path) -> bytes:
     return packed.getvalue()
 
 
-def _create_or_update(cloud: "Cloud", name: str, template: str, tags: dict[str, str]) -> None:
+def _create_or_update(
+    cloud: "Cloud",
+    name: str,
+    template: str,
+    tags: dict[str, str],
+) -> None:
     client = cloud.session("cdk").client("cloudformation")
     bucket, key = asset_bucket(cloud), f"templates/{name}.json"
     cloud.session("cdk").client("s3").put_object(Bucket=bucket, Key=key, Body=template.encode())

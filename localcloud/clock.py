@@ -74,10 +74,6 @@ class Clock:
             for recurring in self._recurring:
                 recurring.due = _next_multiple(self.now(), recurring.interval)
 
-    def catch_up(self) -> None:
-        """Do what has fallen due by the passing of real time; for a cloud that is left running."""
-        self.advance(timedelta())
-
     def _move_to(self, moment: datetime) -> None:
         if self._traveller is None:
             raise RuntimeError("the clock has not been started")
@@ -91,5 +87,10 @@ class Clock:
 
 
 def _next_multiple(now: datetime, interval: timedelta) -> datetime:
-    epoch = datetime(1970, 1, 1, tzinfo=UTC)
+    epoch = datetime(
+        1970,
+        1,
+        1,
+        tzinfo=UTC,
+    )
     return epoch + ((now - epoch) // interval + 1) * interval

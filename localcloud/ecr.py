@@ -42,7 +42,13 @@ def _leaving_untagged(by_moto: Callable[..., Image]) -> Callable[..., Image]:
         repository = backend.repositories.get(repository_name)
         if repository is not None and repository.image_tag_mutability == "MUTABLE":
             _take_tag_from_others(repository, image_manifest, image_tag)
-        return by_moto(backend, repository_name, image_manifest, image_tag, *more)
+        return by_moto(
+            backend,
+            repository_name,
+            image_manifest,
+            image_tag,
+            *more,
+        )
 
     return put_image
 

@@ -44,7 +44,10 @@ def _no_warning(*_args: object, **_kwargs: object) -> None:
 
 
 def error_response(
-    request: Request, service: str, operation: str, error: ServiceException
+    request: Request,
+    service: str,
+    operation: str,
+    error: ServiceException,
 ) -> Response:
     """The error in the service's own protocol.
 

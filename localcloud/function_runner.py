@@ -165,7 +165,12 @@ def _reap() -> None:
             return
 
 
-def _be_the_invocation(request_from: int, print_to: int, answer_to: int, _lifeline: int) -> NoReturn:
+def _be_the_invocation(
+    request_from: int,
+    print_to: int,
+    answer_to: int,
+    _lifeline: int,
+) -> NoReturn:
     """Be what a fresh process would be; the lifeline stays open until the end."""
     os.dup2(print_to, 1)
     os.dup2(print_to, 2)
@@ -205,16 +210,31 @@ def _handler(path: str, answer_to: TextIO, request_id: str) -> Any:
         return getattr(importlib.import_module(module.replace("/", ".")), name)
     except ImportError as error:
         message = f"Unable to import module '{module}': {error}"
-        _refuse(answer_to, "Runtime.ImportModuleError", message, request_id)
+        _refuse(
+            answer_to,
+            "Runtime.ImportModuleError",
+            message,
+            request_id,
+        )
     except AttributeError:
         message = f"Handler '{name}' missing on module '{module}'"
-        _refuse(answer_to, "Runtime.HandlerNotFound", message, request_id)
+        _refuse(
+            answer_to,
+            "Runtime.HandlerNotFound",
+            message,
+            request_id,
+        )
     except Exception as error:  # noqa: BLE001 - a failing import is the function's answer, as in the runtime
         _fail(answer_to, error, request_id)
     sys.exit(0)
 
 
-def _refuse(answer_to: TextIO, kind: str, message: str, request_id: str) -> None:
+def _refuse(
+    answer_to: TextIO,
+    kind: str,
+    message: str,
+    request_id: str,
+) -> None:
     error = {"errorMessage": message, "errorType": kind, "requestId": request_id}
     _answer(answer_to, error)
 

@@ -39,9 +39,21 @@ RETRY_DELAYS = (timedelta(minutes=1), timedelta(minutes=2))
 MAXIMUM_AGE = timedelta(hours=6)
 _PATROL = timedelta(seconds=5)
 # what Lambda accepts for these and the runner does without saying so
-_INERT = frozenset({"Architectures", "Tags", "Publish", "TracingConfig", "EphemeralStorage", "SnapStart"})
+_INERT = frozenset(
+    {"Architectures", "Tags", "Publish", "TracingConfig", "EphemeralStorage", "SnapStart"}
+)
 _SPECIFIED = frozenset(
-    {"FunctionName", "Runtime", "Role", "Handler", "Code", "Description", "Timeout", "MemorySize", "Environment"}
+    {
+        "FunctionName",
+        "Runtime",
+        "Role",
+        "Handler",
+        "Code",
+        "Description",
+        "Timeout",
+        "MemorySize",
+        "Environment",
+    }
     | {"DeadLetterConfig", "LoggingConfig", "ReservedConcurrentExecutions", "PackageType"}
 )
 
@@ -68,18 +80,37 @@ def install(cloud: "Cloud") -> None:
         return configure(self, updates)
 
     def invoke(
-        self: LambdaBackend, function_name: str, qualifier: str | None, body: Any, headers: Any, answer: dict[str, str]
+        self: LambdaBackend,
+        function_name: str,
+        qualifier: str | None,
+        body: Any,
+        headers: Any,
+        answer: dict[str, str],
     ) -> bytes:
-        return functions.invoke(self.get_function(function_name, qualifier), body, headers, answer)
+        return functions.invoke(
+            self.get_function(function_name, qualifier),
+            body,
+            headers,
+            answer,
+        )
 
-    def invoke_by_service(self: LambdaFunction, body: str, _request: object, _answer: object) -> bytes:
+    def invoke_by_service(
+        self: LambdaFunction,
+        body: str,
+        _request: object,
+        _answer: object,
+    ) -> bytes:
         functions.enqueue(self, json.loads(body or "{}"))
         return b""
 
-    def put_config(self: LambdaBackend, function_name: str, config: dict[str, Any]) -> dict[str, Any]:
+    def put_config(
+        self: LambdaBackend, function_name: str, config: dict[str, Any]
+    ) -> dict[str, Any]:
         _check_destinations(config)
         function = self.get_function(function_name)
-        function.event_invoke_config = [EventInvokeConfig(function.function_arn, function.last_modified, config)]
+        function.event_invoke_config = [
+            EventInvokeConfig(function.function_arn, function.last_modified, config)
+        ]
         answer: dict[str, Any] = function.event_invoke_config[0].response()
         return answer
 
@@ -138,7 +169,13 @@ class Functions:
     def __post_init__(self) -> None:
         self._processes = Processes(self._files, self.cloud.cold)
 
-    def invoke(self, function: LambdaFunction, body: Any, headers: Any, answer: dict[str, str]) -> bytes:
+    def invoke(
+        self,
+        function: LambdaFunction,
+        body: Any,
+        headers: Any,
+        answer: dict[str, str],
+    ) -> bytes:
         """The Invoke operation: RequestResponse runs and waits, Event queues.
 
         DryRun only checks that the function exists.
@@ -174,7 +211,13 @@ class Functions:
     def enqueue(self, function: LambdaFunction, event: Any) -> str:
         """Accept an asynchronous invocation, which begins at once; its request id."""
         now = self.cloud.clock.now()
-        queued = _Queued(function, event, str(uuid.uuid4()), now, now)
+        queued = _Queued(
+            function,
+            event,
+            str(uuid.uuid4()),
+            now,
+            now,
+        )
         self._start(queued)
         return queued.request_id
 
@@ -225,7 +268,9 @@ class Functions:
 
     def _attempt_once(self, queued: _Queued) -> None:
         config = _invoke_config(queued.function)
-        oldest = timedelta(seconds=config.get("MaximumEventAgeInSeconds", MAXIMUM_AGE.total_seconds()))
+        oldest = timedelta(
+            seconds=config.get("MaximumEventAgeInSeconds", MAXIMUM_AGE.total_seconds())
+        )
         if self.cloud.clock.now() - queued.accepted > oldest:
             self._bury(queued, "EventAgeExceeded", None)
             return
@@ -237,7 +282,12 @@ class Functions:
             queued.tries += 1
             outcome = self._run(queued.function, queued.event, queued.request_id)
         if outcome.error is None:
-            self._send_record(queued, "OnSuccess", "Success", outcome)
+            self._send_record(
+                queued,
+                "OnSuccess",
+                "Success",
+                outcome,
+            )
         elif queued.tries > config.get("MaximumRetryAttempts", len(RETRY_DELAYS)):
             self._bury(queued, "RetriesExhausted", outcome)
         else:
@@ -264,11 +314,22 @@ class Functions:
                 with self._idle:
                     self._running[function.function_arn] -= 1
 
-    def _run(self, function: LambdaFunction, event: Any, request_id: str) -> Outcome:
+    def _run(
+        self,
+        function: LambdaFunction,
+        event: Any,
+        request_id: str,
+    ) -> Outcome:
         """One process; its log goes to the log group, its metrics to CloudWatch."""
         began = time.perf_counter()
         with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as answered:
-            job = self._job(function, event, request_id, printed, answered)
+            job = self._job(
+                function,
+                event,
+                request_id,
+                printed,
+                answered,
+            )
             timed_out = self._processes.run(job)
             milliseconds = (time.perf_counter() - began) * 1000
             printed.seek(0)
@@ -288,12 +349,20 @@ class Functions:
             f"Memory Size: {function.memory_size} MB\n"
         )
         self._keep_log(function, job.request["context"]["log_stream"], log)
-        self._measure(function, {"Invocations": 1.0, "Errors": float(error is not None), "Duration": milliseconds})
+        self._measure(
+            function,
+            {"Invocations": 1.0, "Errors": float(error is not None), "Duration": milliseconds},
+        )
         self._extract_metrics(output)
         return Outcome(payload, error, log)
 
     def _job(
-        self, function: LambdaFunction, event: Any, request_id: str, printed: IO[bytes], answered: IO[bytes]
+        self,
+        function: LambdaFunction,
+        event: Any,
+        request_id: str,
+        printed: IO[bytes],
+        answered: IO[bytes],
     ) -> Job:
         now = self.cloud.clock.now()
         stream = f"{now:%Y/%m/%d}/[{function.version}]{uuid.uuid4().hex}"
@@ -342,16 +411,25 @@ class Functions:
             **function.environment_vars,
         }
 
-    def _keep_log(self, function: LambdaFunction, stream: str, log: str) -> None:
+    def _keep_log(
+        self,
+        function: LambdaFunction,
+        stream: str,
+        log: str,
+    ) -> None:
         backend = logs_backends[self.cloud.account][self.cloud.region]
         backend.ensure_log_group(function.logs_group_name)
         group = backend.groups[function.logs_group_name]
         group.create_log_stream(stream)
         now = int(self.cloud.clock.now().timestamp() * 1000)
-        group.put_log_events(stream, [{"timestamp": now, "message": line} for line in log.splitlines() if line])
+        group.put_log_events(
+            stream, [{"timestamp": now, "message": line} for line in log.splitlines() if line]
+        )
 
     def _measure(self, function: LambdaFunction, values: dict[str, float]) -> None:
-        self._put_metrics("AWS/Lambda", values, [{"Name": "FunctionName", "Value": function.function_name}])
+        self._put_metrics(
+            "AWS/Lambda", values, [{"Name": "FunctionName", "Value": function.function_name}]
+        )
 
     def _extract_metrics(self, output: str) -> None:
         """What the function printed in the embedded metric format becomes metrics, as CloudWatch Logs does it."""
@@ -361,13 +439,26 @@ class Functions:
             document = json.loads(line)
             moment = datetime.fromtimestamp(document["_aws"]["Timestamp"] / 1000, UTC)
             for directive in document["_aws"]["CloudWatchMetrics"]:
-                values = {m["Name"]: document[m["Name"]] for m in directive["Metrics"] if m["Name"] in document}
+                values = {
+                    m["Name"]: document[m["Name"]]
+                    for m in directive["Metrics"]
+                    if m["Name"] in document
+                }
                 for names in directive["Dimensions"]:
                     dimensions = [{"Name": name, "Value": str(document[name])} for name in names]
-                    self._put_metrics(directive["Namespace"], values, dimensions, moment)
+                    self._put_metrics(
+                        directive["Namespace"],
+                        values,
+                        dimensions,
+                        moment,
+                    )
 
     def _put_metrics(
-        self, namespace: str, values: dict[str, Any], dimensions: list[dict[str, str]], at: datetime | None = None
+        self,
+        namespace: str,
+        values: dict[str, Any],
+        dimensions: list[dict[str, str]],
+        at: datetime | None = None,
     ) -> None:
         moment = at or self.cloud.clock.now()
         data = [
@@ -377,17 +468,37 @@ class Functions:
         ]
         cloudwatch_backends[self.cloud.account][self.cloud.region].put_metric_data(namespace, data)
 
-    def _bury(self, queued: _Queued, condition: str, outcome: Outcome | None) -> None:
+    def _bury(
+        self,
+        queued: _Queued,
+        condition: str,
+        outcome: Outcome | None,
+    ) -> None:
         """To the on-failure destination and to the dead-letter queue, whichever the function has."""
-        self._send_record(queued, "OnFailure", condition, outcome)
+        self._send_record(
+            queued,
+            "OnFailure",
+            condition,
+            outcome,
+        )
         arn = (getattr(queued.function, "dead_letter_config", None) or {}).get("TargetArn")
         if not arn:
             return
         message = outcome.error["errorMessage"] if outcome and outcome.error else condition
-        attributes = {"RequestID": queued.request_id, "ErrorCode": "200", "ErrorMessage": message[:1024]}
+        attributes = {
+            "RequestID": queued.request_id,
+            "ErrorCode": "200",
+            "ErrorMessage": message[:1024],
+        }
         self._send(arn, json.dumps(queued.event), attributes)
 
-    def _send_record(self, queued: _Queued, when: str, condition: str, outcome: Outcome | None) -> None:
+    def _send_record(
+        self,
+        queued: _Queued,
+        when: str,
+        condition: str,
+        outcome: Outcome | None,
+    ) -> None:
         destinations = _invoke_config(queued.function).get("DestinationConfig") or {}
         arn = (destinations.get(when) or {}).get("Destination")
         if not arn:
@@ -406,11 +517,18 @@ class Functions:
         }
         if outcome is not None:
             context: dict[str, Any] = {"statusCode": 200, "executedVersion": "$LATEST"}
-            record["responseContext"] = context | ({"functionError": "Unhandled"} if outcome.error else {})
+            record["responseContext"] = context | (
+                {"functionError": "Unhandled"} if outcome.error else {}
+            )
             record["responsePayload"] = json.loads(outcome.payload)
         self._send(arn, json.dumps(record), {})
 
-    def _send(self, arn: str, body: str, attributes: dict[str, str]) -> None:
+    def _send(
+        self,
+        arn: str,
+        body: str,
+        attributes: dict[str, str],
+    ) -> None:
         _, _, service, region, account, name = arn.split(":", 5)
         if service == "sns":
             sns_backends[account][region].topics[arn].publish(body)
@@ -419,7 +537,9 @@ class Functions:
             name,
             body,
             message_attributes={
-                key: {"DataType": "String", "StringValue": value} for key, value in attributes.items() if value
+                key: {"DataType": "String", "StringValue": value}
+                for key, value in attributes.items()
+                if value
             },
         )
 
@@ -446,11 +566,15 @@ def _check_destinations(config: dict[str, Any]) -> None:
 
 
 def _invoke_config(function: LambdaFunction) -> dict[str, Any]:
-    config: dict[str, Any] = function.event_invoke_config[0].config if function.event_invoke_config else {}
+    config: dict[str, Any] = (
+        function.event_invoke_config[0].config if function.event_invoke_config else {}
+    )
     return config
 
 
-def _outcome(answer: bytes, request_id: str, timeout: int | None) -> tuple[str, dict[str, Any] | None]:
+def _outcome(
+    answer: bytes, request_id: str, timeout: int | None
+) -> tuple[str, dict[str, Any] | None]:
     """The payload, and the error where there is one."""
     if timeout is not None:
         error = {

@@ -167,7 +167,15 @@ class _WarmProcess:
             "handler": job.handler,
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(RUNNER), "--warm", str(theirs.fileno()), json.dumps(setting)],
+            [
+                sys.executable,
+                "-I",
+                "-S",
+                str(RUNNER),
+                "--warm",
+                str(theirs.fileno()),
+                json.dumps(setting),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -239,7 +247,9 @@ def _warm(job: Job, clock_path: str) -> _WarmProcess | None:
 
 
 def _lasting(environment: Mapping[str, str]) -> frozenset[tuple[str, str]]:
-    return frozenset((name, value) for name, value in environment.items() if name not in _OF_AN_INVOCATION)
+    return frozenset(
+        (name, value) for name, value in environment.items() if name not in _OF_AN_INVOCATION
+    )
 
 
 def _unpack(code: bytes, root: Path) -> None:

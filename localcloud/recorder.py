@@ -81,7 +81,10 @@ class Recorder:
             self._calls.clear()
 
     def before(
-        self, service: str, operation: str, interference: Interference
+        self,
+        service: str,
+        operation: str,
+        interference: Interference,
     ) -> Callable[[], None]:
         """Run something before each such call is answered. Returns what removes it.
 

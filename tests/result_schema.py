@@ -42,7 +42,8 @@ def _object(kind: type) -> Schema:
         "type": "object",
         "properties": properties,
         "required": sorted(required),
-        "additionalProperties": kind is Result,  # a later version may add fields to the result itself
+        "additionalProperties": kind
+        is Result,  # a later version may add fields to the result itself
     }
 
 

@@ -77,7 +77,12 @@ class AutoRollback(Construct):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, name: str = "", emails: Sequence[str] = ()
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str = "",
+        emails: Sequence[str] = (),
     ) -> None:
         super().__init__(scope, construct_id)
         self.names = Names(name)
@@ -145,8 +150,18 @@ class AutoRollback(Construct):
         self._protected += len(services)
         self.function.add_environment("PROTECTED_SERVICES", str(self._protected))
 
-    def _watch(self, scope: Construct, construct_id: str, protected: ServicePolicy) -> None:
-        watched = ServiceAlarms(scope, construct_id, names=self.names, protected=protected)
+    def _watch(
+        self,
+        scope: Construct,
+        construct_id: str,
+        protected: ServicePolicy,
+    ) -> None:
+        watched = ServiceAlarms(
+            scope,
+            construct_id,
+            names=self.names,
+            protected=protected,
+        )
         document = protected.to_document()
         tier = "Standard"
         if len(json.dumps(document)) > STANDARD_PARAMETER_LIMIT:
@@ -203,7 +218,11 @@ class AutoRollback(Construct):
             removal_policy=cdk.RemovalPolicy.DESTROY,
         )
         topic = sns.Topic(
-            self, "Topic", topic_name=self.names.prefix, master_key=self._key, enforce_ssl=True
+            self,
+            "Topic",
+            topic_name=self.names.prefix,
+            master_key=self._key,
+            enforce_ssl=True,
         )
         for service in ("cloudwatch", "events"):
             publisher = iam.ServicePrincipal(

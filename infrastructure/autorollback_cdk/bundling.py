@@ -83,7 +83,12 @@ def write_zip(target: Path, source: Path = LAMBDA) -> Path:
     files = dict(_own_code(source))
     for pin in read_pins(source / "requirements.txt"):
         files.update(_distribution(pin))
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(
+        target,
+        "w",
+        zipfile.ZIP_DEFLATED,
+        compresslevel=9,
+    ) as archive:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, _EPOCH)
             entry.compress_type = zipfile.ZIP_DEFLATED

@@ -87,7 +87,13 @@ class TooManyServicesError(ValueError):
 class ServicePermissions(Construct):
     """The rights to act on the protected services, in customer-managed policies."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, role: iam.IRole) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        role: iam.IRole,
+    ) -> None:
         super().__init__(scope, construct_id)
         self._role = role
         self._policies: list[iam.ManagedPolicy] = []
@@ -124,7 +130,15 @@ class ServicePermissions(Construct):
             families.update(service.policy.families)
             roles.update(service.policy.task_roles)
         definitions = [_arn(stack, "ecs", f"task-definition/{name}:*") for name in sorted(families)]
-        role_arns = [_arn(stack, "iam", f"role/{name}", region="") for name in sorted(roles)]
+        role_arns = [
+            _arn(
+                stack,
+                "iam",
+                f"role/{name}",
+                region="",
+            )
+            for name in sorted(roles)
+        ]
 
         only_on_registration = {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}}
         only_to_tasks = {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
@@ -253,7 +267,13 @@ def grant_reads(role: iam.IRole, stack: cdk.Stack) -> None:
     )
 
 
-def _arn(stack: cdk.Stack, service: str, resource: str, *, region: str | None = None) -> str:
+def _arn(
+    stack: cdk.Stack,
+    service: str,
+    resource: str,
+    *,
+    region: str | None = None,
+) -> str:
     """An ARN of the stack's account, and of its region unless another is given."""
     if region is None:
         region = stack.region

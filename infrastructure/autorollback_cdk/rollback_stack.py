@@ -25,7 +25,13 @@ _RESERVED_FOR_THE_CONTROLLER = (
 class RollbackStack(cdk.Stack):
     """Everything in one stack; beyond its limit the alarms of further services go to `<stack>-services-<n>`."""
 
-    def __init__(self, scope: Construct, *, names: Names, configuration: Configuration) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        *,
+        names: Names,
+        configuration: Configuration,
+    ) -> None:
         super().__init__(
             scope,
             names.stack,
@@ -33,7 +39,12 @@ class RollbackStack(cdk.Stack):
             description="Rolls ECS services back when their newest deployment is to blame for an alarm",
             suppress_template_indentation=len(configuration.services) > MANY_SERVICES,
         )
-        controller = AutoRollback(self, "Controller", name=names.installation, emails=configuration.emails)
+        controller = AutoRollback(
+            self,
+            "Controller",
+            name=names.installation,
+            emails=configuration.emails,
+        )
         further = self._further_stacks(scope, names)
         free = RESOURCES_PER_STACK - _RESERVED_FOR_THE_CONTROLLER - len(configuration.emails)
         scopes: list[Construct] = []

@@ -37,7 +37,12 @@ class ServiceAlarms(Construct):
     """All alarms of one service, named `<prefix>/<cluster>/<service>/<signal>`."""
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, names: Names, protected: ServicePolicy
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        names: Names,
+        protected: ServicePolicy,
     ) -> None:
         super().__init__(scope, construct_id)
         self._names = names
@@ -65,7 +70,12 @@ class ServiceAlarms(Construct):
         error_sum = _sum_of(errors)
         request_sum = _sum_of(requests)
         if policy.dedicated_load_balancer:
-            refused = self._query("refused", "HTTPCode_ELB_5XX_Count", "Sum", target_group=None)
+            refused = self._query(
+                "refused",
+                "HTTPCode_ELB_5XX_Count",
+                "Sum",
+                target_group=None,
+            )
             queries.append(refused)
             error_sum += "+FILL(refused,0)"
             request_sum += "+FILL(refused,0)"
@@ -143,7 +153,10 @@ class ServiceAlarms(Construct):
         policy = self._protected.policy
         datapoints = max(policy.datapoints_to_alarm, signal.least_datapoints)
         result = Query(
-            id="signal", expression=signal.expression, label=signal.label, return_data=True
+            id="signal",
+            expression=signal.expression,
+            label=signal.label,
+            return_data=True,
         )
         cloudwatch.CfnAlarm(
             self,
@@ -158,14 +171,29 @@ class ServiceAlarms(Construct):
             treat_missing_data=signal.missing_data,
         )
 
-    def _per_group(self, query_id: str, metric: str, statistic: str) -> list[Query]:
+    def _per_group(
+        self,
+        query_id: str,
+        metric: str,
+        statistic: str,
+    ) -> list[Query]:
         return [
-            self._query(f"{query_id}{number}", metric, statistic, target_group=group)
+            self._query(
+                f"{query_id}{number}",
+                metric,
+                statistic,
+                target_group=group,
+            )
             for number, group in enumerate(self._protected.target_groups)
         ]
 
     def _query(
-        self, query_id: str, metric: str, statistic: str, *, target_group: str | None
+        self,
+        query_id: str,
+        metric: str,
+        statistic: str,
+        *,
+        target_group: str | None,
     ) -> Query:
         given = {"LoadBalancer": self._protected.load_balancer, "TargetGroup": target_group}
         dimensions = [

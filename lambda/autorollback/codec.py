@@ -41,7 +41,11 @@ def to_json(value: object) -> dict[str, object]:
     return cast("dict[str, object]", _CONVERTER.unstructure(value))
 
 
-def record_of(facts: Facts, policy: Policy, now: datetime) -> dict[str, object]:
+def record_of(
+    facts: Facts,
+    policy: Policy,
+    now: datetime,
+) -> dict[str, object]:
     """What a verdict rested on: the three arguments of a judgement, to be judged again."""
     return {
         "version": RECORD_VERSION,
@@ -109,7 +113,11 @@ def _object_in(document: Json, name: str) -> Json:
     return value
 
 
-def _first_missing(written: object, given: object, path: str) -> str | None:
+def _first_missing(
+    written: object,
+    given: object,
+    path: str,
+) -> str | None:
     """The first path that a whole document has and a given one lacks: half the facts would be another verdict."""
     if isinstance(written, abc.Mapping) and isinstance(given, abc.Mapping):
         for name, value in written.items():
@@ -127,7 +135,11 @@ def _first_missing(written: object, given: object, path: str) -> str | None:
     return None
 
 
-def from_json(document: object, kind: type[Value], name: str = "") -> Value:
+def from_json(
+    document: object,
+    kind: type[Value],
+    name: str = "",
+) -> Value:
     """The typed value of a JSON object.
 
     `name` is what an error calls it, else the type's own name.
@@ -270,7 +282,12 @@ def _register_result(converter: Converter) -> None:
         error=if_known,
         **renamed,
     )
-    read = make_dict_structure_fn(Result, converter, _cattrs_forbid_extra_keys=False, **renamed)
+    read = make_dict_structure_fn(
+        Result,
+        converter,
+        _cattrs_forbid_extra_keys=False,
+        **renamed,
+    )
 
     def write_with_severity(result: Result) -> dict[str, object]:
         return {**write(result), "severity": result.severity.value}

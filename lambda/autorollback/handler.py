@@ -86,7 +86,11 @@ def settings_of(environment: Mapping[str, str]) -> Settings:
     )
 
 
-def answer(settings: Settings, invocation: Invocation, event: object) -> Answer:
+def answer(
+    settings: Settings,
+    invocation: Invocation,
+    event: object,
+) -> Answer:
     """The answer to one event or payload.
 
     Raises:
@@ -94,7 +98,12 @@ def answer(settings: Settings, invocation: Invocation, event: object) -> Answer:
         ExceptionGroup: all is done, but people could not be told of it.
     """
     request = parse(event, settings.names, Home.of_arn(settings.topic_arn))
-    session = Session.of(settings, _clients(), invocation, partial(_report, settings))
+    session = Session.of(
+        settings,
+        _clients(),
+        invocation,
+        partial(_report, settings),
+    )
     result = dispatch(session, request)
     if session.unsent:
         told = f"{len(session.unsent)} message(s) could not be sent, and are kept"
@@ -130,7 +139,12 @@ def _only_asks(event: object) -> bool:
     return event.get("action") == Action.PLAN or event.get("dry_run") is True
 
 
-def _report(settings: Settings, result: Answer, *, counted: bool = True) -> None:
+def _report(
+    settings: Settings,
+    result: Answer,
+    *,
+    counted: bool = True,
+) -> None:
     """Count one answer, and log it under its incident."""
     namespace = settings.names.metric_namespace
     if isinstance(result, ReadinessAnswer):

@@ -152,7 +152,11 @@ def _after_rollback(result: Result, commands: "_Commands") -> list[_Line]:
 class _Commands:
     """The commands that a message offers, for its service and installation."""
 
-    def __init__(self, message: Message, installation: str) -> None:
+    def __init__(
+        self,
+        message: Message,
+        installation: str,
+    ) -> None:
         name = f" --name {installation}" if installation else ""
         self._script = f"./rollback.sh {message.service}"
         self._where = f" --cluster {message.cluster}{name}"

@@ -43,7 +43,12 @@ def count(namespace: str, result: Result) -> None:
     if name is None:
         return
     dimensions = _dimensions(result)
-    _emit(namespace, name, dimensions, _elapsed(name, result))
+    _emit(
+        namespace,
+        name,
+        dimensions,
+        _elapsed(name, result),
+    )
     if result.outcome in _BY_REASON_TOO and result.reason:
         _emit(namespace, name, {**dimensions, "reason": result.reason.value})
 
@@ -53,7 +58,12 @@ def count_sweep(namespace: str) -> None:
     _emit(namespace, "Sweep", {})
 
 
-def count_readiness(namespace: str, key: ServiceKey, *, ready: bool) -> None:
+def count_readiness(
+    namespace: str,
+    key: ServiceKey,
+    *,
+    ready: bool,
+) -> None:
     """Say whether a service could be rolled back now.
 
     A name that a person mistyped is of no cluster, and of no protected service.

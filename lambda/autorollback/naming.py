@@ -143,7 +143,11 @@ class Names:
         """What the names of all alarms of one service start with."""
         return f"{self.alarm_prefix}{key}/"
 
-    def alarm(self, key: ServiceKey, signal: str) -> str:
+    def alarm(
+        self,
+        key: ServiceKey,
+        signal: str,
+    ) -> str:
         """The alarm of one service and signal.
 
         The signal is one of SIGNALS or `own-<alarm name>`.

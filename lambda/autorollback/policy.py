@@ -40,7 +40,12 @@ class PolicyError(ValueError):
         allowed: what could stand there, in words.
     """
 
-    def __init__(self, field: str, given: object, allowed: str) -> None:
+    def __init__(
+        self,
+        field: str,
+        given: object,
+        allowed: str,
+    ) -> None:
         self.field = field
         self.given = given
         self.allowed = allowed
@@ -81,7 +86,11 @@ class KeyRule(ABC, Generic[Value]):
     def read(self, given: object) -> Value | None:
         """The value as the policy holds it; None for what is not allowed."""
 
-    def take(self, given: object, path: str) -> Value:
+    def take(
+        self,
+        given: object,
+        path: str,
+    ) -> Value:
         """The value as the policy holds it.
 
         Raises:
@@ -378,7 +387,9 @@ def parse_tunables(document: object, where: str = "") -> Tunables:
 
 
 def parse_service(
-    document: object, where: str = "", defaults: Tunables = NO_DEFAULTS
+    document: object,
+    where: str = "",
+    defaults: Tunables = NO_DEFAULTS,
 ) -> ServicePolicy:
     """The policy of one service, from a mapping as under `services`.
 
@@ -388,17 +399,37 @@ def parse_service(
     given = _mapping(document, where)
     _refuse_unknown(given, where, (*_SERVICE_KEYS, *KEY_RULES))
 
-    cluster = _take(_NAME, given, where, "cluster")
-    service = _take(_NAME, given, where, "service")
+    cluster = _take(
+        _NAME,
+        given,
+        where,
+        "cluster",
+    )
+    service = _take(
+        _NAME,
+        given,
+        where,
+        "service",
+    )
     load_balancer, target_groups = parse_load_balancing(given, where)
 
     alarms: tuple[str, ...] = ()
     if "alarms" in given:
-        alarms = _take(_ALARMS, given, where, "alarms")
+        alarms = _take(
+            _ALARMS,
+            given,
+            where,
+            "alarms",
+        )
 
     code_deploy = None
     if "code_deploy" in given:
-        code_deploy = _take(_CODE_DEPLOY, given, where, "code_deploy")
+        code_deploy = _take(
+            _CODE_DEPLOY,
+            given,
+            where,
+            "code_deploy",
+        )
 
     tunables = {**defaults, **_take_tunables(given, where)}
     return ServicePolicy(
@@ -454,12 +485,27 @@ def parse_load_balancing(
     """
     if "load_balancer" not in given and "target_group" not in given:
         return None, ()
-    load_balancer = _take(_LOAD_BALANCER, given, where, "load_balancer")
-    target_groups = _take(_TARGET_GROUPS, given, where, "target_group")
+    load_balancer = _take(
+        _LOAD_BALANCER,
+        given,
+        where,
+        "load_balancer",
+    )
+    target_groups = _take(
+        _TARGET_GROUPS,
+        given,
+        where,
+        "target_group",
+    )
     return load_balancer, target_groups
 
 
-def _take(rule: KeyRule[Value], given: Mapping[str, object], where: str, name: str) -> Value:
+def _take(
+    rule: KeyRule[Value],
+    given: Mapping[str, object],
+    where: str,
+    name: str,
+) -> Value:
     return rule.take(given.get(name, _MISSING), _path(where, name))
 
 
@@ -472,7 +518,11 @@ def _take_tunables(given: Mapping[str, object], where: str) -> Tunables:
     return taken
 
 
-def _refuse_unknown(given: Mapping[str, object], where: str, known: Collection[str]) -> None:
+def _refuse_unknown(
+    given: Mapping[str, object],
+    where: str,
+    known: Collection[str],
+) -> None:
     for name in given:
         if name not in known:
             allowed = f"one of the keys {', '.join(known)}"

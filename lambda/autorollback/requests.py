@@ -31,7 +31,12 @@ class BadRequest(ValueError):  # noqa: N818 - the word of the contract
         allowed: what would be understood, in words.
     """
 
-    def __init__(self, field: str, given: object, allowed: str) -> None:
+    def __init__(
+        self,
+        field: str,
+        given: object,
+        allowed: str,
+    ) -> None:
         self.field = field
         self.given = given
         self.allowed = allowed
@@ -162,7 +167,11 @@ _UNDERSTOOD = (
 )
 
 
-def parse(raw: object, names: Names, home: Home | None = None) -> Request:
+def parse(
+    raw: object,
+    names: Names,
+    home: Home | None = None,
+) -> Request:
     """What an invocation asks for.
 
     With `home`, an event of elsewhere is none of ours, whatever it says.
@@ -230,7 +239,11 @@ class _Part:
     def get(self, name: str) -> object:
         return self.fields.get(name)
 
-    def text(self, name: str, allowed: str) -> str:
+    def text(
+        self,
+        name: str,
+        allowed: str,
+    ) -> str:
         value = self.get(name)
         if not isinstance(value, str):
             raise self.refusal(name, allowed)
@@ -250,7 +263,11 @@ class _Part:
         except (ValueError, OverflowError):  # the latter of a time that no calendar holds in UTC
             raise self.refusal(name, "an ISO 8601 time with its offset") from None
 
-    def array(self, name: str, allowed: str) -> list[object]:
+    def array(
+        self,
+        name: str,
+        allowed: str,
+    ) -> list[object]:
         value = self.get(name)
         if not isinstance(value, list):
             raise self.refusal(name, allowed)
@@ -262,7 +279,11 @@ class _Part:
             raise self.refusal(name, "an object")
         return _Part(value, f"{self.path}{name}.")
 
-    def refusal(self, name: str, allowed: str) -> BadRequest:
+    def refusal(
+        self,
+        name: str,
+        allowed: str,
+    ) -> BadRequest:
         return BadRequest(f"{self.path}{name}", self.get(name), allowed)
 
 
@@ -282,7 +303,12 @@ def _alarm_changed(event: _Part, names: Names) -> Request:
         return NotOurs(f"the alarm {name} is not named {form}")
 
     state = detail.part("state")
-    value = state.one_of("value", "ALARM", "OK", "INSUFFICIENT_DATA")
+    value = state.one_of(
+        "value",
+        "ALARM",
+        "OK",
+        "INSUFFICIENT_DATA",
+    )
     if value == "INSUFFICIENT_DATA":
         return NotInAlarm(key.service, f"the alarm {name} has insufficient data")
 

@@ -126,16 +126,31 @@ def judged(
     )
 
 
-def ignored(reason: Reason, detail: str, key: ServiceKey | None = None) -> Result:
+def ignored(
+    reason: Reason,
+    detail: str,
+    key: ServiceKey | None = None,
+) -> Result:
     """Nothing to do, decided before any facts were read."""
     finding = RuleFinding(reason.value, FindingVerdict.IGNORE, detail)
-    return judged(Outcome.IGNORED, reason, detail, key, (finding,))
+    return judged(
+        Outcome.IGNORED,
+        reason,
+        detail,
+        key,
+        (finding,),
+    )
 
 
 def rejected(error: BadRequest) -> Result:
     """The refusal of an input: a retry cannot help."""
     given = RequestError(error.field, error.given, error.allowed)
-    return Result(Outcome.REJECTED, Reason.BAD_REQUEST, str(error), error=given)
+    return Result(
+        Outcome.REJECTED,
+        Reason.BAD_REQUEST,
+        str(error),
+        error=given,
+    )
 
 
 def revision_summary(revision: Revision | None) -> RevisionSummary | None:
@@ -231,4 +246,9 @@ def readiness_json(service: ServiceReadiness) -> dict[str, object]:
 def _candidate(candidate: Candidate) -> CandidateSummary:
     checks = tuple(CheckSummary(c.name, c.passed, c.detail) for c in candidate.checks)
     revision = candidate.revision
-    return CandidateSummary(revision.task_definition, candidate.verdict, candidate.detail, checks)
+    return CandidateSummary(
+        revision.task_definition,
+        candidate.verdict,
+        candidate.detail,
+        checks,
+    )

@@ -42,7 +42,12 @@ class Alarm:
 
     def __post_init__(self) -> None:
         reason = "Unchecked: Initial alarm creation"
-        self.state = AlarmState("INSUFFICIENT_DATA", reason, None, self.configured_at)
+        self.state = AlarmState(
+            "INSUFFICIENT_DATA",
+            reason,
+            None,
+            self.configured_at,
+        )
         self.transitioned_at = self.configured_at
         self.define(self.definition, self.configured_at)
 

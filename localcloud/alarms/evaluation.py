@@ -97,8 +97,18 @@ def evaluate_alarm(
     new_state = _next_state(settings, found)
     if new_state is None:
         return None
-    reason = _reason(settings, found, state, new_state)
-    reason_data = _reason_data(settings, found, period, now)
+    reason = _reason(
+        settings,
+        found,
+        state,
+        new_state,
+    )
+    reason_data = _reason_data(
+        settings,
+        found,
+        period,
+        now,
+    )
     return Evaluation(new_state, reason, reason_data)
 
 
@@ -124,7 +134,13 @@ def _range(settings: _Settings, points: Sequence[Point]) -> _Range:
     evaluated = known[-settings.periods :]
     breaching = list(filter(settings.is_breaching, evaluated))
     missing = settings.periods - len(evaluated)
-    return _Range(points, known, evaluated, breaching, missing)
+    return _Range(
+        points,
+        known,
+        evaluated,
+        breaching,
+        missing,
+    )
 
 
 def _next_state(settings: _Settings, found: _Range) -> str | None:
@@ -152,7 +168,12 @@ def _state_despite_gaps(settings: _Settings, found: _Range) -> str | None:
     return "ALARM" if age_in_periods >= settings.needed else "OK"
 
 
-def _reason(settings: _Settings, found: _Range, old_state: str, new_state: str) -> str:
+def _reason(
+    settings: _Settings,
+    found: _Range,
+    old_state: str,
+    new_state: str,
+) -> str:
     missing = found.missing
     if new_state == "INSUFFICIENT_DATA":
         return f"Insufficient Data: {_count(missing, 'datapoint')} {_were(missing)} unknown."
@@ -200,7 +221,12 @@ def _least(settings: _Settings, old_state: str, new_state: str) -> str:
     return f"minimum {_count(least, 'datapoint')} for {transition} transition"
 
 
-def _reason_data(settings: _Settings, found: _Range, period: int, now: datetime) -> str:
+def _reason_data(
+    settings: _Settings,
+    found: _Range,
+    period: int,
+    now: datetime,
+) -> str:
     data: dict[str, Any] = {"version": "1.0", "queryDate": timestamp(now)}
     if found.evaluated:
         data["startDate"] = timestamp(found.evaluated[0].start)

@@ -53,7 +53,15 @@ def evaluate(expression: str, scope: Scope) -> Series:
 def check(expression: str, ids: Sequence[str]) -> None:
     """Raise ExpressionError where the expression could not be evaluated over queries of these ids."""
     no_data: dict[str, Series] = {name: {} for name in ids}
-    evaluate(expression, Scope(no_data, list(ids), [], 60))
+    evaluate(
+        expression,
+        Scope(
+            no_data,
+            list(ids),
+            [],
+            60,
+        ),
+    )
 
 
 _TOKEN = re.compile(

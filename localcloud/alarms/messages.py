@@ -26,7 +26,13 @@ def history_of_state(alarm: Alarm, before: AlarmState, now: datetime) -> History
         "oldState": _state_in_history(before),
         "newState": _state_in_history(alarm.state),
     }
-    return _history_item(alarm, "StateUpdate", summary, data, now)
+    return _history_item(
+        alarm,
+        "StateUpdate",
+        summary,
+        data,
+        now,
+    )
 
 
 def history_of_configuration(alarm: Alarm, operation: str, now: datetime) -> HistoryItem:
@@ -35,10 +41,22 @@ def history_of_configuration(alarm: Alarm, operation: str, now: datetime) -> His
     summary = f'Alarm "{alarm.name}" {done}'
     definition = _with_small_initials(alarm.definition)
     data = {"version": "1.0", "type": operation, f"{done}Alarm": definition}
-    return _history_item(alarm, "ConfigurationUpdate", summary, data, now)
+    return _history_item(
+        alarm,
+        "ConfigurationUpdate",
+        summary,
+        data,
+        now,
+    )
 
 
-def history_of_action(alarm: Alarm, topic: str, now: datetime, *, succeeded: bool) -> HistoryItem:
+def history_of_action(
+    alarm: Alarm,
+    topic: str,
+    now: datetime,
+    *,
+    succeeded: bool,
+) -> HistoryItem:
     """The Action entry of a notification."""
     if succeeded:
         summary = f"Successfully executed action {topic}"
@@ -47,14 +65,31 @@ def history_of_action(alarm: Alarm, topic: str, now: datetime, *, succeeded: boo
         summary = f"Failed to execute action {topic}"
         outcome = "Failed"
     data = {"actionState": outcome, "notificationResource": topic}
-    return _history_item(alarm, "Action", summary, data, now)
+    return _history_item(
+        alarm,
+        "Action",
+        summary,
+        data,
+        now,
+    )
 
 
 def _history_item(
-    alarm: Alarm, item: str, summary: str, data: Message, now: datetime
+    alarm: Alarm,
+    item: str,
+    summary: str,
+    data: Message,
+    now: datetime,
 ) -> HistoryItem:
     text = json.dumps(data, separators=(",", ":"), default=str)
-    return HistoryItem(alarm.name, alarm.kind, item, now, summary, text)
+    return HistoryItem(
+        alarm.name,
+        alarm.kind,
+        item,
+        now,
+        summary,
+        text,
+    )
 
 
 def _state_in_history(state: AlarmState) -> Message:
@@ -85,7 +120,12 @@ def event_of_state(alarm: Alarm, before: AlarmState, now: datetime) -> Message:
         "previousState": _state_in_event(before),
         "state": _state_in_event(alarm.state),
     }
-    return _event(alarm, "CloudWatch Alarm State Change", detail, now)
+    return _event(
+        alarm,
+        "CloudWatch Alarm State Change",
+        detail,
+        now,
+    )
 
 
 def event_of_configuration(alarm: Alarm, operation: str, now: datetime) -> Message:
@@ -101,10 +141,20 @@ def event_of_configuration(alarm: Alarm, operation: str, now: datetime) -> Messa
         "state": {"value": alarm.state.value, "timestamp": timestamp(alarm.state.updated_at)},
         "configuration": configuration,
     }
-    return _event(alarm, "CloudWatch Alarm Configuration Change", detail, now)
+    return _event(
+        alarm,
+        "CloudWatch Alarm Configuration Change",
+        detail,
+        now,
+    )
 
 
-def _event(alarm: Alarm, detail_type: str, detail: Message, now: datetime) -> Message:
+def _event(
+    alarm: Alarm,
+    detail_type: str,
+    detail: Message,
+    now: datetime,
+) -> Message:
     return {
         "detail-type": detail_type,
         "source": "aws.cloudwatch",
@@ -156,7 +206,12 @@ def _metric(query: MetricQuery) -> Message:
     return result
 
 
-def notification(alarm: Alarm, before: AlarmState, topic: str, now: datetime) -> tuple[str, str]:
+def notification(
+    alarm: Alarm,
+    before: AlarmState,
+    topic: str,
+    now: datetime,
+) -> tuple[str, str]:
     """Subject and message that people know from the e-mails of an alarm's SNS topic."""
     _, _, _, region, account, _ = topic.split(":", 5)
     definition = alarm.definition

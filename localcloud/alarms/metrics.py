@@ -33,7 +33,13 @@ class Samples:
     maximum: float = -math.inf
     sets: list[tuple[float, float, float]] = field(default_factory=list)
 
-    def add(self, minimum: float, maximum: float, total: float, count: float) -> None:
+    def add(
+        self,
+        minimum: float,
+        maximum: float,
+        total: float,
+        count: float,
+    ) -> None:
         """Add a statistic set."""
         self.count += count
         self.total += total
@@ -97,7 +103,12 @@ class MetricStore:
         self._read = 0
         self._minutes: dict[MetricKey, dict[datetime, list[Any]]] = {}
 
-    def samples(self, stat: MetricStat, start: datetime, length: timedelta) -> Samples:
+    def samples(
+        self,
+        stat: MetricStat,
+        start: datetime,
+        length: timedelta,
+    ) -> Samples:
         """The datapoints of the metric from `start` (inclusive), for `length`."""
         self._catch_up()
         samples = Samples()
@@ -130,7 +141,10 @@ class MetricStore:
             self._read += len(fresh)
 
     def query(
-        self, queries: Sequence[MetricQuery], moments: Sequence[datetime], period: int
+        self,
+        queries: Sequence[MetricQuery],
+        moments: Sequence[datetime],
+        period: int,
     ) -> dict[str, Series]:
         """The series of each query by its id.
 
@@ -145,11 +159,21 @@ class MetricStore:
             if query.stat is not None:
                 series[query.id] = self._series(query.stat, moments, period)
             else:
-                scope = Scope(series, metric_ids, moments, period)
+                scope = Scope(
+                    series,
+                    metric_ids,
+                    moments,
+                    period,
+                )
                 series[query.id] = evaluate(query.expression, scope)
         return series
 
-    def _series(self, stat: MetricStat, moments: Sequence[datetime], period: int) -> Series:
+    def _series(
+        self,
+        stat: MetricStat,
+        moments: Sequence[datetime],
+        period: int,
+    ) -> Series:
         length = timedelta(seconds=period)
         series = {}
         for moment in moments:
@@ -161,9 +185,19 @@ class MetricStore:
 
 def _add(samples: Samples, datum: Any) -> None:
     if isinstance(datum, MetricAggregatedDatum):
-        samples.add(datum.min, datum.max, datum.sum, datum.sample_count)
+        samples.add(
+            datum.min,
+            datum.max,
+            datum.sum,
+            datum.sample_count,
+        )
     else:
-        samples.add(datum.value, datum.value, datum.value, 1)
+        samples.add(
+            datum.value,
+            datum.value,
+            datum.value,
+            1,
+        )
 
 
 def aware(moment: datetime) -> datetime:

@@ -53,7 +53,13 @@ def _method(
     return method
 
 
-def _put_alarm(store: AlarmStore, parameters: Parameters, _now: datetime, *, kind: str) -> None:
+def _put_alarm(
+    store: AlarmStore,
+    parameters: Parameters,
+    _now: datetime,
+    *,
+    kind: str,
+) -> None:
     store.put(kind, parameters)
 
 
@@ -72,11 +78,20 @@ def _set_alarm_state(store: AlarmStore, parameters: Parameters, _now: datetime) 
             json.loads(data)
         except ValueError as error:
             raise Refusal("InvalidFormat", f"StateReasonData is not JSON: {error}") from error
-    store.set_state(parameters["AlarmName"], state, parameters["StateReason"], data)
+    store.set_state(
+        parameters["AlarmName"],
+        state,
+        parameters["StateReason"],
+        data,
+    )
 
 
 def _switch_alarm_actions(
-    store: AlarmStore, parameters: Parameters, _now: datetime, *, enabled: bool
+    store: AlarmStore,
+    parameters: Parameters,
+    _now: datetime,
+    *,
+    enabled: bool,
 ) -> None:
     for name in parameters["AlarmNames"]:
         if name in store.alarms:

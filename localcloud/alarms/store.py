@@ -66,12 +66,23 @@ class AlarmStore:
             if kind == COMPOSITE:
                 self._evaluate_composite(alarm, None, now)
 
-    def _define(self, kind: str, definition: Definition, now: datetime) -> tuple[Alarm, str]:
+    def _define(
+        self,
+        kind: str,
+        definition: Definition,
+        now: datetime,
+    ) -> tuple[Alarm, str]:
         name = definition["AlarmName"]
         existing = self.alarms.get(name)
         if existing is None:
             arn = f"arn:aws:cloudwatch:{self._cloud.region}:{self._cloud.account}:alarm:{name}"
-            created = Alarm(name, arn, kind, definition, now)
+            created = Alarm(
+                name,
+                arn,
+                kind,
+                definition,
+                now,
+            )
             self.alarms[name] = created
             return created, messages.CREATE
         if existing.kind != kind:
@@ -104,7 +115,13 @@ class AlarmStore:
                 message = f"Cannot delete {name} as there are composite alarm(s) depending on it."
                 raise Refusal("ValidationError", message)
 
-    def set_state(self, name: str, state: str, reason: str, reason_data: str | None) -> None:
+    def set_state(
+        self,
+        name: str,
+        state: str,
+        reason: str,
+        reason_data: str | None,
+    ) -> None:
         """Set a state until the next evaluation says otherwise (SetAlarmState)."""
         with self._lock:
             if name not in self.alarms:
@@ -138,12 +155,29 @@ class AlarmStore:
         definition = alarm.definition
         period = shared_period(alarm.queries)
         count = int(definition["EvaluationPeriods"]) + EXTRA_DATAPOINTS
-        points = self._points(alarm, period, count, now)
+        points = self._points(
+            alarm,
+            period,
+            count,
+            now,
+        )
         if _has_too_few_samples(definition, points[-1]):
             return None
-        return evaluate_alarm(definition, points, period=period, now=now, state=alarm.state.value)
+        return evaluate_alarm(
+            definition,
+            points,
+            period=period,
+            now=now,
+            state=alarm.state.value,
+        )
 
-    def _points(self, alarm: Alarm, period: int, count: int, now: datetime) -> list[Point]:
+    def _points(
+        self,
+        alarm: Alarm,
+        period: int,
+        count: int,
+        now: datetime,
+    ) -> list[Point]:
         """The last `count` periods, oldest first."""
         end = now.replace(second=0, microsecond=0)
         length = timedelta(seconds=period)
@@ -182,25 +216,45 @@ class AlarmStore:
         """The composite alarms whose rule names this alarm."""
         return [alarm for alarm in self.alarms.values() if name in alarm.rule.children]
 
-    def _change(self, alarm: Alarm, evaluation: Evaluation, now: datetime) -> None:
+    def _change(
+        self,
+        alarm: Alarm,
+        evaluation: Evaluation,
+        now: datetime,
+    ) -> None:
         """Take on a state.
 
         History, event and actions follow a transition, and so do composite alarms.
         """
         before = alarm.state
         reason_data = evaluation.reason_data or None
-        alarm.state = AlarmState(evaluation.state, evaluation.reason, reason_data, now)
+        alarm.state = AlarmState(
+            evaluation.state,
+            evaluation.reason,
+            reason_data,
+            now,
+        )
         if alarm.state.value == before.value:
             return
         alarm.transitioned_at = now
         self.history.append(messages.history_of_state(alarm, before, now))
         self._cloud.emit(messages.event_of_state(alarm, before, now))
         for topic in alarm.actions:
-            self._notify(alarm, before, topic, now)
+            self._notify(
+                alarm,
+                before,
+                topic,
+                now,
+            )
         for parent in self._parents(alarm.name):
             self._evaluate_composite(parent, alarm, now)
 
-    def _evaluate_composite(self, alarm: Alarm, changed: Alarm | None, now: datetime) -> None:
+    def _evaluate_composite(
+        self,
+        alarm: Alarm,
+        changed: Alarm | None,
+        now: datetime,
+    ) -> None:
         """Follow a child that `changed`, None where the composite alarm itself is new."""
         state = "ALARM" if alarm.rule.holds(self._state_of) else "OK"
         if state == alarm.state.value:
@@ -231,17 +285,38 @@ class AlarmStore:
             return "INSUFFICIENT_DATA"
         return self.alarms[name].state.value
 
-    def _announce_configuration(self, alarm: Alarm, operation: str, now: datetime) -> None:
+    def _announce_configuration(
+        self,
+        alarm: Alarm,
+        operation: str,
+        now: datetime,
+    ) -> None:
         self.history.append(messages.history_of_configuration(alarm, operation, now))
         self._cloud.emit(messages.event_of_configuration(alarm, operation, now))
 
-    def _notify(self, alarm: Alarm, before: AlarmState, topic: str, now: datetime) -> None:
+    def _notify(
+        self,
+        alarm: Alarm,
+        before: AlarmState,
+        topic: str,
+        now: datetime,
+    ) -> None:
         _, _, _, region, account, _ = topic.split(":", 5)
         found = sns_backends[account][region].topics.get(topic)
         if found is not None:
-            subject, message = messages.notification(alarm, before, topic, now)
+            subject, message = messages.notification(
+                alarm,
+                before,
+                topic,
+                now,
+            )
             found.publish(message, subject=subject)
-        entry = messages.history_of_action(alarm, topic, now, succeeded=found is not None)
+        entry = messages.history_of_action(
+            alarm,
+            topic,
+            now,
+            succeeded=found is not None,
+        )
         self.history.append(entry)
 
 

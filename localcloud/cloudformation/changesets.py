@@ -54,7 +54,13 @@ class ChangeSets:
             raise Refusal("ValidationError", f"Stack [{name}] does not exist")
         return stack
 
-    def create(self, name: str, kind: str, stack: Stack, source: Source) -> ChangeSet:
+    def create(
+        self,
+        name: str,
+        kind: str,
+        stack: Stack,
+        source: Source,
+    ) -> ChangeSet:
         """Keep a change set; one that would change nothing cannot be executed."""
         self.stacks.check(stack, source)
         path = f"changeSet/{name}/{uuid.uuid4()}"

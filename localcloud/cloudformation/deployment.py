@@ -19,7 +19,12 @@ class Deployment:
     What fails is returned as a reason, which is None where nothing did.
     """
 
-    def __init__(self, stack: Stack, aws: Aws, clock: Clock) -> None:
+    def __init__(
+        self,
+        stack: Stack,
+        aws: Aws,
+        clock: Clock,
+    ) -> None:
         self._stack = stack
         self._aws = aws
         self._clock = clock
@@ -107,21 +112,51 @@ class Deployment:
         self._record(made.subject, f"{verb}_COMPLETE")
         return None
 
-    def _create(self, logical: str, declaration: Declaration, properties: Properties) -> Resource:
+    def _create(
+        self,
+        logical: str,
+        declaration: Declaration,
+        properties: Properties,
+    ) -> Resource:
         handler = type_of(declaration.type)
         name = handler.name_for(self._stack.name, logical, properties)
         physical = handler.create(self._aws, name, properties)
-        return self._resource(logical, declaration, properties, physical)
+        return self._resource(
+            logical,
+            declaration,
+            properties,
+            physical,
+        )
 
-    def _update(self, old: Resource, declaration: Declaration, properties: Properties) -> Resource:
+    def _update(
+        self,
+        old: Resource,
+        declaration: Declaration,
+        properties: Properties,
+    ) -> Resource:
         handler = type_of(declaration.type)
         if handler.update is not None:
-            handler.update(self._aws, old.physical, old.properties, properties)
-        updated = self._resource(old.logical, declaration, properties, old.physical)
+            handler.update(
+                self._aws,
+                old.physical,
+                old.properties,
+                properties,
+            )
+        updated = self._resource(
+            old.logical,
+            declaration,
+            properties,
+            old.physical,
+        )
         updated.status = "UPDATE_COMPLETE"
         return updated
 
-    def _replace(self, old: Resource, declaration: Declaration, properties: Properties) -> Resource:
+    def _replace(
+        self,
+        old: Resource,
+        declaration: Declaration,
+        properties: Properties,
+    ) -> Resource:
         """Make a new resource, and delete the old one.
 
         The old one is deleted first where both would have the same name.
@@ -134,10 +169,19 @@ class Deployment:
         physical = handler.create(self._aws, name, properties)
         if not same_name and declaration.replace_policy != "Retain":
             self._call_delete(old)
-        return self._resource(old.logical, declaration, properties, physical)
+        return self._resource(
+            old.logical,
+            declaration,
+            properties,
+            physical,
+        )
 
     def _resource(
-        self, logical: str, declaration: Declaration, properties: Properties, physical: str
+        self,
+        logical: str,
+        declaration: Declaration,
+        properties: Properties,
+        physical: str,
     ) -> Resource:
         return Resource(
             logical=logical,
@@ -148,8 +192,18 @@ class Deployment:
             changed_at=self._clock.now(),
         )
 
-    def _record(self, subject: Subject, status: str, reason: str | None = None) -> None:
-        self._stack.record(subject, status, reason, self._clock.now())
+    def _record(
+        self,
+        subject: Subject,
+        status: str,
+        reason: str | None = None,
+    ) -> None:
+        self._stack.record(
+            subject,
+            status,
+            reason,
+            self._clock.now(),
+        )
 
 
 def _is_same(old: Resource, declaration: Declaration, properties: Properties) -> bool:

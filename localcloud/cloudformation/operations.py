@@ -162,7 +162,12 @@ class Operations:
         kind = parameters.get("ChangeSetType") or "UPDATE"
         stack = self.change_sets.stack_for(parameters["StackName"], kind)
         source = self._source(parameters, stack)
-        created = self.change_sets.create(parameters["ChangeSetName"], kind, stack, source)
+        created = self.change_sets.create(
+            parameters["ChangeSetName"],
+            kind,
+            stack,
+            source,
+        )
         return {"Id": created.arn, "StackId": stack.arn}
 
     def describe_change_set(self, parameters: Parameters) -> Answer:
@@ -216,7 +221,12 @@ class Operations:
         tags = parameters.get("Tags")
         if tags is None:
             tags = stack.source.tags
-        return Source(body, parse(body), _values(parameters, stack), tags)
+        return Source(
+            body,
+            parse(body),
+            _values(parameters, stack),
+            tags,
+        )
 
     def _body(self, parameters: Parameters) -> str:
         if parameters.get("TemplateBody"):

@@ -26,7 +26,12 @@ class Refs(dict[str, Any]):
         return self._resources[name].physical
 
 
-def attribute_of(aws: Aws, resources: dict[str, Resource], logical: str, name: str) -> str:
+def attribute_of(
+    aws: Aws,
+    resources: dict[str, Resource],
+    logical: str,
+    name: str,
+) -> str:
     """The value of Fn::GetAtt."""
     if logical not in resources:
         message = f"Template error: instance of Fn::GetAtt references undefined resource {logical}"

@@ -76,14 +76,30 @@ class Stack:
                 exports[output["ExportName"]] = output["OutputValue"]
         return exports
 
-    def turn(self, status: str, reason: str | None, now: datetime) -> None:
+    def turn(
+        self,
+        status: str,
+        reason: str | None,
+        now: datetime,
+    ) -> None:
         """Take on a status, which is an event too."""
         self.status = status
         self.reason = reason
         itself = Subject(self.name, "AWS::CloudFormation::Stack", self.arn)
-        self.record(itself, status, reason, now)
+        self.record(
+            itself,
+            status,
+            reason,
+            now,
+        )
 
-    def record(self, subject: Subject, status: str, reason: str | None, now: datetime) -> None:
+    def record(
+        self,
+        subject: Subject,
+        status: str,
+        reason: str | None,
+        now: datetime,
+    ) -> None:
         """Add an event."""
         event = {
             "StackId": self.arn,

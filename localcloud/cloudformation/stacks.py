@@ -173,7 +173,12 @@ class Stacks:
             old = stack.resources.get(logical)
             if old is None:
                 changes.append(_addition(logical, declaration))
-            elif _differs(stack, resolver, declaration, old):
+            elif _differs(
+                stack,
+                resolver,
+                declaration,
+                old,
+            ):
                 changes.append(_modification(old))
         superfluous = [old for name, old in stack.resources.items() if name not in wanted]
         changes += [_removal(old) for old in superfluous]
@@ -194,7 +199,12 @@ class Stacks:
     def _deployment(self, stack: Stack) -> Deployment:
         return Deployment(stack, self.aws, self.cloud.clock)
 
-    def _resolver(self, stack: Stack, source: Source, resources: dict[str, Resource]) -> Resolver:
+    def _resolver(
+        self,
+        stack: Stack,
+        source: Source,
+        resources: dict[str, Resource],
+    ) -> Resolver:
         pseudo_parameters: dict[str, Any] = {
             "AWS::AccountId": self.cloud.account,
             "AWS::Region": self.cloud.region,
@@ -209,7 +219,12 @@ class Stacks:
         attribute = partial(attribute_of, self.aws, resources)
         return Resolver(source.template, Known(refs, attribute, self.exports))
 
-    def _turn(self, stack: Stack, status: str, reason: str | None = None) -> None:
+    def _turn(
+        self,
+        stack: Stack,
+        status: str,
+        reason: str | None = None,
+    ) -> None:
         stack.turn(status, reason, self.cloud.clock.now())
 
 
@@ -218,7 +233,12 @@ def _imports_from(other: Stack, stack: Stack) -> bool:
     return any(f'"Fn::ImportValue": "{export}"' in text for export in stack.exports)
 
 
-def _differs(stack: Stack, resolver: Resolver, declaration: Declaration, old: Resource) -> bool:
+def _differs(
+    stack: Stack,
+    resolver: Resolver,
+    declaration: Declaration,
+    old: Resource,
+) -> bool:
     """Whether the declaration, or what it resolves to, is another than before."""
     before = stack.source.template.resources.get(old.logical)
     if before is None or before.properties != declaration.properties:

@@ -138,10 +138,20 @@ class Deployer:
             raise AssertionError("only a return to a running task set does without a revision")
         self._launch(deployment, deployment.location, at)
 
-    def _launch(self, deployment: Deployment, location: Location, at: datetime) -> None:
+    def _launch(
+        self,
+        deployment: Deployment,
+        location: Location,
+        at: datetime,
+    ) -> None:
         target_group_arn = self._free_target_group_arn(deployment)
         if target_group_arn is None:
-            self._fail(deployment, "ELASTIC_LOAD_BALANCING_INVALID", NO_TARGET_GROUP, at)
+            self._fail(
+                deployment,
+                "ELASTIC_LOAD_BALANCING_INVALID",
+                NO_TARGET_GROUP,
+                at,
+            )
             return
 
         spec = location.spec
@@ -153,10 +163,19 @@ class Deployer:
         settings = {**spec.settings, "loadBalancers": [balancer]}
         try:
             deployment.replacement = self.ecs.start_task_set(
-                deployment.service, spec.task_definition, settings, deployment.deployment_id, at
+                deployment.service,
+                spec.task_definition,
+                settings,
+                deployment.deployment_id,
+                at,
             )
         except ServiceException as refused:
-            self._fail(deployment, "ECS_UPDATE_ERROR", f"{ECS_REFUSED}{refused.message}", at)
+            self._fail(
+                deployment,
+                "ECS_UPDATE_ERROR",
+                f"{ECS_REFUSED}{refused.message}",
+                at,
+            )
 
     def _free_target_group_arn(self, deployment: Deployment) -> str | None:
         """Find the one of the group's pair that the original does not have.
@@ -203,14 +222,24 @@ class Deployer:
             task_sets.run(service, replacement, at)
             deployment.phase = Phase.SETTLING
         elif deployment.started_at is not None and at - deployment.started_at >= HEALTHY_WITHIN:
-            self._fail(deployment, "TIMEOUT", TIMED_OUT, at)
+            self._fail(
+                deployment,
+                "TIMEOUT",
+                TIMED_OUT,
+                at,
+            )
 
     def _complete(self, deployment: Deployment, at: datetime) -> None:
         service = deployment.service
         for one in list(service.task_sets):
             if one.is_draining:
                 task_sets.remove(service, one)
-        self._end(deployment, Status.SUCCEEDED, "SUCCESS", at)
+        self._end(
+            deployment,
+            Status.SUCCEEDED,
+            "SUCCESS",
+            at,
+        )
 
     def _watch_alarms(self, deployment: Deployment, now: datetime) -> None:
         """Stop what is in progress by an alarm of the group. Rollbacks go on.
@@ -225,7 +254,12 @@ class Deployer:
 
         names = ", ".join(in_alarm)
         deployment.error = {"code": "ALARM_ACTIVE", "message": f"{ALARM_ACTIVE}{names}"}
-        self._end(deployment, Status.STOPPED, "STOP", now)
+        self._end(
+            deployment,
+            Status.STOPPED,
+            "STOP",
+            now,
+        )
         if "DEPLOYMENT_STOP_ON_ALARM" in deployment.rolls_back_on:
             self._roll_back(deployment, now)
 
@@ -237,13 +271,29 @@ class Deployer:
         """
         message = "The deployment was stopped by a user."
         deployment.error = {"code": "MANUAL_STOP", "message": message}
-        self._end(deployment, Status.STOPPED, "STOP", at)
+        self._end(
+            deployment,
+            Status.STOPPED,
+            "STOP",
+            at,
+        )
         if deployment.stop_rolls_back:
             self._roll_back(deployment, at)
 
-    def _fail(self, deployment: Deployment, code: str, message: str, at: datetime) -> None:
+    def _fail(
+        self,
+        deployment: Deployment,
+        code: str,
+        message: str,
+        at: datetime,
+    ) -> None:
         deployment.error = {"code": code, "message": message}
-        self._end(deployment, Status.FAILED, "FAILURE", at)
+        self._end(
+            deployment,
+            Status.FAILED,
+            "FAILURE",
+            at,
+        )
         if "DEPLOYMENT_FAILURE" in deployment.rolls_back_on:
             self._roll_back(deployment, at)
 
@@ -282,12 +332,23 @@ class Deployer:
         rollback.rollback_info["rollbackTriggeringDeploymentId"] = deployment.deployment_id
         self.begin(rollback)
 
-    def _end(self, deployment: Deployment, status: Status, event: str, at: datetime) -> None:
+    def _end(
+        self,
+        deployment: Deployment,
+        status: Status,
+        event: str,
+        at: datetime,
+    ) -> None:
         deployment.status = status
         deployment.completed_at = at
         self._announce(deployment, event, at)
 
-    def _announce(self, deployment: Deployment, state: str, at: datetime) -> None:
+    def _announce(
+        self,
+        deployment: Deployment,
+        state: str,
+        at: datetime,
+    ) -> None:
         self.ecs.scheduler.post(state_change(deployment, state, at), at)
 
 
@@ -323,7 +384,12 @@ def _shift(deployment: Deployment, at: datetime) -> None:
     deployment.since = at
     if weight < 1:
         deployment.phase = Phase.SHIFTING
-        task_sets.shift(deployment.service, replacement, weight, at)
+        task_sets.shift(
+            deployment.service,
+            replacement,
+            weight,
+            at,
+        )
     else:
         task_sets.make_primary(deployment.service, replacement, at)
         deployment.phase = Phase.WAITING

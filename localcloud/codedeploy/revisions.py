@@ -30,7 +30,12 @@ class Revisions:
     account: str
     _known: dict[tuple[str, str], RegisteredRevision] = field(default_factory=dict)
 
-    def register(self, application: str, location: Location, now: datetime) -> None:
+    def register(
+        self,
+        application: str,
+        location: Location,
+        now: datetime,
+    ) -> None:
         """Remember a revision. The first time counts."""
         key = (application, _address(location.shown))
         self._known.setdefault(key, RegisteredRevision(location, now))

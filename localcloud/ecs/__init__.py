@@ -19,7 +19,9 @@ def install(cloud: "Cloud") -> None:
     def in_alarm(names: Iterable[str]) -> tuple[str, ...]:
         # the entries are those of localcloud.alarms
         alarms = cloudwatch_backends[cloud.account][cloud.region].alarms
-        return tuple(name for name in names if name in alarms and alarms[name].state.value == "ALARM")
+        return tuple(
+            name for name in names if name in alarms and alarms[name].state.value == "ALARM"
+        )
 
     scheduler = Scheduler(
         fitness=lambda _revision: Fitness(),  # until traffic says how the images behave

@@ -143,7 +143,12 @@ def deployment(service: Service, of: Deployment) -> ApiObject:
         "updatedAt": of.updated_at,
         "stoppedAt": of.stopped_at,
         "sourceServiceRevisions": [
-            _revision_with_counts(revision, requested=count, running=count, pending=0)
+            _revision_with_counts(
+                revision,
+                requested=count,
+                running=count,
+                pending=0,
+            )
             for revision, count in of.sources.items()
         ],
         "targetServiceRevision": _revision_with_counts(of.target, **counts._asdict()),
@@ -301,11 +306,20 @@ def _counted(service: Service, one: Revision) -> ApiObject:
     """Show one of `currentServiceRevisions`, whose tasks are those that it has."""
     counts = service.counts_of(one)
     has = counts.running + counts.pending
-    return _revision_with_counts(one, requested=has, running=counts.running, pending=counts.pending)
+    return _revision_with_counts(
+        one,
+        requested=has,
+        running=counts.running,
+        pending=counts.pending,
+    )
 
 
 def _revision_with_counts(
-    one: Revision, *, requested: int, running: int, pending: int
+    one: Revision,
+    *,
+    requested: int,
+    running: int,
+    pending: int,
 ) -> ApiObject:
     return {
         "arn": one.arn,

@@ -11,7 +11,11 @@ from localcloud.shapes import ApiObject
 
 
 def deployment_state_change(
-    service: Service, name: str, revision: Revision, reason: str, at: datetime
+    service: Service,
+    name: str,
+    revision: Revision,
+    reason: str,
+    at: datetime,
 ) -> ApiObject:
     """Make a deployment state change event.
 
@@ -26,10 +30,20 @@ def deployment_state_change(
         "updatedAt": _iso(at),
         "reason": reason,
     }
-    return _event(service, "ECS Deployment State Change", detail, at)
+    return _event(
+        service,
+        "ECS Deployment State Change",
+        detail,
+        at,
+    )
 
 
-def service_action(service: Service, name: str, severity: str, at: datetime) -> ApiObject:
+def service_action(
+    service: Service,
+    name: str,
+    severity: str,
+    at: datetime,
+) -> ApiObject:
     """Make a service action event. `severity` is the `eventType`: INFO, WARN or ERROR."""
     milliseconds = at.microsecond // 1000
     detail = {
@@ -38,10 +52,20 @@ def service_action(service: Service, name: str, severity: str, at: datetime) -> 
         "clusterArn": service.cluster_arn,
         "createdAt": f"{at:%Y-%m-%dT%H:%M:%S}.{milliseconds:03d}Z",
     }
-    return _event(service, "ECS Service Action", detail, at)
+    return _event(
+        service,
+        "ECS Service Action",
+        detail,
+        at,
+    )
 
 
-def _event(service: Service, detail_type: str, detail: dict[str, str], at: datetime) -> ApiObject:
+def _event(
+    service: Service,
+    detail_type: str,
+    detail: dict[str, str],
+    at: datetime,
+) -> ApiObject:
     _, _, _, region, account, _ = service.arn.split(":", 5)
     return {
         "version": "0",

@@ -62,7 +62,12 @@ class Ecs:
         """
         return self.service(backend, cluster_of(asked), asked["service"])
 
-    def service(self, backend: EC2ContainerServiceBackend, cluster: str, name: str) -> Service:
+    def service(
+        self,
+        backend: EC2ContainerServiceBackend,
+        cluster: str,
+        name: str,
+    ) -> Service:
         """Find a service as `find` does, in the backend of a request."""
         found, _ = backend.describe_services(cluster, [name])
         if not found:
@@ -90,7 +95,10 @@ class Ecs:
         return self.adopt(backend, made, {})
 
     def adopt(
-        self, backend: EC2ContainerServiceBackend, made: MotoService, given: Settings
+        self,
+        backend: EC2ContainerServiceBackend,
+        made: MotoService,
+        given: Settings,
     ) -> Service:
         """Take over a new service of moto, and start its first tasks."""
         service = Service(
@@ -117,7 +125,12 @@ class Ecs:
         self.scheduler.deploy(service, definition.container_definitions, self.now())
 
     def start_task_set(
-        self, service: Service, reference: str, settings: Settings, external_id: str, now: datetime
+        self,
+        service: Service,
+        reference: str,
+        settings: Settings,
+        external_id: str,
+        now: datetime,
     ) -> TaskSet:
         """Do what CreateTaskSet does for CodeDeploy.
 
@@ -126,7 +139,10 @@ class Ecs:
         """
         definition = find_usable_definition(self.backend, reference)
         request = TaskSetRequest(
-            definition.arn, definition.container_definitions, settings, external_id
+            definition.arn,
+            definition.container_definitions,
+            settings,
+            external_id,
         )
         return task_sets.create(service, request, now)
 

@@ -117,7 +117,12 @@ class Scheduler:
         if service.is_code_deployed:
             self.code_deploy(service, now)
 
-    def deploy(self, service: Service, containers: list[ApiObject], now: datetime) -> Deployment:
+    def deploy(
+        self,
+        service: Service,
+        containers: list[ApiObject],
+        now: datetime,
+    ) -> Deployment:
         """Start a deployment of what the service's settings say now.
 
         A deployment that is under way is stopped by it.
@@ -144,13 +149,24 @@ class Scheduler:
         service.primary = revision
         return deployment
 
-    def request_rollback(self, service: Service, deployment: Deployment, now: datetime) -> None:
+    def request_rollback(
+        self,
+        service: Service,
+        deployment: Deployment,
+        now: datetime,
+    ) -> None:
         """Stop a deployment that is pending or in progress, as StopServiceDeployment does."""
         deployment.status_reason = "Service deployment rolled back because of a user request."
         deployment.since = now
         _set_status(deployment, Status.ROLLBACK_REQUESTED, now)
         if service.last_completed(deployment) is None:
-            _end(service, deployment, Status.ROLLBACK_FAILED, now, NO_CANDIDATE)
+            _end(
+                service,
+                deployment,
+                Status.ROLLBACK_FAILED,
+                now,
+                NO_CANDIDATE,
+            )
 
     def scale(self, service: Service, desired: int) -> None:
         """Change the number of tasks. The scaling of a service is given no time of its own."""
@@ -177,7 +193,12 @@ class Scheduler:
         """Have an event sent at the tick of its moment."""
         self._outbox.append((at, event))
 
-    def _step(self, service: Service, deployment: Deployment, at: datetime) -> None:
+    def _step(
+        self,
+        service: Service,
+        deployment: Deployment,
+        at: datetime,
+    ) -> None:
         match deployment.status:
             case Status.PENDING:
                 self._begin(service, deployment, at)
@@ -190,19 +211,40 @@ class Scheduler:
             case status:
                 raise AssertionError(f"nothing falls due in {status}")
 
-    def _begin(self, service: Service, deployment: Deployment, at: datetime) -> None:
+    def _begin(
+        self,
+        service: Service,
+        deployment: Deployment,
+        at: datetime,
+    ) -> None:
         for earlier in service.deployments[:-1]:
             if earlier.status is Status.STOP_REQUESTED:
-                _stop_superseded(service, earlier, deployment, at)
+                _stop_superseded(
+                    service,
+                    earlier,
+                    deployment,
+                    at,
+                )
 
         _set_status(deployment, Status.IN_PROGRESS, at)
         deployment.started_at = at
         deployment.since = at
         service.pending[deployment.target] = service.desired
         reason = f"ECS deployment {deployment.target.deployment_id} in progress."
-        self._announce(service, "SERVICE_DEPLOYMENT_IN_PROGRESS", deployment.target, reason, at)
+        self._announce(
+            service,
+            "SERVICE_DEPLOYMENT_IN_PROGRESS",
+            deployment.target,
+            reason,
+            at,
+        )
 
-    def _go_on(self, service: Service, deployment: Deployment, at: datetime) -> None:
+    def _go_on(
+        self,
+        service: Service,
+        deployment: Deployment,
+        at: datetime,
+    ) -> None:
         match deployment.phase:
             case Phase.LAUNCHING:
                 self._launch(service, deployment, at)
@@ -214,12 +256,22 @@ class Scheduler:
             case _:
                 self._shift_or_complete(service, deployment, at)
 
-    def _launch(self, service: Service, deployment: Deployment, at: datetime) -> None:
+    def _launch(
+        self,
+        service: Service,
+        deployment: Deployment,
+        at: datetime,
+    ) -> None:
         """Start the first tasks: half of them in a rolling deployment, else all."""
         target = deployment.target
         fitness = self._fitness_if_wanted(service, target)
         if not fitness.serves:
-            self._fail_tasks(service, deployment, fitness, at)
+            self._fail_tasks(
+                service,
+                deployment,
+                fitness,
+                at,
+            )
             return
 
         first = service.desired
@@ -230,7 +282,12 @@ class Scheduler:
         service.pending[target] = service.desired - first
         _enter(deployment, Phase.REPLACING, at)
 
-    def _shift_or_complete(self, service: Service, deployment: Deployment, at: datetime) -> None:
+    def _shift_or_complete(
+        self,
+        service: Service,
+        deployment: Deployment,
+        at: datetime,
+    ) -> None:
         next_step = deployment.step + 1
         if next_step < len(deployment.traffic_steps):
             deployment.step = next_step
@@ -238,14 +295,29 @@ class Scheduler:
         else:
             self._complete(service, deployment, at)
 
-    def _complete(self, service: Service, deployment: Deployment, at: datetime) -> None:
+    def _complete(
+        self,
+        service: Service,
+        deployment: Deployment,
+        at: datetime,
+    ) -> None:
         service.running = {deployment.target: service.desired}
         service.pending = {}
-        _end(service, deployment, Status.SUCCESSFUL, at, None)
+        _end(
+            service,
+            deployment,
+            Status.SUCCESSFUL,
+            at,
+            None,
+        )
         self._announce_completed(service, deployment.target, at)
 
     def _fail_tasks(
-        self, service: Service, deployment: Deployment, fitness: Fitness, at: datetime
+        self,
+        service: Service,
+        deployment: Deployment,
+        fitness: Fitness,
+        at: datetime,
     ) -> None:
         """Let every task of one attempt fail.
 
@@ -265,7 +337,12 @@ class Scheduler:
         self._tell_impaired(service, deployment, at)
         self._check_breaker(service, deployment, at)
 
-    def _tell_impaired(self, service: Service, deployment: Deployment, at: datetime) -> None:
+    def _tell_impaired(
+        self,
+        service: Service,
+        deployment: Deployment,
+        at: datetime,
+    ) -> None:
         if deployment.failed_tasks < IMPAIRED_AFTER:
             return
         last = deployment.last_impaired
@@ -273,11 +350,24 @@ class Scheduler:
             return
 
         deployment.last_impaired = at
-        self.post(service_action(service, "SERVICE_TASK_START_IMPAIRED", "WARN", at), at)
+        self.post(
+            service_action(
+                service,
+                "SERVICE_TASK_START_IMPAIRED",
+                "WARN",
+                at,
+            ),
+            at,
+        )
         message = f"(service {service.name}) is unable to consistently start tasks successfully."
         _add_message(service, message, at)
 
-    def _check_breaker(self, service: Service, deployment: Deployment, at: datetime) -> None:
+    def _check_breaker(
+        self,
+        service: Service,
+        deployment: Deployment,
+        at: datetime,
+    ) -> None:
         breaker = deployment.breaker
         if not breaker.get("enable"):
             return
@@ -290,7 +380,12 @@ class Scheduler:
             event_reason="ECS deployment circuit breaker: task failed to start.",
             rolls_back=bool(breaker.get("rollback")),
         )
-        self._fail(service, deployment, failure, at)
+        self._fail(
+            service,
+            deployment,
+            failure,
+            at,
+        )
 
     def _watch_alarms(self, service: Service, at: datetime) -> None:
         """Let a deployment fail by its alarms.
@@ -312,30 +407,68 @@ class Scheduler:
             event_reason="ECS deployment failed: alarm detected.",
             rolls_back=bool(deployment.configuration["alarms"].get("rollback")),
         )
-        self._fail(service, deployment, failure, at)
+        self._fail(
+            service,
+            deployment,
+            failure,
+            at,
+        )
 
     def _fail(
-        self, service: Service, deployment: Deployment, failure: Failure, at: datetime
+        self,
+        service: Service,
+        deployment: Deployment,
+        failure: Failure,
+        at: datetime,
     ) -> None:
         target = deployment.target
         service.pending.pop(target, None)
-        self._announce(service, "SERVICE_DEPLOYMENT_FAILED", target, failure.event_reason, at)
+        self._announce(
+            service,
+            "SERVICE_DEPLOYMENT_FAILED",
+            target,
+            failure.event_reason,
+            at,
+        )
 
         if not failure.rolls_back:
             deployment.stopped_at = at
             reason = f"Service deployment stopped because {failure.because}."
-            _end(service, deployment, Status.STOPPED, at, reason)
+            _end(
+                service,
+                deployment,
+                Status.STOPPED,
+                at,
+                reason,
+            )
         elif service.last_completed(deployment) is None:
-            _end(service, deployment, Status.ROLLBACK_FAILED, at, NO_CANDIDATE)
+            _end(
+                service,
+                deployment,
+                Status.ROLLBACK_FAILED,
+                at,
+                NO_CANDIDATE,
+            )
         else:
             reason = f"Service deployment rolled back because {failure.because}."
             deployment.status_reason = reason
             self._begin_rollback(service, deployment, at)
 
-    def _begin_rollback(self, service: Service, deployment: Deployment, at: datetime) -> None:
+    def _begin_rollback(
+        self,
+        service: Service,
+        deployment: Deployment,
+        at: datetime,
+    ) -> None:
         candidate = service.last_completed(deployment)
         if candidate is None:
-            _end(service, deployment, Status.ROLLBACK_FAILED, at, NO_CANDIDATE)
+            _end(
+                service,
+                deployment,
+                Status.ROLLBACK_FAILED,
+                at,
+                NO_CANDIDATE,
+            )
             return
 
         deployment.rollback = Rollback(str(deployment.status_reason), at, candidate)
@@ -351,9 +484,20 @@ class Scheduler:
         reason = (
             f"ECS deployment {mechanism}: rolling back to deploymentId {candidate.deployment_id}."
         )
-        self._announce(service, "SERVICE_DEPLOYMENT_IN_PROGRESS", candidate, reason, at)
+        self._announce(
+            service,
+            "SERVICE_DEPLOYMENT_IN_PROGRESS",
+            candidate,
+            reason,
+            at,
+        )
 
-    def _go_back(self, service: Service, deployment: Deployment, at: datetime) -> None:
+    def _go_back(
+        self,
+        service: Service,
+        deployment: Deployment,
+        at: datetime,
+    ) -> None:
         """Let tasks of the rolled back revision give way.
 
         A candidate whose tasks no longer start leaves the rollback where it is.
@@ -372,7 +516,13 @@ class Scheduler:
             deployment.phase = Phase.RETURNED
             return
 
-        _end(service, deployment, Status.ROLLBACK_SUCCESSFUL, at, deployment.status_reason)
+        _end(
+            service,
+            deployment,
+            Status.ROLLBACK_SUCCESSFUL,
+            at,
+            deployment.status_reason,
+        )
         self._announce_completed(service, candidate, at)
 
     def _fitness_if_wanted(self, service: Service, revision: Revision) -> Fitness:
@@ -381,20 +531,53 @@ class Scheduler:
             return Fitness()
         return self.can_run(revision)
 
-    def _announce_completed(self, service: Service, revision: Revision, at: datetime) -> None:
+    def _announce_completed(
+        self,
+        service: Service,
+        revision: Revision,
+        at: datetime,
+    ) -> None:
         deployment_id = revision.deployment_id
         reason = f"ECS deployment {deployment_id} completed."
-        self._announce(service, "SERVICE_DEPLOYMENT_COMPLETED", revision, reason, at)
+        self._announce(
+            service,
+            "SERVICE_DEPLOYMENT_COMPLETED",
+            revision,
+            reason,
+            at,
+        )
         message = f"(service {service.name}) (deployment {deployment_id}) deployment completed."
         _add_message(service, message, at)
 
-        self.post(service_action(service, "SERVICE_STEADY_STATE", "INFO", at), at)
+        self.post(
+            service_action(
+                service,
+                "SERVICE_STEADY_STATE",
+                "INFO",
+                at,
+            ),
+            at,
+        )
         _add_message(service, f"(service {service.name}) has reached a steady state.", at)
 
     def _announce(
-        self, service: Service, name: str, revision: Revision, reason: str, at: datetime
+        self,
+        service: Service,
+        name: str,
+        revision: Revision,
+        reason: str,
+        at: datetime,
     ) -> None:
-        self.post(deployment_state_change(service, name, revision, reason, at), at)
+        self.post(
+            deployment_state_change(
+                service,
+                name,
+                revision,
+                reason,
+                at,
+            ),
+            at,
+        )
 
 
 def breaker_threshold(desired: int) -> int:
@@ -458,11 +641,20 @@ def _supersede(deployment: Deployment, now: datetime) -> None:
 
 
 def _stop_superseded(
-    service: Service, earlier: Deployment, newer: Deployment, at: datetime
+    service: Service,
+    earlier: Deployment,
+    newer: Deployment,
+    at: datetime,
 ) -> None:
     """Stop a deployment and its tasks, except those that the newer one began from."""
     earlier.stopped_at = at
-    _end(service, earlier, Status.STOPPED, at, SUPERSEDED)
+    _end(
+        service,
+        earlier,
+        Status.STOPPED,
+        at,
+        SUPERSEDED,
+    )
     if earlier.target not in newer.sources:
         service.running.pop(earlier.target, None)
     service.pending.pop(earlier.target, None)
@@ -508,7 +700,11 @@ def _enter(deployment: Deployment, phase: Phase, at: datetime) -> None:
 
 
 def _end(
-    service: Service, deployment: Deployment, status: Status, at: datetime, reason: str | None
+    service: Service,
+    deployment: Deployment,
+    status: Status,
+    at: datetime,
+    reason: str | None,
 ) -> None:
     deployment.counts = service.counts_of(deployment.target)
     _set_status(deployment, status, at)

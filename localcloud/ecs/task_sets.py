@@ -96,7 +96,12 @@ def run(service: Service, task_set: TaskSet, now: datetime) -> None:
     task_set.updated_at = now
 
 
-def shift(service: Service, to: TaskSet, weight: float, now: datetime) -> None:
+def shift(
+    service: Service,
+    to: TaskSet,
+    weight: float,
+    now: datetime,
+) -> None:
     """Give a set that part of production traffic. The primary set keeps the rest."""
     for one in service.task_sets:
         one.weight = 0.0
@@ -119,7 +124,12 @@ def make_primary(service: Service, task_set: TaskSet, now: datetime) -> None:
             one.updated_at = now
 
     task_set.status = "PRIMARY"
-    shift(service, task_set, 1.0, now)
+    shift(
+        service,
+        task_set,
+        1.0,
+        now,
+    )
     service.task_definition = task_set.revision.task_definition
     service.moto.task_definition = task_set.revision.task_definition
     service.settings.update(_selected(task_set.settings, SHARED_SETTINGS))

@@ -47,7 +47,12 @@ class World:
         ecr = self.session.client("ecr")
         return ecr.create_repository(repositoryName=name)["repository"]["repositoryUri"]
 
-    def push(self, repository: str, tag: str, content: str | None = None) -> str:
+    def push(
+        self,
+        repository: str,
+        tag: str,
+        content: str | None = None,
+    ) -> str:
         """Push an image and move the tag to it. Returns its digest.
 
         The digest depends on the content (the tag, where none is given).
@@ -92,7 +97,12 @@ class World:
         created = self.session.client("ecs").create_service(**asked)
         return created["service"]["serviceArn"]
 
-    def deploy(self, cluster: str, name: str, definition: str) -> None:
+    def deploy(
+        self,
+        cluster: str,
+        name: str,
+        definition: str,
+    ) -> None:
         """Deploy another task definition."""
         ecs = self.session.client("ecs")
         ecs.update_service(cluster=cluster, service=name, taskDefinition=definition)

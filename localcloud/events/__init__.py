@@ -26,14 +26,27 @@ def install(cloud: "Cloud") -> None:
         schedule = kwargs.get("scheduled_expression")
         if schedule:
             schedules.parse(schedule, cloud.clock.now())
-        return put_rule(self, name, *args, **kwargs)
+        return put_rule(
+            self,
+            name,
+            *args,
+            **kwargs,
+        )
 
     def checked_targets(
-        self: EventsBackend, name: str, event_bus_arn: str | None, targets: list[dict[str, Any]]
+        self: EventsBackend,
+        name: str,
+        event_bus_arn: str | None,
+        targets: list[dict[str, Any]],
     ) -> None:
         for target in targets:
             checks.check_target(target)
-        put_targets(self, name, event_bus_arn, targets)
+        put_targets(
+            self,
+            name,
+            event_bus_arn,
+            targets,
+        )
 
     def send(rule: Rule, event: Event, transform_input: bool = True) -> None:  # noqa: FBT001, ARG001 - moto's signature
         bus.offer(rule, event)

@@ -95,7 +95,16 @@ class Bus:
         now = self.cloud.clock.now()
         for target in list(rule.targets):
             body = delivery.body_for(target, event)
-            self._try(Delivery(rule, target, body, first=now, due=now), now)
+            self._try(
+                Delivery(
+                    rule,
+                    target,
+                    body,
+                    first=now,
+                    due=now,
+                ),
+                now,
+            )
 
     def _try(self, one: Delivery, now: datetime) -> None:
         """Send it once.

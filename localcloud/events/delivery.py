@@ -107,7 +107,13 @@ def _invoke(delivery: Delivery, account: str, region: str) -> None:
     if not any(_allows(statement, rule_arn) for statement in statements):
         message = f"the policy of {arn} does not let {rule_arn} invoke it"
         raise UndeliverableError("NO_PERMISSIONS", message)
-    backend.invoke(arn, None, delivery.body, {"X-Amz-Invocation-Type": "Event"}, {})
+    backend.invoke(
+        arn,
+        None,
+        delivery.body,
+        {"X-Amz-Invocation-Type": "Event"},
+        {},
+    )
 
 
 def _allows(statement: dict[str, Any], rule_arn: str) -> bool:

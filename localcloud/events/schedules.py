@@ -51,7 +51,14 @@ def _every(interval: timedelta, anchor: datetime) -> IsDue:
 def _cron(fields: list[str], expression: str) -> IsDue:
     allowed = []
     for text, (lowest, highest) in zip(fields, _BOUNDS, strict=True):
-        allowed.append(_values(text, lowest, highest, expression))
+        allowed.append(
+            _values(
+                text,
+                lowest,
+                highest,
+                expression,
+            )
+        )
 
     def is_due(now: datetime) -> bool:
         weekday = now.isoweekday() % 7 + 1
@@ -61,7 +68,12 @@ def _cron(fields: list[str], expression: str) -> IsDue:
     return is_due
 
 
-def _values(text: str, lowest: int, highest: int, expression: str) -> set[int]:
+def _values(
+    text: str,
+    lowest: int,
+    highest: int,
+    expression: str,
+) -> set[int]:
     """The values that one field of a cron expression allows."""
     values: set[int] = set()
     for part in _with_numbers(text).split(","):

@@ -55,7 +55,9 @@ def denied(stage: Stage) -> list[str]:
     statements = role_statements(stage)
     calls = stage.cloud.recorder.calls(access_key=functions.access_key(FUNCTION))
     needs = {
-        (need.action, need.resource, tuple(sorted(need.context.items()))) for c in calls for need in needs_of(c, stage)
+        (need.action, need.resource, tuple(sorted(need.context.items())))
+        for c in calls
+        for need in needs_of(c, stage)
     }
     return [
         f"{action} on {resource} with {dict(context)}"
@@ -67,14 +69,20 @@ def denied(stage: Stage) -> list[str]:
 def role_statements(stage: Stage) -> list[dict[str, Any]]:
     """The statements of all policies of the deployed function's role, its names resolved by CloudFormation."""
     iam = stage.client("iam")
-    role = stage.client("lambda").get_function_configuration(FunctionName=FUNCTION)["Role"].rpartition("/")[2]
+    role = (
+        stage.client("lambda")
+        .get_function_configuration(FunctionName=FUNCTION)["Role"]
+        .rpartition("/")[2]
+    )
     documents = [
         iam.get_role_policy(RoleName=role, PolicyName=name)["PolicyDocument"]
         for name in iam.list_role_policies(RoleName=role)["PolicyNames"]
     ]
     for attached in iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]:
         policy = iam.get_policy(PolicyArn=attached["PolicyArn"])["Policy"]
-        version = iam.get_policy_version(PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"])
+        version = iam.get_policy_version(
+            PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"]
+        )
         documents.append(version["PolicyVersion"]["Document"])
     return [statement for document in documents for statement in _listed(document["Statement"])]
 
@@ -85,7 +93,10 @@ def allows(statements: Sequence[Mapping[str, Any]], need: Need) -> bool:
         if statement["Effect"] != "Allow" or "NotAction" in statement or "NotResource" in statement:
             raise NotDescribed(f"a statement with {sorted(statement)}")
     return any(
-        any(_matches(pattern, need.action, ignore_case=True) for pattern in _listed(statement["Action"]))
+        any(
+            _matches(pattern, need.action, ignore_case=True)
+            for pattern in _listed(statement["Action"])
+        )
         and any(_matches(pattern, need.resource) for pattern in _listed(statement["Resource"]))
         and _holds(statement.get("Condition", {}), need.context)
         for statement in statements
@@ -101,7 +112,9 @@ def granted_without_need(statements: Sequence[Mapping[str, Any]]) -> set[str]:
 def granted_everywhere(statements: Sequence[Mapping[str, Any]]) -> set[str]:
     """Actions that the role has on every resource, though AWS lets them be bound to some."""
     everywhere = (s for s in statements if "*" in _listed(s["Resource"]))
-    return {str(action) for statement in everywhere for action in _listed(statement["Action"])} - _WITHOUT_RESOURCE
+    return {
+        str(action) for statement in everywhere for action in _listed(statement["Action"])
+    } - _WITHOUT_RESOURCE
 
 
 def _holds(conditions: Mapping[str, Mapping[str, Any]], context: Mapping[str, str]) -> bool:
@@ -123,7 +136,10 @@ def _same(operator: str, wanted: str, given: str | None) -> bool:
 
 def _matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:
     expression = "".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in pattern)
-    return re.fullmatch(expression, text, re.IGNORECASE | re.DOTALL if ignore_case else re.DOTALL) is not None
+    return (
+        re.fullmatch(expression, text, re.IGNORECASE | re.DOTALL if ignore_case else re.DOTALL)
+        is not None
+    )
 
 
 def _listed(value: Any) -> list[Any]:
@@ -179,7 +195,9 @@ Parameters = Mapping[str, Any]
 
 
 def _arn(stage: Stage, service: str, resource: str, *, region: bool = True) -> str:
-    return f"arn:aws:{service}:{stage.cloud.region if region else ''}:{stage.cloud.account}:{resource}"
+    return (
+        f"arn:aws:{service}:{stage.cloud.region if region else ''}:{stage.cloud.account}:{resource}"
+    )
 
 
 def _on_service(action: str, asked: Parameters, stage: Stage) -> Iterator[Need]:
@@ -192,7 +210,9 @@ def _on_service(action: str, asked: Parameters, stage: Stage) -> Iterator[Need]:
 def _update_service(action: str, asked: Parameters, stage: Stage) -> Iterator[Need]:
     """The reference lists iam:PassRole as a dependent action; whether a mere change of revision asks for it is not said."""
     yield from _on_service(action, asked, stage)
-    definition = stage.client("ecs").describe_task_definition(taskDefinition=asked["taskDefinition"])["taskDefinition"]
+    definition = stage.client("ecs").describe_task_definition(
+        taskDefinition=asked["taskDefinition"]
+    )["taskDefinition"]
     yield from _pass_roles(definition)
 
 
@@ -202,7 +222,10 @@ def _on_part(action: str, asked: Parameters, stage: Stage) -> Iterator[Need]:
     for arn in _listed(next(asked[name] for name in names if name in asked)):
         cluster, service = arn.split("/")[1:3]
         of_service = _arn(stage, "ecs", f"service/{cluster}/{service}")
-        context = {"ecs:cluster": _arn(stage, "ecs", f"cluster/{cluster}"), "ecs:service": of_service}
+        context = {
+            "ecs:cluster": _arn(stage, "ecs", f"cluster/{cluster}"),
+            "ecs:service": of_service,
+        }
         yield Need(action, arn, context)
         yield Need(action, of_service, context)
 
@@ -247,7 +270,10 @@ def _create_deployment(action: str, asked: Parameters, stage: Stage) -> Iterator
     for beside in ("codedeploy:GetApplicationRevision", "codedeploy:RegisterApplicationRevision"):
         yield from _on_application(beside, asked, stage)
     configuration = asked.get("deploymentConfigName", "CodeDeployDefault.ECSAllAtOnce")
-    yield Need("codedeploy:GetDeploymentConfig", _arn(stage, "codedeploy", f"deploymentconfig:{configuration}"))
+    yield Need(
+        "codedeploy:GetDeploymentConfig",
+        _arn(stage, "codedeploy", f"deploymentconfig:{configuration}"),
+    )
     if "overrideAlarmConfiguration" in asked:
         yield from _on_group("codedeploy:UpdateDeploymentGroup", asked, stage)
 
@@ -259,7 +285,12 @@ def _on_table(action: str, asked: Parameters, stage: Stage) -> Iterator[Need]:
 
 def _transaction(_action: str, asked: Parameters, stage: Stage) -> Iterator[Need]:
     """Allowed by the rights of what it does (the developer guide's "IAM policies for DynamoDB transactions")."""
-    rights = {"Put": "PutItem", "Update": "UpdateItem", "Delete": "DeleteItem", "ConditionCheck": "ConditionCheckItem"}
+    rights = {
+        "Put": "PutItem",
+        "Update": "UpdateItem",
+        "Delete": "DeleteItem",
+        "ConditionCheck": "ConditionCheckItem",
+    }
     for item in asked["TransactItems"]:
         for kind, what in item.items():
             yield from _on_table(f"dynamodb:{rights[kind]}", what, stage)
@@ -296,7 +327,11 @@ def _publish(action: str, asked: Parameters, stage: Stage) -> Iterator[Need]:
 def _put_events(action: str, asked: Parameters, stage: Stage) -> Iterator[Need]:
     for entry in asked["Entries"]:
         context = {"events:source": entry["Source"], "events:detail-type": entry["DetailType"]}
-        yield Need(action, _arn(stage, "events", f"event-bus/{entry.get('EventBusName', 'default')}"), context)
+        yield Need(
+            action,
+            _arn(stage, "events", f"event-bus/{entry.get('EventBusName', 'default')}"),
+            context,
+        )
 
 
 _DESCRIBED: Mapping[str, Callable[[str, Parameters, Stage], Iterator[Need]]] = {

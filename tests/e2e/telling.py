@@ -13,7 +13,9 @@ def minutes(number: float) -> timedelta:
 
 def last_verdict(stage: Stage) -> dict[str, Any]:
     """What people were told last."""
-    told: list[dict[str, Any]] = [message["result"] for message in stage.messages() if message["result"]]
+    told: list[dict[str, Any]] = [
+        message["result"] for message in stage.messages() if message["result"]
+    ]
     return told[-1]
 
 

@@ -14,8 +14,14 @@ from tests.e2e.conftest import Scene
 @pytest.mark.parametrize(
     ("code_deploy", "words"),
     [
-        pytest.param("shop/another", "CodeDeploy knows no deployment group shop/another", id="no such group"),
-        pytest.param("other/other-blue-green", "none of other/other-blue-green or cannot be read", id="another's"),
+        pytest.param(
+            "shop/another", "CodeDeploy knows no deployment group shop/another", id="no such group"
+        ),
+        pytest.param(
+            "other/other-blue-green",
+            "none of other/other-blue-green or cannot be read",
+            id="another's",
+        ),
     ],
 )
 def test_a_deployment_group_that_does_not_deploy_the_service_is_held_and_said(
@@ -27,12 +33,17 @@ def test_a_deployment_group_that_does_not_deploy_the_service_is_held_and_said(
 
     def deny(call: Call) -> None:
         if call.access_key == functions.access_key(FUNCTION):
-            raise Refusal("AccessDeniedException", "is not authorized to perform: codedeploy:GetDeployment")
+            raise Refusal(
+                "AccessDeniedException", "is not authorized to perform: codedeploy:GetDeployment"
+            )
 
     stage.cloud.recorder.before("codedeploy", "GetDeployment", deny)
     for payload in ({"service": AUTH.name}, {"service": AUTH.name, "revision": 17}):
         result = stage.invoke(payload)
-        assert (result["outcome"], result["reason"]) == ("held", "unsupported_deployment_controller")
+        assert (result["outcome"], result["reason"]) == (
+            "held",
+            "unsupported_deployment_controller",
+        )
         assert words in result["summary"]
     (told,) = stage.invoke({"action": "readiness", "service": AUTH.name})["services"]
     (finding,) = [found for found in told["findings"] if found["check"] == "service_active"]

@@ -17,7 +17,9 @@ pytestmark = pytest.mark.xdist_group("demo")
 def demo(home: Path) -> "subprocess.Popen[str]":
     """With settings that would lead to the real AWS, or nowhere, if any of them were heeded."""
     (home / ".aws").mkdir()
-    (home / ".aws" / "config").write_text("[default]\nregion = us-east-1\nendpoint_url = http://192.0.2.1\n")
+    (home / ".aws" / "config").write_text(
+        "[default]\nregion = us-east-1\nendpoint_url = http://192.0.2.1\n"
+    )
     (home / "tmp").mkdir()
     environment = os.environ | {
         "HOME": str(home),
@@ -43,7 +45,9 @@ def demo(home: Path) -> "subprocess.Popen[str]":
 
 def members(group: int) -> list[str]:
     """The processes of a process group, and those of sessions that it began."""
-    listed = subprocess.run(["ps", "-eo", "pgid=,ppid=,args="], capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["ps", "-eo", "pgid=,ppid=,args="], capture_output=True, text=True, check=True
+    ).stdout
     return [line for line in listed.splitlines() if str(group) in line.split()[:2]]
 
 
@@ -51,7 +55,10 @@ def test_the_story_comes_out(tmp_path: Path) -> None:
     process = demo(tmp_path)
     said, _ = process.communicate(timeout=400)
     assert process.returncode == 0, said
-    assert "Rolled back, and recovered. auth-service runs 4 tasks of the good build's image" in " ".join(said.split())
+    assert (
+        "Rolled back, and recovered. auth-service runs 4 tasks of the good build's image"
+        in " ".join(said.split())
+    )
     assert "\x1b" not in said, "no escape codes without a terminal"
     assert "Warning" not in said
     assert "Traceback" not in said

@@ -23,11 +23,16 @@ def told(stage: Stage) -> list[dict[str, Any]]:
 
 def metric(stage: Stage, name: str) -> list[float]:
     """The sums of a metric of the service, by the minute."""
-    dimensions = [{"Name": "cluster", "Value": AUTH.cluster}, {"Name": "service", "Value": AUTH.name}]
+    dimensions = [
+        {"Name": "cluster", "Value": AUTH.cluster},
+        {"Name": "service", "Value": AUTH.name},
+    ]
     of = {"Namespace": "AutoRollback", "MetricName": name, "Dimensions": dimensions}
     now = stage.cloud.clock.now()
     answer = stage.client("cloudwatch").get_metric_data(
-        MetricDataQueries=[{"Id": "sums", "MetricStat": {"Metric": of, "Period": 60, "Stat": "Sum"}}],
+        MetricDataQueries=[
+            {"Id": "sums", "MetricStat": {"Metric": of, "Period": 60, "Stat": "Sum"}}
+        ],
         StartTime=now - timedelta(hours=2),
         EndTime=now + minutes(1),
     )
@@ -56,12 +61,16 @@ def test_an_incident_is_opened_followed_and_closed_as_recovered(scene: Scene) ->
     assert 60 <= to_recover <= 1500
 
 
-def test_a_rollback_that_does_not_help_is_escalated_and_never_answered_with_another(scene: Scene) -> None:
+def test_a_rollback_that_does_not_help_is_escalated_and_never_answered_with_another(
+    scene: Scene,
+) -> None:
     stage = scene()
     stage.cloud.traffic.behaviour(stage.digests[f"auth-service:v{GOOD_REVISION}"], Behaviour())
     stage.deploy_bad()
     assert stage.until(lambda: states(stage) == ["open"], within=minutes(12))
-    stage.cloud.traffic.behaviour(stage.digests[f"auth-service:v{GOOD_REVISION}"], BAD)  # what it depends on broke too
+    stage.cloud.traffic.behaviour(
+        stage.digests[f"auth-service:v{GOOD_REVISION}"], BAD
+    )  # what it depends on broke too
     assert stage.until(lambda: states(stage) == ["not_recovered"], within=minutes(45))
     last = told(stage)[-1]
     assert last["subject"] == "[NOT RECOVERED] my-cluster/auth-service: alarm after deployment"
@@ -99,7 +108,9 @@ def test_no_value_of_an_environment_or_a_secret_is_said_anywhere(scene: Scene) -
     secrets.put_secret_value(SecretId="auth-service/database", SecretString=f"{CANARY}-secret")
     ecs = session.client("ecs")
     for number in (GOOD_REVISION, 19):
-        described = ecs.describe_task_definition(taskDefinition=f"auth-service:{number}")["taskDefinition"]
+        described = ecs.describe_task_definition(taskDefinition=f"auth-service:{number}")[
+            "taskDefinition"
+        ]
         (container,) = described["containerDefinitions"]
         planted = {
             "environment": [{"name": "PASSWORD", "value": f"{CANARY}-environment"}],
@@ -116,14 +127,23 @@ def test_no_value_of_an_environment_or_a_secret_is_said_anywhere(scene: Scene) -
     stage.deploy(21)  # the bad one; going back registers a copy of the good one, canaries and all
     assert stage.until(lambda: states(stage) == ["recovered"], within=minutes(40))
     (incident,) = stage.incidents()
-    assert '"restored_as": "auth-service:22"' in incident["result"], "a copy was made, so the content was read"
-    answers = [stage.invoke({"action": action, "service": "auth-service"}) for action in ("plan", "history")]
+    assert '"restored_as": "auth-service:22"' in incident["result"], (
+        "a copy was made, so the content was read"
+    )
+    answers = [
+        stage.invoke({"action": action, "service": "auth-service"})
+        for action in ("plan", "history")
+    ]
     logs = session.client("logs")
     lines = [
         event["message"]
-        for stream in logs.describe_log_streams(logGroupName=f"/aws/lambda/{FUNCTION}")["logStreams"]
+        for stream in logs.describe_log_streams(logGroupName=f"/aws/lambda/{FUNCTION}")[
+            "logStreams"
+        ]
         for event in logs.get_log_events(
-            logGroupName=f"/aws/lambda/{FUNCTION}", logStreamName=stream["logStreamName"], limit=10_000
+            logGroupName=f"/aws/lambda/{FUNCTION}",
+            logStreamName=stream["logStreamName"],
+            limit=10_000,
         )["events"]
     ]
     assert any("incident_id" in line for line in lines)
@@ -134,6 +154,6 @@ def test_no_value_of_an_environment_or_a_secret_is_said_anywhere(scene: Scene) -
         "events": events,
         "answers": answers,
     }
-    assert {where: CANARY in json.dumps(what, default=str) for where, what in said.items()} == dict.fromkeys(
-        said, False
-    )
+    assert {
+        where: CANARY in json.dumps(what, default=str) for where, what in said.items()
+    } == dict.fromkeys(said, False)

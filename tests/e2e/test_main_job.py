@@ -33,7 +33,9 @@ def alarm_event(stage: Stage, signal: str) -> dict[str, Any]:
     (alarm,) = (
         stage.cloud.session()
         .client("cloudwatch")
-        .describe_alarms(AlarmNames=[f"auto-rollback/my-cluster/auth-service/{signal}"])["MetricAlarms"]
+        .describe_alarms(AlarmNames=[f"auto-rollback/my-cluster/auth-service/{signal}"])[
+            "MetricAlarms"
+        ]
     )
     state = {
         "value": alarm["StateValue"],
@@ -48,7 +50,9 @@ def alarm_event(stage: Stage, signal: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def test_a_bad_deployment_is_rolled_back_to_the_digest_that_ran_and_its_recovery_confirmed(scene: Scene) -> None:
+def test_a_bad_deployment_is_rolled_back_to_the_digest_that_ran_and_its_recovery_confirmed(
+    scene: Scene,
+) -> None:
     stage = scene()
     good = stage.running()
     stage.deploy_bad()
@@ -58,28 +62,35 @@ def test_a_bad_deployment_is_rolled_back_to_the_digest_that_ran_and_its_recovery
     assert (verdict["outcome"], verdict["reason"]) == ("rolled_back", "alarm_after_deployment")
     assert verdict["from"]["task_definition"] == "auth-service:19"
     assert verdict["to"]["images"] == {"app": next(iter(good))}
-    assert stage.until(lambda: last_verdict(stage)["incident_state"] == "recovered", within=minutes(25))
+    assert stage.until(
+        lambda: last_verdict(stage)["incident_state"] == "recovered", within=minutes(25)
+    )
     assert stage.running() == good
     judged_again = decide(*codec.read_record(unpacked(stage.incidents()[0]["facts"])))
     assert isinstance(judged_again.verdict, RollBack)
-    assert [{"rule": e.rule, "verdict": e.verdict, "detail": e.detail} for e in judged_again.evidence] == verdict[
-        "evidence"
-    ]
+    assert [
+        {"rule": e.rule, "verdict": e.verdict, "detail": e.detail} for e in judged_again.evidence
+    ] == verdict["evidence"]
     (incident,) = stage.invoke({"action": "history", "service": "auth-service"})["incidents"]
     assert incident["incident_state"] == "recovered"
     assert incident["opened_at"] < incident["closed_at"]
     assert acts(stage) == ["auth-service:18"], "the recovery is no reason to act again"
 
 
-def test_three_alarms_of_one_incident_each_delivered_twice_at_once_make_one_rollback(scene: Scene) -> None:
+def test_three_alarms_of_one_incident_each_delivered_twice_at_once_make_one_rollback(
+    scene: Scene,
+) -> None:
     stage = scene()
     stage.cloud.traffic.behaviour(
-        stage.digests["auth-service:v19"], Behaviour(error_rate=0.5, latency_seconds=4, healthy=True)
+        stage.digests["auth-service:v19"],
+        Behaviour(error_rate=0.5, latency_seconds=4, healthy=True),
     )
     client = stage.cloud.session().client("events")
     client.disable_rule(Name=f"{FUNCTION}-alarms")
     stage.deploy_bad()
-    assert stage.until(lambda: stage.alarm_state("latency") == "ALARM" == stage.alarm_state(), within=minutes(10))
+    assert stage.until(
+        lambda: stage.alarm_state("latency") == "ALARM" == stage.alarm_state(), within=minutes(10)
+    )
     cloudwatch = stage.cloud.session().client("cloudwatch")
     third = "auto-rollback/my-cluster/auth-service/unhealthy-targets"
     cloudwatch.set_alarm_state(AlarmName=third, StateValue="ALARM", StateReason="for this test")
@@ -108,8 +119,13 @@ def test_a_plan_says_what_would_happen_and_touches_nothing(scene: Scene) -> None
     plan = stage.invoke({"action": "plan", "service": "auth-service"})
     assert (plan["outcome"], plan["reason"]) == ("would_roll_back", "requested")
     assert plan["to"]["task_definition"] == "auth-service:18"
-    assert {"rule": "alarm_after_deployment", "verdict": "roll_back"}.items() <= plan["evidence"][-1].items()
-    asked = {call.operation for call in stage.cloud.recorder.calls(access_key=functions.access_key(FUNCTION))}
+    assert {"rule": "alarm_after_deployment", "verdict": "roll_back"}.items() <= plan["evidence"][
+        -1
+    ].items()
+    asked = {
+        call.operation
+        for call in stage.cloud.recorder.calls(access_key=functions.access_key(FUNCTION))
+    }
     assert asked >= FIRST_READS
     assert [operation for operation in asked if not operation.startswith(READS)] == []
 
@@ -119,9 +135,14 @@ def test_a_person_rolls_back_by_service_alone_or_to_a_revision_they_name(scene: 
     stage.deploy_bad()
     stage.passes(minutes(1.5))
     by_service = stage.invoke({"service": "auth-service", "reason": "checkout fails"})
-    assert (by_service["outcome"], by_service["to"]["task_definition"]) == ("rolled_back", "auth-service:18")
+    assert (by_service["outcome"], by_service["to"]["task_definition"]) == (
+        "rolled_back",
+        "auth-service:18",
+    )
     stage.passes(minutes(3))
-    by_name = stage.invoke({"service": "auth-service", "cluster": "my-cluster", "revision": "auth-service:17"})
+    by_name = stage.invoke(
+        {"service": "auth-service", "cluster": "my-cluster", "revision": "auth-service:17"}
+    )
     assert (by_name["outcome"], by_name["reason"]) == ("rolled_back", "requested")
     assert acts(stage) == ["auth-service:18", "auth-service:17"]
     again = stage.invoke({"service": "auth-service", "revision": 17})
@@ -157,7 +178,9 @@ def test_in_mode_observe_it_says_what_it_would_do_once_and_does_nothing(scene: S
     stage.deploy_bad()
     stage.passes(minutes(12))
     told = [message["result"] for message in stage.messages() if message["result"]]
-    assert [(t["outcome"], t["reason"]) for t in told] == [("would_roll_back", "alarm_after_deployment")]
+    assert [(t["outcome"], t["reason"]) for t in told] == [
+        ("would_roll_back", "alarm_after_deployment")
+    ]
     assert acts(stage) == []
     assert stage.running_revision() == "auth-service:19"
 
@@ -173,12 +196,16 @@ def test_a_service_without_policy_is_left_alone(scene: Scene) -> None:
     assert acts(stage) == []
 
 
-def test_a_policy_edited_into_nonsense_fails_the_invocation_and_reaches_the_dead_letter_queue(scene: Scene) -> None:
+def test_a_policy_edited_into_nonsense_fails_the_invocation_and_reaches_the_dead_letter_queue(
+    scene: Scene,
+) -> None:
     stage = scene()
     ssm, sqs = stage.cloud.session().client("ssm"), stage.cloud.session().client("sqs")
     parameter = "/auto-rollback/my-cluster/auth-service"
     document = json.loads(ssm.get_parameter(Name=parameter)["Parameter"]["Value"])
-    ssm.put_parameter(Name=parameter, Value=json.dumps(document | {"window_minutes": "soon"}), Overwrite=True)
+    ssm.put_parameter(
+        Name=parameter, Value=json.dumps(document | {"window_minutes": "soon"}), Overwrite=True
+    )
     stage.deploy_bad()
     stage.passes(minutes(10))
     (queue,) = sqs.list_queues()["QueueUrls"]

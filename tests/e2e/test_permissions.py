@@ -51,7 +51,11 @@ def test_what_the_configuration_does_not_name_is_not_granted(scene: Scene) -> No
         Need("ecs:TagResource", arn(stage, "task-definition/auth-service:18")),
         Need("ecs:DeregisterTaskDefinition", "*"),
         Need("iam:PassRole", f"{role}/admin", {"iam:PassedToService": "ecs-tasks.amazonaws.com"}),
-        Need("iam:PassRole", f"{role}/auth-service-task", {"iam:PassedToService": "lambda.amazonaws.com"}),
+        Need(
+            "iam:PassRole",
+            f"{role}/auth-service-task",
+            {"iam:PassedToService": "lambda.amazonaws.com"},
+        ),
         Need("secretsmanager:GetSecretValue", "*"),
         Need("dynamodb:DeleteTable", "*"),
     ):

@@ -11,7 +11,15 @@ from tests.e2e.conftest import Scene
 from tests.e2e.rights import watched_scene  # noqa: F401 - a fixture is asked for by its name, scene
 from tests.e2e.telling import minutes
 
-WRITES = {"PutItem", "UpdateItem", "DeleteItem", "Publish", "PutEvents", "UpdateService", "RegisterTaskDefinition"}
+WRITES = {
+    "PutItem",
+    "UpdateItem",
+    "DeleteItem",
+    "Publish",
+    "PutEvents",
+    "UpdateService",
+    "RegisterTaskDefinition",
+}
 
 
 def findings(stage: Stage, actor: Actor = AUTH) -> dict[str, Any]:
@@ -40,8 +48,14 @@ def test_a_healthy_service_is_ready_and_asking_writes_nothing(scene: Scene) -> N
     stage = scene(AUTH, WORKER)
     stage.cloud.recorder.clear()
     answer = stage.invoke({"action": "readiness"})
-    assert {told["service"]: told["ready"] for told in answer["services"]} == {AUTH.name: True, WORKER.name: True}
-    asked = {call.operation for call in stage.cloud.recorder.calls(access_key=functions.access_key(FUNCTION))}
+    assert {told["service"]: told["ready"] for told in answer["services"]} == {
+        AUTH.name: True,
+        WORKER.name: True,
+    }
+    asked = {
+        call.operation
+        for call in stage.cloud.recorder.calls(access_key=functions.access_key(FUNCTION))
+    }
     assert not asked & WRITES
     (auth,) = [told for told in answer["services"] if told["service"] == AUTH.name]
     assert [(f["check"], f["severity"]) for f in auth["findings"]] == [("tag_mutable", "warning")]
@@ -51,12 +65,16 @@ def test_what_the_running_revision_needs_and_what_watches_it_is_looked_for(scene
     stage = scene()
     for number in (17, 18):
         stage.client("ecs").deregister_task_definition(taskDefinition=f"{AUTH.name}:{number}")
-    stage.client("cloudwatch").delete_alarms(AlarmNames=[f"{FUNCTION}/my-cluster/auth-service/latency"])
+    stage.client("cloudwatch").delete_alarms(
+        AlarmNames=[f"{FUNCTION}/my-cluster/auth-service/latency"]
+    )
     found = findings(stage)
     assert found["definition_active"]["severity"] == "warning"
     assert found["alarms_present"]["severity"] == "error"
     assert not found["ready"]
-    stage.client("secretsmanager").delete_secret(SecretId=f"{AUTH.name}/database", RecoveryWindowInDays=7)
+    stage.client("secretsmanager").delete_secret(
+        SecretId=f"{AUTH.name}/database", RecoveryWindowInDays=7
+    )
     found = findings(stage)
     assert found["secrets_present"]["severity"] == "error"
     assert "scheduled for deletion" in found["secrets_present"]["detail"]
@@ -64,7 +82,12 @@ def test_what_the_running_revision_needs_and_what_watches_it_is_looked_for(scene
 
 def test_an_image_that_the_lifecycle_policy_will_take_is_told_a_week_ahead(scene: Scene) -> None:
     stage = scene()
-    selection = {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 14}
+    selection = {
+        "tagStatus": "any",
+        "countType": "sinceImagePushed",
+        "countUnit": "days",
+        "countNumber": 14,
+    }
     rule = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
     stage.client("ecr").put_lifecycle_policy(
         repositoryName=AUTH.name, lifecyclePolicyText=json.dumps({"rules": [rule]})
@@ -86,7 +109,9 @@ def test_the_daily_audit_tells_people_once_of_what_has_changed(scene: Scene) -> 
     repository, image = AUTH.name, stage.digests[f"{AUTH.name}:v18"]
     for tag in ("v17", "v18"):
         digest = stage.digests[f"{AUTH.name}:{tag}"]
-        stage.client("ecr").batch_delete_image(repositoryName=repository, imageIds=[{"imageDigest": digest}])
+        stage.client("ecr").batch_delete_image(
+            repositoryName=repository, imageIds=[{"imageDigest": digest}]
+        )
     (told,) = daily(stage)["services"]
     assert not told["ready"]
     (message,) = audits(stage)
@@ -94,13 +119,17 @@ def test_the_daily_audit_tells_people_once_of_what_has_changed(scene: Scene) -> 
     assert f"auth-service@{image} is not in ECR" in message["email"]
     daily(stage)
     assert len(audits(stage)) == 1, "nothing has changed since"
-    stage.client("ssm").put_parameter(Name="/auto-rollback/my-cluster/auth-service", Value="{}", Overwrite=True)
+    stage.client("ssm").put_parameter(
+        Name="/auto-rollback/my-cluster/auth-service", Value="{}", Overwrite=True
+    )
     (told,) = daily(stage)["services"]
     assert [finding["check"] for finding in told["findings"]] == ["protected"]
     assert len(audits(stage)) == 2
 
 
-def test_what_aws_refuses_to_tell_of_one_service_is_found_and_the_others_are_looked_at(scene: Scene) -> None:
+def test_what_aws_refuses_to_tell_of_one_service_is_found_and_the_others_are_looked_at(
+    scene: Scene,
+) -> None:
     stage = scene(AUTH, WORKER)
 
     def deny(call: Call) -> None:
@@ -120,12 +149,24 @@ def test_readiness_is_a_metric(scene: Scene) -> None:
     stage = scene()
     daily(stage)
     stage.passes(minutes(1))
-    logs = stage.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{FUNCTION}", filterPattern="RollbackReady")
-    (metric,) = [json.loads(event["message"]) for event in logs["events"] if "RollbackReady" in event["message"]]
-    assert (metric["service"], metric["cluster"], metric["RollbackReady"]) == ("auth-service", "my-cluster", [1.0])
+    logs = stage.client("logs").filter_log_events(
+        logGroupName=f"/aws/lambda/{FUNCTION}", filterPattern="RollbackReady"
+    )
+    (metric,) = [
+        json.loads(event["message"])
+        for event in logs["events"]
+        if "RollbackReady" in event["message"]
+    ]
+    assert (metric["service"], metric["cluster"], metric["RollbackReady"]) == (
+        "auth-service",
+        "my-cluster",
+        [1.0],
+    )
 
 
-def test_a_service_that_codedeploy_deploys_is_held_with_the_reason_and_not_ready(scene: Scene) -> None:
+def test_a_service_that_codedeploy_deploys_is_held_with_the_reason_and_not_ready(
+    scene: Scene,
+) -> None:
     stage = scene()
     stage.client("ecs").delete_service(cluster=AUTH.cluster, service=AUTH.name, force=True)
     group = f"arn:aws:elasticloadbalancing:{stage.cloud.region}:{stage.cloud.account}:{AUTH.target_group}"
@@ -135,7 +176,10 @@ def test_a_service_that_codedeploy_deploys_is_held_with_the_reason_and_not_ready
     )  # fmt: skip
     for payload in ({"service": AUTH.name}, {"service": AUTH.name, "revision": 17}):
         result = stage.invoke(payload)
-        assert (result["outcome"], result["reason"]) == ("held", "unsupported_deployment_controller")
+        assert (result["outcome"], result["reason"]) == (
+            "held",
+            "unsupported_deployment_controller",
+        )
         assert "CODE_DEPLOY" in result["summary"]
     found = findings(stage)
     assert (found["service_active"]["severity"], found["ready"]) == ("error", False)

@@ -7,7 +7,9 @@ from tests.e2e.conftest import Scene
 from tests.e2e.telling import minutes, updates
 
 
-@pytest.mark.parametrize("whom", [{"service": "auth-service"}, {}], ids=["the service", "all services"])
+@pytest.mark.parametrize(
+    "whom", [{"service": "auth-service"}, {}], ids=["the service", "all services"]
+)
 def test_a_pause_holds_the_automatic_until_it_ends_and_the_sweep_then_judges(
     scene: Scene, whom: dict[str, str]
 ) -> None:
@@ -25,33 +27,57 @@ def test_a_pause_holds_the_automatic_until_it_ends_and_the_sweep_then_judges(
 
 def test_a_persons_rollback_goes_on_in_a_pause_and_resume_ends_it(scene: Scene) -> None:
     stage = scene()
-    assert stage.invoke({"action": "pause", "service": "nobody", "minutes": 5})["reason"] == "unprotected_service"
+    assert (
+        stage.invoke({"action": "pause", "service": "nobody", "minutes": 5})["reason"]
+        == "unprotected_service"
+    )
     stage.invoke({"action": "pause", "service": "auth-service", "minutes": 60})
     stage.deploy_bad()
     stage.passes(minutes(4))
-    assert stage.invoke({"service": "auth-service", "reason": "checkout fails"})["outcome"] == "rolled_back"
+    assert (
+        stage.invoke({"service": "auth-service", "reason": "checkout fails"})["outcome"]
+        == "rolled_back"
+    )
     resumed = stage.invoke({"action": "resume", "service": "auth-service"})
     assert "a pause of all services would still hold" in resumed["detail"]
     assert [r["sk"] for r in stage.ledger() if r["sk"] == "pause"] == []
 
     history = stage.invoke({"action": "history"})
     (incident,) = history["incidents"]
-    assert (incident["incident_state"], incident["reason"], history["next"]) == ("open", "requested", None)
+    assert (incident["incident_state"], incident["reason"], history["next"]) == (
+        "open",
+        "requested",
+        None,
+    )
     assert stage.invoke({"action": "history", "next": "nonsense"})["error"]["field"] == "next"
 
     refused = stage.invoke({"action": "release", "service": "auth-service", "revision": 7})
-    assert refused["error"]["allowed"] == "a quarantined revision of my-cluster/auth-service: auth-service:19"
-    released = stage.invoke({"action": "release", "service": "auth-service", "revision": 19, "reason": "mended"})
+    assert (
+        refused["error"]["allowed"]
+        == "a quarantined revision of my-cluster/auth-service: auth-service:19"
+    )
+    released = stage.invoke(
+        {"action": "release", "service": "auth-service", "revision": 19, "reason": "mended"}
+    )
     assert released["outcome"] == "done"
     kinds = [str(record["sk"]).partition("#")[0] for record in stage.ledger()]
     assert (kinds.count("quarantine"), kinds.count("release")) == (0, 1)
 
 
-def test_people_are_told_when_a_build_that_was_rolled_back_from_is_deployed_again(scene: Scene) -> None:
+def test_people_are_told_when_a_build_that_was_rolled_back_from_is_deployed_again(
+    scene: Scene,
+) -> None:
     stage = scene()
     stage.deploy_bad()
-    assert stage.until(lambda: [i["state"] for i in stage.incidents()] == ["recovered"], within=minutes(40))
-    stage.cloud.traffic.behaviour(stage.digests["auth-service:v19"], Behaviour())  # it was the database, they think
+    assert stage.until(
+        lambda: [i["state"] for i in stage.incidents()] == ["recovered"], within=minutes(40)
+    )
+    stage.cloud.traffic.behaviour(
+        stage.digests["auth-service:v19"], Behaviour()
+    )  # it was the database, they think
     stage.deploy_bad()
-    assert stage.until(lambda: stage.messages()[-1]["subject"].startswith("[BACK FROM QUARANTINE]"), within=minutes(12))
+    assert stage.until(
+        lambda: stage.messages()[-1]["subject"].startswith("[BACK FROM QUARANTINE]"),
+        within=minutes(12),
+    )
     assert "auth-service:19 runs in my-cluster/auth-service again" in stage.messages()[-1]["email"]

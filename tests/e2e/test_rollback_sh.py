@@ -62,7 +62,9 @@ def test_a_person_rolls_back(scene: Callable[..., Stage], tmp_path: Path) -> Non
 
     planned = run(stage, tmp_path, "auth-service", "--plan")
     assert planned.code == 0, planned
-    assert planned.out.startswith("Plan: auth-service would be rolled back from auth-service:19 to auth-service:18")
+    assert planned.out.startswith(
+        "Plan: auth-service would be rolled back from auth-service:19 to auth-service:18"
+    )
     assert stage.running_revision() == "auth-service:19"
 
     assert declined(stage, tmp_path).endswith("Nothing was changed.")
@@ -71,7 +73,9 @@ def test_a_person_rolls_back(scene: Callable[..., Stage], tmp_path: Path) -> Non
     reason = 'it\'s "down" \\ $(touch pwned) `id`\nsecond line, ü'
     acted = run(stage, tmp_path, "auth-service", "18", "--yes", "--reason", reason)
     assert acted.code == 0, acted
-    assert acted.out.startswith("Rolled back: auth-service rolled back from auth-service:19 to auth-service:18")
+    assert acted.out.startswith(
+        "Rolled back: auth-service rolled back from auth-service:19 to auth-service:18"
+    )
     stage.passes(timedelta(minutes=2))
     assert stage.running() == good
     (record,) = stage.incidents()
@@ -88,7 +92,11 @@ def declined(stage: Stage, home: Path) -> str:
     controller, terminal = pty.openpty()
     settings = surroundings(stage, home)
     with subprocess.Popen(
-        [str(SCRIPT), "auth-service"], env=settings, stdin=terminal, stdout=subprocess.PIPE, text=True
+        [str(SCRIPT), "auth-service"],
+        env=settings,
+        stdin=terminal,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         os.write(controller, b"n\n")
         out, _ = process.communicate(timeout=200)
@@ -115,7 +123,9 @@ def test_what_goes_wrong_is_said(scene: Callable[..., Stage], tmp_path: Path) ->
     assert not_deployed.code == 1
     assert "There is no function auto-rollback-blue" in not_deployed.err
 
-    anonymous = run(stage, tmp_path, "auth-service", "--yes", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY="")
+    anonymous = run(
+        stage, tmp_path, "auth-service", "--yes", AWS_ACCESS_KEY_ID="", AWS_SECRET_ACCESS_KEY=""
+    )
     assert anonymous.code == 1
     assert "AWS credentials are missing" in anonymous.err
 
@@ -137,15 +147,29 @@ def test_what_goes_wrong_is_said(scene: Callable[..., Stage], tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        pytest.param(["auth-service", "--force"], "Unknown option --force", id="an option that does not exist"),
+        pytest.param(
+            ["auth-service", "--force"],
+            "Unknown option --force",
+            id="an option that does not exist",
+        ),
         pytest.param(["auth-service", "18", "19"], "what is 19?", id="one word too many"),
-        pytest.param(["auth-service", "--reason"], "--reason needs a value", id="an option without its value"),
-        pytest.param(["auth-service", ""], "An argument is empty", id="a revision that a script forgot to set"),
+        pytest.param(
+            ["auth-service", "--reason"], "--reason needs a value", id="an option without its value"
+        ),
+        pytest.param(
+            ["auth-service", ""],
+            "An argument is empty",
+            id="a revision that a script forgot to set",
+        ),
         pytest.param(["auth-service", "--name", ""], "--name needs a value", id="an empty name"),
-        pytest.param(["auth-service", "--cluster="], "--cluster needs a value", id="an empty cluster"),
+        pytest.param(
+            ["auth-service", "--cluster="], "--cluster needs a value", id="an empty cluster"
+        ),
     ],
 )
-def test_a_command_line_that_is_not_understood_does_nothing(arguments: list[str], said: str) -> None:
+def test_a_command_line_that_is_not_understood_does_nothing(
+    arguments: list[str], said: str
+) -> None:
     done = subprocess.run([str(SCRIPT), *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert said in done.stderr

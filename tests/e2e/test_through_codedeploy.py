@@ -30,7 +30,10 @@ def asked(stage: Stage, operation: str) -> list[Call]:
 
 def deployed(stage: Stage) -> list[str]:
     """What the function had CodeDeploy deploy, as `family:revision`."""
-    return [properties(call)["TaskDefinition"].rpartition("/")[2] for call in asked(stage, "CreateDeployment")]
+    return [
+        properties(call)["TaskDefinition"].rpartition("/")[2]
+        for call in asked(stage, "CreateDeployment")
+    ]
 
 
 def properties(call: Call) -> dict[str, Any]:
@@ -55,7 +58,9 @@ def shifted(stage: Stage) -> None:
 
 def like_18(stage: Stage, image: str, **more: Any) -> str:
     """A further revision like 18 with this image; its number."""
-    like = stage.client("ecs").describe_task_definition(taskDefinition=f"{AUTH.name}:18")["taskDefinition"]
+    like = stage.client("ecs").describe_task_definition(taskDefinition=f"{AUTH.name}:18")[
+        "taskDefinition"
+    ]
     (app,) = like["containerDefinitions"]
     registry = f"{stage.cloud.account}.dkr.ecr.{stage.cloud.region}.amazonaws.com"
     arn = stage.world.define(
@@ -65,7 +70,9 @@ def like_18(stage: Stage, image: str, **more: Any) -> str:
     return arn.rpartition(":")[2]
 
 
-def test_a_finished_deployment_is_rolled_back_by_a_new_one_and_its_recovery_confirmed(scene: Scene) -> None:
+def test_a_finished_deployment_is_rolled_back_by_a_new_one_and_its_recovery_confirmed(
+    scene: Scene,
+) -> None:
     stage = scene(replace(FINISHES, deployment_group_settings=watched_by_codedeploy("5xx-rate")))
     ran = stage.running()
     stage.deploy_bad()
@@ -78,9 +85,14 @@ def test_a_finished_deployment_is_rolled_back_by_a_new_one_and_its_recovery_conf
     assert (newest["status"], bad["status"]) == ("Succeeded", "Succeeded")
     stage.passes(minutes(12))
     verdict, (incident,) = last_verdict(stage), stage.incidents()
-    assert (verdict["incident_state"], verdict["to"]["task_definition"]) == ("recovered", "auth-service:18")
+    assert (verdict["incident_state"], verdict["to"]["task_definition"]) == (
+        "recovered",
+        "auth-service:18",
+    )
     assert incident["rollback_deployment"] == newest["deploymentId"]
-    assert (len(asked(stage, "CreateDeployment")), updates(stage)) == (1, 0), "three alarms and two sweeps, one act"
+    assert (len(asked(stage, "CreateDeployment")), updates(stage)) == (1, 0), (
+        "three alarms and two sweeps, one act"
+    )
     assert granted_without_need(role_statements(stage)) == set()
 
 
@@ -108,7 +120,9 @@ def test_a_deployment_in_flight_is_stopped_and_gives_the_traffic_back(scene: Sce
     assert stage.running() == ran
 
 
-def test_a_deployment_that_finished_as_it_was_being_stopped_is_rolled_back_by_a_new_one(scene: Scene) -> None:
+def test_a_deployment_that_finished_as_it_was_being_stopped_is_rolled_back_by_a_new_one(
+    scene: Scene,
+) -> None:
     stage = scene(replace(FINISHES, termination_wait_minutes=3))
     ran = stage.running()
     by_hand_alone(stage)
@@ -125,7 +139,9 @@ def test_a_deployment_that_finished_as_it_was_being_stopped_is_rolled_back_by_a_
     assert stage.running() == ran
 
 
-def test_a_deployment_that_finishes_though_its_stop_was_taken_is_rolled_back_by_a_new_one(scene: Scene) -> None:
+def test_a_deployment_that_finishes_though_its_stop_was_taken_is_rolled_back_by_a_new_one(
+    scene: Scene,
+) -> None:
     """A stop may be Pending (botocore codedeploy/2014-10-06, StopStatus): what comes of it, only the deployment tells."""
     stage = scene(replace(FINISHES, termination_wait_minutes=3))
     ran = stage.running()
@@ -146,11 +162,16 @@ def test_a_deregistered_target_is_restored_by_a_copy_in_the_same_appspec(scene: 
     network = {"AwsvpcConfiguration": {"Subnets": ["subnet-1"], "AssignPublicIp": "DISABLED"}}
     content = app_spec("auth-service:19", NetworkConfiguration=network)
     revision = {"revisionType": "AppSpecContent", "appSpecContent": {"content": content}}
-    stage.world.deploy_by_codedeploy(*FINISHES.deployment_group, "auth-service:19", revision=revision)
+    stage.world.deploy_by_codedeploy(
+        *FINISHES.deployment_group, "auth-service:19", revision=revision
+    )
     stage.client("ecs").deregister_task_definition(taskDefinition="auth-service:18")
     assert stage.until(lambda: bool(asked(stage, "CreateDeployment")), within=minutes(10))
     verdict = last_verdict(stage)
-    assert (verdict["to"]["task_definition"], verdict["to"]["restored_as"]) == ("auth-service:18", "auth-service:20")
+    assert (verdict["to"]["task_definition"], verdict["to"]["restored_as"]) == (
+        "auth-service:18",
+        "auth-service:20",
+    )
     (created,) = asked(stage, "CreateDeployment")
     before = json.loads(content)["Resources"][0]["TargetService"]["Properties"]
     assert properties(created) | {"TaskDefinition": ""} == before | {"TaskDefinition": ""}
@@ -175,13 +196,17 @@ def test_a_tag_that_was_pushed_over_is_no_target(scene: Scene) -> None:
     assert set(stage.running()) == {ran}
 
 
-def test_a_return_to_what_ran_long_ago_under_another_number_is_a_persons_rollback(scene: Scene) -> None:
+def test_a_return_to_what_ran_long_ago_under_another_number_is_a_persons_rollback(
+    scene: Scene,
+) -> None:
     stage = scene(FINISHES)
     stage.deploy(like_18(stage, f"{AUTH.name}:v18", command=["serve", "--faster"]))
     stage.passes(minutes(45))
     stage.cloud.traffic.behaviour(stage.digests["auth-service:v17"], BAD)
     stage.deploy(like_18(stage, f"{AUTH.name}:v17"))
-    assert stage.until(lambda: any(message["result"] for message in stage.messages()), within=minutes(10))
+    assert stage.until(
+        lambda: any(message["result"] for message in stage.messages()), within=minutes(10)
+    )
     assert last_verdict(stage)["reason"] == "deployment_is_a_rollback"
     assert asked(stage, "CreateDeployment") == []
 
@@ -201,22 +226,31 @@ def test_an_image_that_is_pinned_comes_back_by_its_digest(scene: Scene) -> None:
     assert set(stage.running()) == {good}
 
 
-def test_in_flight_with_the_target_further_back_the_deployment_is_stopped_and_the_sweep_goes_on(scene: Scene) -> None:
+def test_in_flight_with_the_target_further_back_the_deployment_is_stopped_and_the_sweep_goes_on(
+    scene: Scene,
+) -> None:
     stage = scene(STAYS_IN_FLIGHT)
     shifted(stage)
     result = stage.invoke({"service": AUTH.name, "revision": 17})
     assert result["outcome"] == "done", result
     assert "auth-service:17 within minutes" in result["summary"]
     stage.passes(minutes(1))
-    assert set(stage.running()) == {stage.digests["auth-service:v18"]}, "what ran before it serves meanwhile"
+    assert set(stage.running()) == {stage.digests["auth-service:v18"]}, (
+        "what ran before it serves meanwhile"
+    )
     stage.passes(minutes(8))
-    assert set(stage.running()) == {stage.digests["auth-service:v17"], stage.digests["auth-service:v18"]}
+    assert set(stage.running()) == {
+        stage.digests["auth-service:v17"],
+        stage.digests["auth-service:v18"],
+    }
     assert stage.running_revision() == "auth-service:17"
     assert (len(asked(stage, "StopDeployment")), deployed(stage)[-1]) == (1, "auth-service:17")
     assert last_verdict(stage)["to"]["task_definition"] == "auth-service:17"
 
 
-def test_a_crash_after_the_deployment_was_created_is_resumed_and_makes_no_second_one(scene: Scene) -> None:
+def test_a_crash_after_the_deployment_was_created_is_resumed_and_makes_no_second_one(
+    scene: Scene,
+) -> None:
     stage = scene(FINISHES)
     by_hand_alone(stage)
     ran = stage.running()
@@ -226,7 +260,10 @@ def test_a_crash_after_the_deployment_was_created_is_resumed_and_makes_no_second
         if call.access_key == functions.access_key(FUNCTION) and asked(stage, "CreateDeployment"):
             raise Refusal("InternalServerError", "The table is away.", 500)
 
-    undo = [stage.cloud.recorder.before("dynamodb", name, die) for name in ("PutItem", "TransactWriteItems")]
+    undo = [
+        stage.cloud.recorder.before("dynamodb", name, die)
+        for name in ("PutItem", "TransactWriteItems")
+    ]
     with pytest.raises(StageError):
         stage.invoke({"service": AUTH.name})
     for remove in undo:
@@ -245,17 +282,25 @@ def test_a_claim_whose_deployment_group_is_gone_is_given_up_and_told(scene: Scen
 
     def gone(call: Call) -> None:
         if call.access_key == functions.access_key(FUNCTION):
-            raise Refusal("DeploymentGroupDoesNotExistException", "No Deployment Group found for name.")
+            raise Refusal(
+                "DeploymentGroupDoesNotExistException", "No Deployment Group found for name."
+            )
 
     stage.cloud.recorder.before("codedeploy", "ListDeployments", gone)
     stage.passes(minutes(6))
     assert [incident["state"] for incident in stage.incidents()] == ["failed"]
-    failed = [m["result"]["summary"] for m in stage.messages() if m["result"] and m["result"]["outcome"] == "failed"]
+    failed = [
+        m["result"]["summary"]
+        for m in stage.messages()
+        if m["result"] and m["result"]["outcome"] == "failed"
+    ]
     assert ["knows no deployment group" in summary for summary in failed] == [True]
     assert stage.errors() == []
 
 
-def test_a_rollback_whose_own_deployment_is_stopped_is_escalated_and_not_tried_again(scene: Scene) -> None:
+def test_a_rollback_whose_own_deployment_is_stopped_is_escalated_and_not_tried_again(
+    scene: Scene,
+) -> None:
     stage = scene(FINISHES)
     stage.deploy_bad()
     assert stage.until(lambda: bool(asked(stage, "CreateDeployment")), within=minutes(10))
@@ -283,7 +328,9 @@ def test_what_somebody_else_deploys_meanwhile_is_not_stopped(scene: Scene) -> No
     assert set(stage.running()) == {stage.digests["auth-service:v17"]}
 
 
-def test_the_sweep_leaves_a_red_alarm_alone_that_has_its_verdict_whatever_ecs_says_of_deployments(scene: Scene) -> None:
+def test_the_sweep_leaves_a_red_alarm_alone_that_has_its_verdict_whatever_ecs_says_of_deployments(
+    scene: Scene,
+) -> None:
     stage = scene(replace(FINISHES, policy={"mode": "observe"}))
 
     def refuse(call: Call) -> None:
@@ -297,8 +344,12 @@ def test_the_sweep_leaves_a_red_alarm_alone_that_has_its_verdict_whatever_ecs_sa
     for _ in range(2):
         stage.cloud.recorder.clear()
         stage.passes(minutes(6))
-        asked_of_red = stage.cloud.recorder.calls("cloudwatch", "DescribeAlarms", functions.access_key(FUNCTION))
-        looks = stage.cloud.recorder.calls("ecs", "DescribeServices", functions.access_key(FUNCTION))
+        asked_of_red = stage.cloud.recorder.calls(
+            "cloudwatch", "DescribeAlarms", functions.access_key(FUNCTION)
+        )
+        looks = stage.cloud.recorder.calls(
+            "ecs", "DescribeServices", functions.access_key(FUNCTION)
+        )
         assert asked_of_red, "the sweep was there"
         assert (looks, stage.errors()) == ([], [])
         stage.cloud.recorder.before("ecs", "ListServiceDeployments", refuse)
@@ -309,7 +360,10 @@ def test_by_hand_a_revision_or_a_tag_is_deployed_through_codedeploy(scene: Scene
     stage = scene(FINISHES)
     by_hand_alone(stage)
     plan = stage.invoke({"action": "plan", "service": AUTH.name, "revision": 17})
-    assert (plan["outcome"], plan["to"]["task_definition"]) == ("would_roll_back", "auth-service:17")
+    assert (plan["outcome"], plan["to"]["task_definition"]) == (
+        "would_roll_back",
+        "auth-service:17",
+    )
     assert stage.invoke({"service": AUTH.name, "revision": 18})["reason"] == "already_running"
     assert asked(stage, "CreateDeployment") == []
     assert stage.invoke({"service": AUTH.name, "revision": 17})["outcome"] == "rolled_back"

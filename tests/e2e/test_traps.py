@@ -15,9 +15,13 @@ BAD = Behaviour(error_rate=0.4)
 
 def build(stage: Stage, tag: str, behaviour: Behaviour) -> str:
     """A further build of the service: pushed, registered, and behaving as told; its name, as `auth-service:20`."""
-    stage.cloud.traffic.behaviour(stage.world.push(AUTH.name, tag, content=f"{tag} {behaviour}"), behaviour)
+    stage.cloud.traffic.behaviour(
+        stage.world.push(AUTH.name, tag, content=f"{tag} {behaviour}"), behaviour
+    )
     ecs = stage.cloud.session().client("ecs")
-    described: dict[str, Any] = dict(ecs.describe_task_definition(taskDefinition=f"{AUTH.name}:19")["taskDefinition"])
+    described: dict[str, Any] = dict(
+        ecs.describe_task_definition(taskDefinition=f"{AUTH.name}:19")["taskDefinition"]
+    )
     (container,) = described["containerDefinitions"]
     repository = container["image"].partition(":")[0]
     arn = stage.world.define(
@@ -39,7 +43,10 @@ def test_the_revision_before_is_bad_as_well(scene: Scene) -> None:
     assert stage.until(lambda: bool(acts(stage)), within=minutes(8))
     assert acts(stage) == ["auth-service:18"]
     verdict = last_verdict(stage)
-    assert (verdict["reason"], verdict["to"]["task_definition"]) == ("alarm_after_deployment", "auth-service:18")
+    assert (verdict["reason"], verdict["to"]["task_definition"]) == (
+        "alarm_after_deployment",
+        "auth-service:18",
+    )
 
 
 def test_the_revision_before_never_completed_its_deployment(scene: Scene) -> None:
@@ -66,7 +73,9 @@ def test_three_unchanged_neighbours_fall_ill_as_well(scene: Scene) -> None:
     stage.passes(minutes(2))
     stage.cloud.traffic.behaviour(healthy, BAD)
     stage.passes(minutes(6))
-    told = [m["result"] for m in stage.messages() if m["result"] and m["result"]["service"] == AUTH.name]
+    told = [
+        m["result"] for m in stage.messages() if m["result"] and m["result"]["service"] == AUTH.name
+    ]
     assert [(t["outcome"], t["reason"]) for t in told] == [("held", "shared_cause")]
     assert denied(stage) == []
     assert acts(stage) == []

@@ -40,7 +40,11 @@ TIMEOUT = timedelta(seconds=120)
 RETRIES = (timedelta(minutes=1), timedelta(minutes=2))
 """Lambda's own, of an asynchronous invocation that failed (Lambda guide, "How Lambda handles errors and retries")."""
 
-ACTS = {("ecs", "UpdateService"), ("ecs", "StopServiceDeployment"), ("ecs", "RegisterTaskDefinition")}
+ACTS = {
+    ("ecs", "UpdateService"),
+    ("ecs", "StopServiceDeployment"),
+    ("ecs", "RegisterTaskDefinition"),
+}
 KINDS = ("completed", "in_progress", "copy", "by_hand", "cannot_start", "failed")
 WITHOUT_ALARM = ("cannot_start", "failed")
 """Kinds of which ECS tells once: where nobody hears it, the sweep finds no red alarm either."""
@@ -162,7 +166,9 @@ class Campaign:
                 AlarmName=_alarm(name), Namespace="Queues", MetricName=name, Statistic="Sum", Period=60, Threshold=30,
                 EvaluationPeriods=3, ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore",
             )  # fmt: skip
-            self.cloudwatch.set_alarm_state(AlarmName=_alarm(name), StateValue="OK", StateReason="calm")
+            self.cloudwatch.set_alarm_state(
+                AlarmName=_alarm(name), StateValue="OK", StateReason="calm"
+            )
             names.append(name)
         self.passes(timedelta(hours=2))
         return names
@@ -207,7 +213,10 @@ class Campaign:
             "recentDatapoints": [90.0, 90.0, 90.0] if state == "ALARM" else [0.0, 0.0, 0.0], "threshold": 30.0,
         }  # fmt: skip
         self.cloudwatch.set_alarm_state(
-            AlarmName=_alarm(service), StateValue=state, StateReason="told", StateReasonData=json.dumps(data)
+            AlarmName=_alarm(service),
+            StateValue=state,
+            StateReason="told",
+            StateReasonData=json.dumps(data),
         )
 
     def event(self, kind: str, service: str) -> dict[str, Any]:
@@ -223,7 +232,9 @@ class Campaign:
             return self.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED")
         return [e for e in self.events if e["detail"].get("alarmName") == _alarm(service)][-1]
 
-    def of_ecs(self, service: str, detail_type: str, name: str, deployment: str = "") -> dict[str, Any]:
+    def of_ecs(
+        self, service: str, detail_type: str, name: str, deployment: str = ""
+    ) -> dict[str, Any]:
         """An event of ECS, about the newest deployment unless another is named."""
         arn = f"arn:aws:ecs:{self.cloud.region}:{self.cloud.account}:service/{CLUSTER}/{service}"
         return {
@@ -246,15 +257,23 @@ class Campaign:
     def is_judged_by_another(self, service: str) -> None:
         """Another invocation holds the service's lease, for two minutes."""
         until = (self.cloud.clock.now() + TIMEOUT).isoformat()
-        lease = {"pk": f"service#{CLUSTER}/{service}", "sk": "lease", "owner": "another", "until": until}
-        self.dynamodb.put_item(TableName=TABLE, Item={name: {"S": value} for name, value in lease.items()})
+        lease = {
+            "pk": f"service#{CLUSTER}/{service}",
+            "sk": "lease",
+            "owner": "another",
+            "until": until,
+        }
+        self.dynamodb.put_item(
+            TableName=TABLE, Item={name: {"S": value} for name, value in lease.items()}
+        )
 
     def _deliver(self, case: Case, event: dict[str, Any], chance: random.Random) -> None:
         if case.random_faults:
             deliveries = [event] * chance.randint(1, 3)
             with ThreadPoolExecutor(len(deliveries)) as pool:
                 running = [
-                    pool.submit(self._as_lambda, e, p, chance.randrange(2**32)) for p, e in enumerate(deliveries)
+                    pool.submit(self._as_lambda, e, p, chance.randrange(2**32))
+                    for p, e in enumerate(deliveries)
                 ]
                 failed = [future.result() for future in running]
             if all(failed):  # dead letters, sent again by a person
@@ -267,7 +286,9 @@ class Campaign:
             self.passes(RETRIES[0])
             self._invoke(event, self.processes[1], request, Faults())
         elif case.again == "duplicate":
-            self._invoke(event, self.processes[1], self._request(), Faults())  # while the lease of the dead one runs
+            self._invoke(
+                event, self.processes[1], self._request(), Faults()
+            )  # while the lease of the dead one runs
             self.passes(TIMEOUT + timedelta(seconds=10))
             self._invoke(event, self.processes[2], self._request(), Faults())
 
@@ -290,7 +311,9 @@ class Campaign:
                 calm = True
                 seen = len(self.events)
                 self.alarm(
-                    service, "OK", self.cloud.clock.now().replace(second=0, microsecond=0) - timedelta(minutes=3)
+                    service,
+                    "OK",
+                    self.cloud.clock.now().replace(second=0, microsecond=0) - timedelta(minutes=3),
                 )
                 news = [*self.events[seen:], self.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_COMPLETED")]  # fmt: skip
             if chance is not None:
@@ -298,7 +321,9 @@ class Campaign:
                 for event in news:
                     self._invoke(event, self.processes[0], self._request(), _random_faults(chance))
                 if round_ < 8:
-                    self._invoke(self.sweep(), self.processes[1], self._request(), _random_faults(chance))
+                    self._invoke(
+                        self.sweep(), self.processes[1], self._request(), _random_faults(chance)
+                    )
                     news = []
                     continue
             self._invoke(self.sweep(), self.processes[2], self._request(), Faults())
@@ -324,11 +349,15 @@ class Campaign:
         """Run the function once, for a request of its own; whether it failed."""
         return self._invoke(event, self.processes[0], self._request(), faults)
 
-    def _invoke(self, event: dict[str, Any], process: Process, request: str, faults: Faults) -> bool:
+    def _invoke(
+        self, event: dict[str, Any], process: Process, request: str, faults: Faults
+    ) -> bool:
         """Run the function once; whether it failed, so that Lambda would try again."""
         process.faults, process.throttles_left = faults, dict(faults.throttled)
         self._here.process = process
-        context = SimpleNamespace(aws_request_id=request, get_remaining_time_in_millis=lambda: TIMEOUT.seconds * 1000)
+        context = SimpleNamespace(
+            aws_request_id=request, get_remaining_time_in_millis=lambda: TIMEOUT.seconds * 1000
+        )
         try:
             self.answers.append(handler.handle(event, cast(Any, context)))
         except Died:
@@ -350,7 +379,11 @@ class Campaign:
         incidents = self.incidents(service)
         deployments = self.cloud.ecs.find(CLUSTER, service).deployments
         ours = deployments[2:]
-        stopped = any(i["rollback_deployment"] == i["deployment"] for i in incidents if i.get("rollback_deployment"))
+        stopped = any(
+            i["rollback_deployment"] == i["deployment"]
+            for i in incidents
+            if i.get("rollback_deployment")
+        )
         if len(ours) != (0 if stopped else 1):
             wrong.append(f"{len(ours)} deployments after the bad one, stopped: {stopped}")
         if self._runs_bad(service):
@@ -366,11 +399,17 @@ class Campaign:
         registered = self.acts.count((service, "RegisterTaskDefinition"))
         if registered > (1 if case.kind == "copy" else 0):
             wrong.append(f"{registered} copies were registered")
-        acts = [operation for of, operation in self.acts if of == service and operation != "RegisterTaskDefinition"]
+        acts = [
+            operation
+            for of, operation in self.acts
+            if of == service and operation != "RegisterTaskDefinition"
+        ]
         if len(acts) != 1:
             wrong.append(f"it was acted {len(acts)} times: {acts}")
         if wrong:
-            raise Violation(f"{case}: {'; '.join(wrong)}; raised {raised}; first delivery: {case.first.calls}")
+            raise Violation(
+                f"{case}: {'; '.join(wrong)}; raised {raised}; first delivery: {case.first.calls}"
+            )
 
     def incidents(self, service: str) -> list[dict[str, Any]]:
         return [i for i in self.items(service) if str(i["sk"]).startswith("incident#")]
@@ -383,7 +422,11 @@ class Campaign:
         return [{key: _read(value) for key, value in item.items()} for item in found]
 
     def told(self, service: str) -> list[dict[str, Any]]:
-        sent = sns_backends[self.cloud.account][self.cloud.region].topics[self.topic].sent_notifications
+        sent = (
+            sns_backends[self.cloud.account][self.cloud.region]
+            .topics[self.topic]
+            .sent_notifications
+        )
         results = [json.loads(json.loads(text)["default"]) for _, text, *_ in sent]
         return [r for r in results if r.get("service") == service]
 
@@ -435,7 +478,10 @@ class Campaign:
         names = ("pk", "sk", "unfinished", "due_at", "timeline", "at")
 
         def keys(*pair: str) -> Any:
-            return [{"AttributeName": n, "KeyType": kind} for n, kind in zip(pair, ("HASH", "RANGE"), strict=True)]
+            return [
+                {"AttributeName": n, "KeyType": kind}
+                for n, kind in zip(pair, ("HASH", "RANGE"), strict=True)
+            ]
 
         self.dynamodb.create_table(
             TableName=TABLE,
@@ -443,7 +489,11 @@ class Campaign:
             KeySchema=keys("pk", "sk"),
             AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in names],
             GlobalSecondaryIndexes=[
-                {"IndexName": index, "KeySchema": keys(index, order), "Projection": {"ProjectionType": "ALL"}}
+                {
+                    "IndexName": index,
+                    "KeySchema": keys(index, order),
+                    "Projection": {"ProjectionType": "ALL"},
+                }
                 for index, order in (("unfinished", "due_at"), ("timeline", "at"))
             ],
         )
@@ -455,7 +505,9 @@ def _random_faults(chance: random.Random) -> Faults:
     if chance.random() < 0.4:
         faults = replace(faults, dies_at=chance.randint(0, 30), after_effect=chance.random() < 0.5)
     if chance.random() < 0.5:
-        faults.throttled = {chance.randint(0, 30): chance.randint(1, MAX_THROTTLES) for _ in range(2)}
+        faults.throttled = {
+            chance.randint(0, 30): chance.randint(1, MAX_THROTTLES) for _ in range(2)
+        }
     return faults
 
 
@@ -480,12 +532,16 @@ def campaign() -> Iterator[Campaign]:
             mock.patch.object(handler, "_clients", here.clients),
             mock.patch.object(metrics, "count_sweep", silent),
             mock.patch.object(
-                metrics, "count", lambda _namespace, result: here.counted.append(results.to_json(result))
+                metrics,
+                "count",
+                lambda _namespace, result: here.counted.append(results.to_json(result)),
             ),
             mock.patch.object(
                 handler,
                 "logger",
-                SimpleNamespace(append_keys=silent, info=silent, debug=silent, warning=silent, exception=silent),
+                SimpleNamespace(
+                    append_keys=silent, info=silent, debug=silent, warning=silent, exception=silent
+                ),
             ),
             mock.patch.object(botocore.endpoint, "time", SimpleNamespace(sleep=silent)),
             mock.patch.object(neighbours, "sleep", silent),
@@ -499,7 +555,9 @@ def deaths(kind: str, calls: list[str], seed: int, *, all_of_them: bool) -> Iter
     From the claim on every call counts; of the reads before it every fifth will do, unless all are wanted. Who comes next
     changes from case to case.
     """
-    claim = max(i for i, call in enumerate(calls) if call == "dynamodb.PutItem" and i < _first_act(calls))
+    claim = max(
+        i for i, call in enumerate(calls) if call == "dynamodb.PutItem" and i < _first_act(calls)
+    )
     next_ones = ("retry", "duplicate") if kind in WITHOUT_ALARM else ("retry", "duplicate", "sweep")
     for index in range(len(calls)):
         for after_effect in (False, True):

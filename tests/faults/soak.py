@@ -25,7 +25,12 @@ NEXT_ONES = 3
 
 @click.command()
 @click.option("--cases", default=5000, show_default=True, help="How many cases.")
-@click.option("--seed", default=1000, show_default=True, help="Of the order of deaths; random cases count on from it.")
+@click.option(
+    "--seed",
+    default=1000,
+    show_default=True,
+    help="Of the order of deaths; random cases count on from it.",
+)
 @click.option("--minutes", type=float, help="Stop after so many minutes.")
 def soak(cases: int, seed: int, minutes: float | None) -> None:
     """Play cases until one violates an invariant, all are played, or the time is over."""
@@ -80,7 +85,9 @@ def _deaths_of(kind: str) -> list[Case]:
         undisturbed = Case(kind, 0)
         here.run(undisturbed, here.prepare(1)[0])
     calls = undisturbed.first.calls
-    every = [case for turn in range(NEXT_ONES) for case in deaths(kind, calls, turn, all_of_them=True)]
+    every = [
+        case for turn in range(NEXT_ONES) for case in deaths(kind, calls, turn, all_of_them=True)
+    ]
     by_words = {str(replace(case, seed=0)): replace(case, seed=0) for case in every}
     return list(by_words.values())
 

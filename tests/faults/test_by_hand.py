@@ -26,7 +26,9 @@ def asked(here: Campaign, payload: dict[str, Any]) -> tuple[dict[str, Any], list
     return here.answers[-1], faults.calls
 
 
-@pytest.mark.parametrize("revision", [{}, {"revision": 1}], ids=["the last stable one", "a named one"])
+@pytest.mark.parametrize(
+    "revision", [{}, {"revision": 1}], ids=["the last stable one", "a named one"]
+)
 def test_after_ecs_has_rolled_back_a_person_leaves_what_runs_not_what_failed(
     here: Campaign, revision: dict[str, int]
 ) -> None:
@@ -42,8 +44,13 @@ def test_after_ecs_has_rolled_back_a_person_leaves_what_runs_not_what_failed(
     here.ecs.stop_service_deployment(serviceDeploymentArn=newest.arn, stopType="ROLLBACK")
     here.passes(timedelta(minutes=10))
     answer, _ = asked(here, {"service": service, **revision})
-    assert (answer["from"]["task_definition"], answer["to"]["task_definition"]) == (f"{service}:2", f"{service}:1")
-    quarantined = {i["task_definition"] for i in here.items(service) if str(i["sk"]).startswith("quarantine#")}
+    assert (answer["from"]["task_definition"], answer["to"]["task_definition"]) == (
+        f"{service}:2",
+        f"{service}:1",
+    )
+    quarantined = {
+        i["task_definition"] for i in here.items(service) if str(i["sk"]).startswith("quarantine#")
+    }
     assert quarantined == {f"{service}:2", f"{service}:3"}
 
 
@@ -55,7 +62,9 @@ def test_a_dry_run_writes_nothing_anywhere(here: Campaign, more: dict[str, Any])
     before = here.items(service)
     answer, calls = asked(here, {"service": service, "dry_run": True, **more})
     assert (answer["outcome"], answer["reason"]) == ("would_roll_back", "requested")
-    assert [e["rule"] for e in answer["evidence"]][-1] == "alarm_after_deployment", "what the automatic says"
+    assert [e["rule"] for e in answer["evidence"]][-1] == "alarm_after_deployment", (
+        "what the automatic says"
+    )
     assert [call for call in calls if not call.split(".")[1].startswith(READS)] == []
     assert (here.items(service), here.told(service), list(here.counted)) == (before, [], [])
     here.alarm(service, "OK", here.cloud.clock.now())
@@ -80,13 +89,19 @@ def test_what_holds_without_a_suspect_is_told_once_for_each_deployment(here: Cam
 
 def test_a_history_that_cannot_be_read_names_the_record_and_not_the_payload(here: Campaign) -> None:
     (service,) = here.prepare(1)
-    item = {"pk": {"S": f"service#{CLUSTER}/{service}"}, "sk": {"S": "incident#edited"}, "version": {"N": "7"}}
+    item = {
+        "pk": {"S": f"service#{CLUSTER}/{service}"},
+        "sk": {"S": "incident#edited"},
+        "version": {"N": "7"},
+    }
     here.dynamodb.put_item(TableName=TABLE, Item=item)
     assert here.invoke({"action": "history", "service": service}, Faults())
     assert "incident#edited: version 7, this controller reads up to 2" in here.raised[-1]
 
 
-def test_a_refused_record_is_not_told_as_a_refused_act(here: Campaign, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_record_is_not_told_as_a_refused_act(
+    here: Campaign, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The stop was done, whatever the ledger said then; the next try writes it down."""
     (service,) = here.prepare(1)
     here.breaks("in_progress", service)

@@ -32,9 +32,13 @@ def served_for_two_months(here: Campaign, *, red_once: bool) -> str:
     return service
 
 
-@pytest.mark.parametrize("red_once", [False, True], ids=["calm ever since", "red once, 40 days ago"])
+@pytest.mark.parametrize(
+    "red_once", [False, True], ids=["calm ever since", "red once, 40 days ago"]
+)
 @pytest.mark.parametrize("kind", ["completed", "by_hand"])
-def test_it_is_rolled_back_to_what_served_for_two_months(here: Campaign, kind: str, *, red_once: bool) -> None:
+def test_it_is_rolled_back_to_what_served_for_two_months(
+    here: Campaign, kind: str, *, red_once: bool
+) -> None:
     service = served_for_two_months(here, red_once=red_once)
     assert not here.invoke({"action": "readiness", "service": service}, Faults()), here.raised
     findings = [f["check"] for s in here.answers[-1]["services"] for f in s["findings"]]
@@ -42,5 +46,8 @@ def test_it_is_rolled_back_to_what_served_for_two_months(here: Campaign, kind: s
     here.breaks(kind, service)
     assert not here.invoke(here.event(kind, service), Faults()), here.raised
     answer = here.answers[-1]
-    assert (answer["outcome"], answer["to"]["task_definition"]) == ("rolled_back", f"{service}:1"), answer
+    assert (answer["outcome"], answer["to"]["task_definition"]) == (
+        "rolled_back",
+        f"{service}:1",
+    ), answer
     here.recovers(service)

@@ -19,7 +19,9 @@ def completes(here: Campaign, service: str, revision: int) -> list[str]:
     here.world.deploy(CLUSTER, service, f"{service}:{revision}")
     here.passes(timedelta(minutes=6))
     faults = Faults()
-    here.invoke(here.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_COMPLETED"), faults)
+    here.invoke(
+        here.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_COMPLETED"), faults
+    )
     return faults.calls
 
 

@@ -33,11 +33,15 @@ def rolled_back(here: Campaign) -> str:
 
 def says(here: Campaign, service: str, name: str) -> dict[str, Any]:
     """What the function answers to an event of ECS."""
-    assert not here.invoke(here.of_ecs(service, "ECS Deployment State Change", name), Faults()), here.raised
+    assert not here.invoke(here.of_ecs(service, "ECS Deployment State Change", name), Faults()), (
+        here.raised
+    )
     return here.answers[-1]
 
 
-def test_a_build_that_returns_from_quarantine_is_told_though_an_incident_is_open(here: Campaign) -> None:
+def test_a_build_that_returns_from_quarantine_is_told_though_an_incident_is_open(
+    here: Campaign,
+) -> None:
     service = rolled_back(here)
     here.world.deploy(CLUSTER, service, f"{service}:2")
     here.passes(timedelta(minutes=6))
@@ -50,7 +54,9 @@ def test_a_build_that_returns_from_quarantine_is_told_though_an_incident_is_open
     ]
 
 
-def test_a_build_that_returns_from_quarantine_into_a_red_alarm_is_told_and_judged(here: Campaign) -> None:
+def test_a_build_that_returns_from_quarantine_into_a_red_alarm_is_told_and_judged(
+    here: Campaign,
+) -> None:
     service = rolled_back(here)
     here.world.deploy(CLUSTER, service, f"{service}:2")
     here.passes(timedelta(minutes=6))
@@ -60,7 +66,9 @@ def test_a_build_that_returns_from_quarantine_into_a_red_alarm_is_told_and_judge
     here.alarm(service, "OK", here.cloud.clock.now())
 
 
-def test_a_failed_deployment_of_somebody_else_is_judged_though_an_incident_is_open(here: Campaign) -> None:
+def test_a_failed_deployment_of_somebody_else_is_judged_though_an_incident_is_open(
+    here: Campaign,
+) -> None:
     service = rolled_back(here)
     here.world.deploy(CLUSTER, service, f"{service}:2")
     here.passes(timedelta(seconds=30))
@@ -71,7 +79,9 @@ def test_a_failed_deployment_of_somebody_else_is_judged_though_an_incident_is_op
 
 
 @pytest.mark.parametrize("breaker", [False, True], ids=["it is ours", "it is left to ECS"])
-def test_a_failure_that_came_while_an_alarm_was_judged_is_the_sweeps(here: Campaign, *, breaker: bool) -> None:
+def test_a_failure_that_came_while_an_alarm_was_judged_is_the_sweeps(
+    here: Campaign, *, breaker: bool
+) -> None:
     (service,) = here.prepare(1)
     rolls_back: Any = {"deploymentCircuitBreaker": {"enable": breaker, "rollback": breaker}}
     here.ecs.update_service(cluster=CLUSTER, service=service, deploymentConfiguration=rolls_back)
@@ -89,7 +99,9 @@ def test_a_failure_that_came_while_an_alarm_was_judged_is_the_sweeps(here: Campa
     assert [i for i in here.items(service) if str(i["sk"]).startswith("watch#")] == []
 
 
-def test_tasks_that_cannot_start_are_judged_by_the_sweep_where_the_event_was_turned_away(here: Campaign) -> None:
+def test_tasks_that_cannot_start_are_judged_by_the_sweep_where_the_event_was_turned_away(
+    here: Campaign,
+) -> None:
     """The judgement that turned it away died for good, and no alarm is red."""
     (service,) = here.prepare(1)
     here.breaks("cannot_start", service)
@@ -138,10 +150,15 @@ def test_a_failure_of_another_account_touches_nothing(here: Campaign) -> None:
     here.world.deploy(CLUSTER, service, f"{service}:2")
     here.passes(timedelta(seconds=30))
     event = here.of_ecs(service, "ECS Deployment State Change", FAILED)
-    event["resources"] = [arn.replace(here.cloud.account, "999999999999") for arn in event["resources"]]
+    event["resources"] = [
+        arn.replace(here.cloud.account, "999999999999") for arn in event["resources"]
+    ]
     faults = Faults()
     assert not here.invoke(event, faults), here.raised
-    assert (here.answers[-1]["outcome"], here.answers[-1]["reason"]) == ("ignored", "unprotected_service")
+    assert (here.answers[-1]["outcome"], here.answers[-1]["reason"]) == (
+        "ignored",
+        "unprotected_service",
+    )
     assert faults.calls == []
 
 

@@ -67,7 +67,11 @@ def test_another_bad_build_is_rolled_back_hours_later(
     here.world.define(service, {"app": f"{here.repository}:v2"}, cpu="512")
     here.world.deploy(CLUSTER, service, f"{service}:3")
     here.passes(timedelta(minutes=8))
-    here.alarm(service, "ALARM", here.cloud.clock.now().replace(second=0, microsecond=0) - timedelta(minutes=3))
+    here.alarm(
+        service,
+        "ALARM",
+        here.cloud.clock.now().replace(second=0, microsecond=0) - timedelta(minutes=3),
+    )
     faults = Faults()
     here.invoke(here.event(kind, service), faults)
     assert "ecs.UpdateService" in faults.calls
@@ -75,11 +79,15 @@ def test_another_bad_build_is_rolled_back_hours_later(
     mail_fails.undo()
     here.recovers(service)
     here.invoke(here.sweep(), Faults())
-    assert told(here, service) == [("rolled_back", state) for state in ("open", "recovered", "open", "recovered")]
+    assert told(here, service) == [
+        ("rolled_back", state) for state in ("open", "recovered", "open", "recovered")
+    ]
     assert unfinished(here, service) == []
 
 
-def test_the_retry_of_the_request_tells_and_nobody_tells_again(here: Campaign, mail_fails: pytest.MonkeyPatch) -> None:
+def test_the_retry_of_the_request_tells_and_nobody_tells_again(
+    here: Campaign, mail_fails: pytest.MonkeyPatch
+) -> None:
     (service,) = here.prepare(1)
     here.breaks("completed", service)
     event, request = here.event("completed", service), here._request()

@@ -6,7 +6,11 @@ from tests.faults.campaign import KINDS, Case, Faults
 from tests.faults.soak import drawn, summary
 
 DEATHS = {
-    kind: [Case(kind, 0, Faults(dies_at=call, after_effect=after)) for call in range(20) for after in (False, True)]
+    kind: [
+        Case(kind, 0, Faults(dies_at=call, after_effect=after))
+        for call in range(20)
+        for after in (False, True)
+    ]
     for kind in KINDS
 }
 A_PASS = 2 * len(KINDS)

@@ -45,7 +45,9 @@ def test_what_the_sweep_does_is_counted_and_logged_like_what_events_do(here: Cam
     here.breaks("completed", service)
     sweep(here)
     here.recovers(service)
-    of_it = [(r["outcome"], r["incident_state"]) for r in here.counted if r.get("service") == service]
+    of_it = [
+        (r["outcome"], r["incident_state"]) for r in here.counted if r.get("service") == service
+    ]
     assert of_it == [("rolled_back", "open"), ("rolled_back", "recovered")]
 
 
@@ -67,20 +69,28 @@ def test_an_alarm_that_was_heard_muted_is_left_alone(here: Campaign) -> None:
     (service,) = here.prepare(1)
     here.breaks("completed", service)
     event = json.loads(json.dumps(here.event("completed", service)))
-    event["detail"]["muteDetail"] = {"mutedByArn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm-mute-rule:night"}
+    event["detail"]["muteDetail"] = {
+        "mutedByArn": "arn:aws:cloudwatch:eu-west-1:123456789012:alarm-mute-rule:night"
+    }
     here.invoke(event, Faults())
     assert "ecs.UpdateService" not in sweep(here)
     assert here.incidents(service) == []
     here.alarm(service, "OK", here.cloud.clock.now())
 
 
-def test_one_broken_policy_does_not_keep_the_others_waiting_and_is_not_hushed_up(here: Campaign) -> None:
+def test_one_broken_policy_does_not_keep_the_others_waiting_and_is_not_hushed_up(
+    here: Campaign,
+) -> None:
     broken, well = here.prepare(2)
     ssm = here.session.client("ssm")
-    ssm.put_parameter(Name=f"/auto-rollback/{CLUSTER}/{broken}", Value="{}", Type="String", Overwrite=True)
+    ssm.put_parameter(
+        Name=f"/auto-rollback/{CLUSTER}/{broken}", Value="{}", Type="String", Overwrite=True
+    )
     for service in (broken, well):
         here.breaks("completed", service)
-    assert here.invoke(here.sweep(), Faults()), "the invocation fails, so that the alarm on errors speaks"
+    assert here.invoke(here.sweep(), Faults()), (
+        "the invocation fails, so that the alarm on errors speaks"
+    )
     assert f"parameter /auto-rollback/{CLUSTER}/{broken}" in here.raised[-1]
     assert [i["state"] for i in here.incidents(well)] == ["open"]
     assert here.incidents(broken) == []
@@ -97,9 +107,16 @@ def test_a_rollback_that_ecs_could_not_finish_is_deployed_once(here: Campaign) -
     deployment = here.cloud.ecs.find(CLUSTER, service).newest
     assert deployment is not None
     deployment.status, deployment.finished_at = Status.ROLLBACK_FAILED, here.cloud.clock.now()
-    here.invoke(here.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"), first)
-    here.invoke(here.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"), second)
-    assert ("ecs.UpdateService" in first.calls, "ecs.UpdateService" in second.calls) == (True, False)
+    here.invoke(
+        here.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"), first
+    )
+    here.invoke(
+        here.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"), second
+    )
+    assert ("ecs.UpdateService" in first.calls, "ecs.UpdateService" in second.calls) == (
+        True,
+        False,
+    )
     assert "ECS's own rollback failed" in here.told(service)[-1]["summary"]
     here.recovers(service)
     assert [i["state"] for i in here.incidents(service)] == ["recovered"]
@@ -125,21 +142,29 @@ def test_a_rollback_that_somebody_deployed_over_before_its_second_try_stays_on_r
     here.world.define(service, {"app": f"{here.repository}:v1"})
     with monkeypatch.context() as meanwhile:
         meanwhile.setattr(here.cloud.recorder, "interfere", deploy)
-        here.invoke(here.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"), again)
+        here.invoke(
+            here.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"), again
+        )
     assert "ecs.UpdateService" not in again.calls
-    assert [(i["state"], "unfinished" in i) for i in here.incidents(service)] == [("superseded", False)]
+    assert [(i["state"], "unfinished" in i) for i in here.incidents(service)] == [
+        ("superseded", False)
+    ]
     assert [t["incident_state"] for t in here.told(service)][:2] == ["open", "superseded"]
     here.recovers(service)
 
 
-def test_a_failed_deployment_that_ecs_was_to_roll_back_and_did_not_is_rolled_back_here(here: Campaign) -> None:
+def test_a_failed_deployment_that_ecs_was_to_roll_back_and_did_not_is_rolled_back_here(
+    here: Campaign,
+) -> None:
     (service,) = here.prepare(1)
     breaker: Any = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
     here.ecs.update_service(cluster=CLUSTER, service=service, deploymentConfiguration=breaker)
     here.breaks("cannot_start", service)
     here.fails(service)
     left = Faults()
-    here.invoke(here.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"), left)
+    here.invoke(
+        here.of_ecs(service, "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"), left
+    )
     assert "ecs.UpdateService" not in left.calls
     assert "ecs.UpdateService" not in sweep(here), "ECS has its time"
     here.passes(timedelta(minutes=11))

@@ -32,7 +32,11 @@ class Template:
     path: Path
 
     def of_type(self, kind: str) -> list[Resource]:
-        return [resource["Properties"] for resource in self.body["Resources"].values() if resource["Type"] == kind]
+        return [
+            resource["Properties"]
+            for resource in self.body["Resources"].values()
+            if resource["Type"] == kind
+        ]
 
     def only(self, kind: str) -> Resource:
         (resource,) = self.of_type(kind)
@@ -42,7 +46,10 @@ class Template:
         """All that the function's role may do, resolved."""
         policies = [*self.of_type("AWS::IAM::Policy"), *self.of_type("AWS::IAM::ManagedPolicy")]
         return [
-            {key: _listed(_resolved(value)) if key in ("Action", "Resource") else value for key, value in entry.items()}
+            {
+                key: _listed(_resolved(value)) if key in ("Action", "Resource") else value
+                for key, value in entry.items()
+            }
             for policy in policies
             for entry in policy["PolicyDocument"]["Statement"]
         ]

@@ -14,14 +14,18 @@ pytestmark = pytest.mark.xdist_group("synth")
 def environment(template: Template, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     variables = {
         name: value if isinstance(value, str) else next(iter(value.values()))
-        for name, value in template.only("AWS::Lambda::Function")["Environment"]["Variables"].items()
+        for name, value in template.only("AWS::Lambda::Function")["Environment"][
+            "Variables"
+        ].items()
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return variables
 
 
-def test_the_function_reads_its_settings_from_the_synthesized_environment(environment: dict[str, str]) -> None:
+def test_the_function_reads_its_settings_from_the_synthesized_environment(
+    environment: dict[str, str],
+) -> None:
     from autorollback.handler import settings_of
 
     settings = settings_of(environment)
@@ -39,10 +43,14 @@ def test_an_alarm_on_the_controller_watches_the_metric_that_the_function_writes(
     if name == "Sweep":
         metrics.count_sweep(Names().metric_namespace)
     else:
-        metrics.count(Names().metric_namespace, results.rejected(BadRequest("action", "rolback", "rollback")))
+        metrics.count(
+            Names().metric_namespace, results.rejected(BadRequest("action", "rolback", "rollback"))
+        )
     written = json.loads(capsys.readouterr().out)
     described = written["_aws"]["CloudWatchMetrics"][0]
-    (alarm,) = (a for a in template.of_type("AWS::CloudWatch::Alarm") if a.get("MetricName") == name)
+    (alarm,) = (
+        a for a in template.of_type("AWS::CloudWatch::Alarm") if a.get("MetricName") == name
+    )
     assert described["Namespace"] == alarm["Namespace"]
     assert [metric["Name"] for metric in described["Metrics"]] == [name]
     assert [{name: written[name] for name in names} for names in described["Dimensions"]] == [

@@ -45,7 +45,11 @@ def alarms(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str
     artifact = app.synth().get_stack_by_name("Alarms")
     template = Template(artifact.template, Path(artifact.template_full_path))
     kinds = ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::CompositeAlarm")
-    return {a["AlarmName"].removeprefix("auto-rollback/main/"): a for kind in kinds for a in template.of_type(kind)}
+    return {
+        a["AlarmName"].removeprefix("auto-rollback/main/"): a
+        for kind in kinds
+        for a in template.of_type(kind)
+    }
 
 
 def _value(alarm: Mapping[str, Any], seen: Mapping[tuple[str, str], float]) -> float:
@@ -67,7 +71,10 @@ def _value(alarm: Mapping[str, Any], seen: Mapping[tuple[str, str], float]) -> f
     ("alarm", "seen", "fires"),
     [
         pytest.param(
-            "shared/5xx-rate", {("RequestCount", BLUE): 100, ("HTTPCode_Target_5XX_Count", BLUE): 6}, True, id="6 %"
+            "shared/5xx-rate",
+            {("RequestCount", BLUE): 100, ("HTTPCode_Target_5XX_Count", BLUE): 6},
+            True,
+            id="6 %",
         ),
         pytest.param(
             "shared/5xx-rate",
@@ -87,7 +94,9 @@ def _value(alarm: Mapping[str, Any], seen: Mapping[tuple[str, str], float]) -> f
             False,
             id="too few errors",
         ),
-        pytest.param("shared/5xx-rate", {("RequestCount", BLUE): 1000}, False, id="no error at all"),
+        pytest.param(
+            "shared/5xx-rate", {("RequestCount", BLUE): 1000}, False, id="no error at all"
+        ),
         pytest.param(
             "shared/5xx-rate",
             {("HTTPCode_ELB_5XX_Count", ""): 500},
@@ -102,12 +111,19 @@ def _value(alarm: Mapping[str, Any], seen: Mapping[tuple[str, str], float]) -> f
         ),
         pytest.param(
             "alone/5xx-rate",
-            {("RequestCount", BLUE): 50, ("RequestCount", GREEN): 50, ("HTTPCode_Target_5XX_Count", GREEN): 6},
+            {
+                ("RequestCount", BLUE): 50,
+                ("RequestCount", GREEN): 50,
+                ("HTTPCode_Target_5XX_Count", GREEN): 6,
+            },
             True,
             id="both groups add up",
         ),
         pytest.param(
-            "shared/latency", {("RequestCount", BLUE): 100, ("TargetResponseTime", BLUE): 2.1}, True, id="slow"
+            "shared/latency",
+            {("RequestCount", BLUE): 100, ("TargetResponseTime", BLUE): 2.1},
+            True,
+            id="slow",
         ),
         pytest.param(
             "shared/latency",
@@ -117,7 +133,11 @@ def _value(alarm: Mapping[str, Any], seen: Mapping[tuple[str, str], float]) -> f
         ),
         pytest.param(
             "alone/latency",
-            {("RequestCount", BLUE): 100, ("TargetResponseTime", BLUE): 0.1, ("TargetResponseTime", GREEN): 2.1},
+            {
+                ("RequestCount", BLUE): 100,
+                ("TargetResponseTime", BLUE): 0.1,
+                ("TargetResponseTime", GREEN): 2.1,
+            },
             True,
             id="the slower group counts",
         ),
@@ -149,30 +169,47 @@ def _value(alarm: Mapping[str, Any], seen: Mapping[tuple[str, str], float]) -> f
     ],
 )
 def test_a_minute_breaches(
-    alarms: Mapping[str, Mapping[str, Any]], alarm: str, seen: Mapping[tuple[str, str], float], *, fires: bool
+    alarms: Mapping[str, Mapping[str, Any]],
+    alarm: str,
+    seen: Mapping[tuple[str, str], float],
+    *,
+    fires: bool,
 ) -> None:
     definition = alarms[alarm]
     value, threshold = _value(definition, seen), definition["Threshold"]
-    compare = {"GreaterThanThreshold": value > threshold, "GreaterThanOrEqualToThreshold": value >= threshold}
+    compare = {
+        "GreaterThanThreshold": value > threshold,
+        "GreaterThanOrEqualToThreshold": value >= threshold,
+    }
     assert compare[definition["ComparisonOperator"]] is fires
 
 
 def test_missing_data_is_calm_except_where_it_means_that_no_target_is_there(
     alarms: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    assert {name: a["TreatMissingData"] for name, a in alarms.items() if name.startswith("alone/")} == {
+    assert {
+        name: a["TreatMissingData"] for name, a in alarms.items() if name.startswith("alone/")
+    } == {
         "alone/5xx-rate": "notBreaching",
         "alone/latency": "notBreaching",
         "alone/unhealthy-targets": "breaching",
     }
 
 
-def test_one_minute_alone_never_means_that_targets_are_missing(alarms: Mapping[str, Mapping[str, Any]]) -> None:
-    wanted = {name: (a["DatapointsToAlarm"], a["EvaluationPeriods"]) for name, a in alarms.items() if "Metrics" in a}
+def test_one_minute_alone_never_means_that_targets_are_missing(
+    alarms: Mapping[str, Mapping[str, Any]],
+) -> None:
+    wanted = {
+        name: (a["DatapointsToAlarm"], a["EvaluationPeriods"])
+        for name, a in alarms.items()
+        if "Metrics" in a
+    }
     assert wanted["shared/5xx-rate"] == (1, 1)
     assert wanted["shared/unhealthy-targets"] == (2, 2)
     assert wanted["alone/unhealthy-targets"] == (3, 5)
 
 
-def test_a_users_own_alarm_is_wrapped_whatever_its_name(alarms: Mapping[str, Mapping[str, Any]]) -> None:
+def test_a_users_own_alarm_is_wrapped_whatever_its_name(
+    alarms: Mapping[str, Mapping[str, Any]],
+) -> None:
     assert alarms["shared/own-a b/c (d)"]["AlarmRule"] == 'ALARM("a b/c (d)")'

@@ -37,49 +37,95 @@ def _with_entry(entry: str) -> str:
         pytest.param("- a", '(document): ["a"] given; allowed: a mapping', id="a list"),
         pytest.param("services: [", "line 1, column 12: not YAML", id="broken YAML"),
         pytest.param("services: !!python/object:os.system {}", "not YAML", id="a Python object"),
-        pytest.param("service: []", "service: [] given; allowed: one of the keys", id="unknown top-level key"),
+        pytest.param(
+            "service: []", "service: [] given; allowed: one of the keys", id="unknown top-level key"
+        ),
         pytest.param("defaults: {}", "services: null given; allowed: a list", id="no services"),
         pytest.param(
-            "services: []", "services: [] given; allowed: a list of services, at least one", id="empty services"
+            "services: []",
+            "services: [] given; allowed: a list of services, at least one",
+            id="empty services",
         ),
-        pytest.param(GOOD + "defaults: {}", 'defaults: "twice, in line 2 and line 5"', id="a key twice"),
         pytest.param(
-            _with_entry("mode: off, mode: enforce"), 'services[1].mode: "twice', id="a key of a service twice"
+            GOOD + "defaults: {}", 'defaults: "twice, in line 2 and line 5"', id="a key twice"
         ),
-        pytest.param("defaults: {windows: 5}\nservices: []", "defaults.windows: 5 given", id="unknown default"),
+        pytest.param(
+            _with_entry("mode: off, mode: enforce"),
+            'services[1].mode: "twice',
+            id="a key of a service twice",
+        ),
+        pytest.param(
+            "defaults: {windows: 5}\nservices: []",
+            "defaults.windows: 5 given",
+            id="unknown default",
+        ),
         pytest.param(
             _with_entry("window_minutes: soon"),
             'services[1].window_minutes: "soon" given; allowed: a whole number of minutes from 1 to 10080',
             id="a word for a number",
         ),
-        pytest.param(_with_entry("window_minutes: 1.5"), "services[1].window_minutes: 1.5 given", id="half a minute"),
-        pytest.param(_with_entry("error_rate_percent: 0"), "above 0, at most 100", id="out of bounds"),
         pytest.param(
-            _with_entry("mode: on"), 'services[1].mode: "on" given; allowed: enforce, observe or off', id="mode on"
+            _with_entry("window_minutes: 1.5"),
+            "services[1].window_minutes: 1.5 given",
+            id="half a minute",
         ),
         pytest.param(
-            _with_entry("dedicated_load_balancer: yes"), '"yes" given; allowed: true or false', id="yes is a word"
+            _with_entry("error_rate_percent: 0"), "above 0, at most 100", id="out of bounds"
         ),
-        pytest.param(_with_entry("window_minutes: 010"), 'services[1].window_minutes: "010" given', id="octal"),
-        pytest.param(_with_entry("window_minutes: 1:30"), 'services[1].window_minutes: "1:30" given', id="an hour"),
-        pytest.param(_with_entry("error_rate_percent: .nan"), "error_rate_percent: NaN given", id="no number at all"),
+        pytest.param(
+            _with_entry("mode: on"),
+            'services[1].mode: "on" given; allowed: enforce, observe or off',
+            id="mode on",
+        ),
+        pytest.param(
+            _with_entry("dedicated_load_balancer: yes"),
+            '"yes" given; allowed: true or false',
+            id="yes is a word",
+        ),
+        pytest.param(
+            _with_entry("window_minutes: 010"),
+            'services[1].window_minutes: "010" given',
+            id="octal",
+        ),
+        pytest.param(
+            _with_entry("window_minutes: 1:30"),
+            'services[1].window_minutes: "1:30" given',
+            id="an hour",
+        ),
+        pytest.param(
+            _with_entry("error_rate_percent: .nan"),
+            "error_rate_percent: NaN given",
+            id="no number at all",
+        ),
         pytest.param(
             GOOD.replace("{families: [auth-*], task_roles: [auth-*]}", "[]"),
             "defaults: [] given",
             id="defaults as a list",
         ),
         pytest.param(
-            GOOD + "notifications: false", "notifications: false given; allowed: a mapping", id="notifications off"
+            GOOD + "notifications: false",
+            "notifications: false given; allowed: a mapping",
+            id="notifications off",
         ),
-        pytest.param("services: &a [*a]", "services[0]: [[...]] given; allowed: a mapping", id="a list of itself"),
-        pytest.param("defaults: {[a]: 1}", 'defaults: "a list or mapping as a key, in line 1', id="a list for a key"),
+        pytest.param(
+            "services: &a [*a]",
+            "services[0]: [[...]] given; allowed: a mapping",
+            id="a list of itself",
+        ),
+        pytest.param(
+            "defaults: {[a]: 1}",
+            'defaults: "a list or mapping as a key, in line 1',
+            id="a list for a key",
+        ),
         pytest.param(
             _with_entry("load_balancer: , target_group: "),
             "services[1].load_balancer: null given",
             id="a load balancer left blank",
         ),
         pytest.param(
-            _with_entry("families: auth"), 'services[1].families: "auth" given; allowed: a list', id="no list"
+            _with_entry("families: auth"),
+            'services[1].families: "auth" given; allowed: a list',
+            id="no list",
         ),
         pytest.param(
             "services:\n  - {cluster: main, service: auth, families: [a]}",
@@ -102,16 +148,28 @@ def _with_entry(entry: str) -> str:
             id="a service twice",
         ),
         pytest.param(
-            _with_entry(f"alarms: [{'x' * 230}]"), "at most 255 characters (258 now)", id="alarm name too long"
+            _with_entry(f"alarms: [{'x' * 230}]"),
+            "at most 255 characters (258 now)",
+            id="alarm name too long",
         ),
         pytest.param(
-            _with_entry("alarms: ['say \"no\"']"), "services[1].alarms[0]", id="an alarm name that no rule can hold"
+            _with_entry("alarms: ['say \"no\"']"),
+            "services[1].alarms[0]",
+            id="an alarm name that no rule can hold",
         ),
         pytest.param(
-            GOOD + "notifications: {emails: [oncall]}", 'notifications.emails[0]: "oncall" given', id="no address"
+            GOOD + "notifications: {emails: [oncall]}",
+            'notifications.emails[0]: "oncall" given',
+            id="no address",
         ),
-        pytest.param(GOOD + "notifications: {emails: a@example.com}", "notifications.emails", id="an address, no list"),
-        pytest.param(GOOD + "notifications: {slack: '#ops'}", "notifications.slack", id="another channel"),
+        pytest.param(
+            GOOD + "notifications: {emails: a@example.com}",
+            "notifications.emails",
+            id="an address, no list",
+        ),
+        pytest.param(
+            GOOD + "notifications: {slack: '#ops'}", "notifications.slack", id="another channel"
+        ),
     ],
 )
 def test_a_wrong_configuration_is_one_clear_line(tmp_path: Path, text: str, message: str) -> None:
@@ -123,7 +181,9 @@ def test_a_wrong_configuration_is_one_clear_line(tmp_path: Path, text: str, mess
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"none\.yaml: No such file or directory; name another"):
+    with pytest.raises(
+        ConfigurationError, match=r"none\.yaml: No such file or directory; name another"
+    ):
         load(tmp_path / "none.yaml", Names())
 
 

@@ -18,8 +18,14 @@ AUTH = ServiceKey("my-cluster", "auth-service")
 
 
 def _names_in(template: Template) -> set[str]:
-    rules, functions = template.of_type("AWS::Events::Rule"), template.of_type("AWS::Lambda::Function")
-    alarms = [*template.of_type("AWS::CloudWatch::Alarm"), *template.of_type("AWS::CloudWatch::CompositeAlarm")]
+    rules, functions = (
+        template.of_type("AWS::Events::Rule"),
+        template.of_type("AWS::Lambda::Function"),
+    )
+    alarms = [
+        *template.of_type("AWS::CloudWatch::Alarm"),
+        *template.of_type("AWS::CloudWatch::CompositeAlarm"),
+    ]
     return {
         *(rule["Name"] for rule in rules),
         *(function["FunctionName"] for function in functions),
@@ -44,7 +50,9 @@ def test_everything_has_the_name_that_others_rely_on(template: Template) -> None
     assert _expected_names(Names()) <= _names_in(template)
 
 
-def test_a_second_installation_shares_no_name_with_the_first(template: Template, tmp_path: Path) -> None:
+def test_a_second_installation_shares_no_name_with_the_first(
+    template: Template, tmp_path: Path
+) -> None:
     stacks = synthesize(tmp_path, name="blue")
     assert list(stacks) == ["AutoRollback-blue"]
     blue = stacks["AutoRollback-blue"]
@@ -58,11 +66,18 @@ def test_a_second_installation_shares_no_name_with_the_first(template: Template,
 def test_the_policy_parameter_reads_back_as_what_was_configured(template: Template) -> None:
     configured = load(ROOT / "services.yaml", Names()).services
     parameters = template.of_type("AWS::SSM::Parameter")
-    assert tuple(parse_service(json.loads(parameter["Value"])) for parameter in parameters) == configured
+    assert (
+        tuple(parse_service(json.loads(parameter["Value"])) for parameter in parameters)
+        == configured
+    )
 
 
 def test_the_controller_does_not_judge_the_alarms_on_itself(template: Template) -> None:
-    own = [a for a in template.of_type("AWS::CloudWatch::Alarm") if not a["AlarmName"].startswith(Names().alarm_prefix)]
+    own = [
+        a
+        for a in template.of_type("AWS::CloudWatch::Alarm")
+        if not a["AlarmName"].startswith(Names().alarm_prefix)
+    ]
     assert {alarm["AlarmName"].removeprefix("auto-rollback-") for alarm in own} == {
         "dead-letters",
         "dead-letters-age",
@@ -79,7 +94,10 @@ def test_the_controller_does_not_judge_the_alarms_on_itself(template: Template) 
 def test_every_rule_retries_for_hours_and_then_keeps_the_event(template: Template) -> None:
     for rule in template.of_type("AWS::Events::Rule"):
         (target,) = rule["Targets"]
-        assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 21600, "MaximumRetryAttempts": 185}
+        assert target["RetryPolicy"] == {
+            "MaximumEventAgeInSeconds": 21600,
+            "MaximumRetryAttempts": 185,
+        }
         assert target["DeadLetterConfig"]["Arn"]
         assert len(json.dumps(rule.get("EventPattern", {}))) <= 2048
         if pattern := rule.get("EventPattern"):
@@ -91,10 +109,15 @@ def test_every_rule_retries_for_hours_and_then_keeps_the_event(template: Templat
 
 
 def test_the_ledger_outlives_the_stack_and_has_no_name_to_clash(template: Template) -> None:
-    (table,) = (r for r in template.body["Resources"].values() if r["Type"] == "AWS::DynamoDB::Table")
+    (table,) = (
+        r for r in template.body["Resources"].values() if r["Type"] == "AWS::DynamoDB::Table"
+    )
     assert table["DeletionPolicy"] == table["UpdateReplacePolicy"] == "Retain"
     assert "TableName" not in table["Properties"]
-    assert table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+    assert (
+        table["Properties"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+        is True
+    )
     assert table["Properties"]["TimeToLiveSpecification"]["AttributeName"] == "expires_at"
     assert {
         index["IndexName"]: [key["AttributeName"] for key in index["KeySchema"]]
@@ -104,7 +127,9 @@ def test_the_ledger_outlives_the_stack_and_has_no_name_to_clash(template: Templa
 
 def test_cloudwatch_may_use_the_key_of_the_topic(template: Template) -> None:
     statements = template.only("AWS::KMS::Key")["KeyPolicy"]["Statement"]
-    services = [s["Principal"].get("Service") for s in statements if "kms:GenerateDataKey*" in s["Action"]]
+    services = [
+        s["Principal"].get("Service") for s in statements if "kms:GenerateDataKey*" in s["Action"]
+    ]
     assert services == [["cloudwatch.amazonaws.com", "events.amazonaws.com"]]
 
 
@@ -115,7 +140,9 @@ def test_writes_reach_only_what_the_configuration_names(template: Template) -> N
     """Each write action with exactly the resources that it may touch; whatever is not in this table is a finding."""
     here = "arn:aws:ecs:eu-central-1:123456789012"
     services = {f"{here}:service/my-cluster/{name}" for name in ("auth-service", "mail-worker")}
-    deployments = {f"{here}:service-deployment/my-cluster/{name}/*" for name in ("auth-service", "mail-worker")}
+    deployments = {
+        f"{here}:service-deployment/my-cluster/{name}/*" for name in ("auth-service", "mail-worker")
+    }
     families = {f"{here}:task-definition/{family}:*" for family in ("auth-*", "mail-worker")}
     roles = {f"arn:aws:iam::123456789012:role/{role}" for role in ("auth-*", "mail-worker-*")}
     allowed = {
@@ -126,7 +153,13 @@ def test_writes_reach_only_what_the_configuration_names(template: Template) -> N
         "iam:PassRole": roles,
         "events:PutEvents": {"arn:aws:events:eu-central-1:123456789012:event-bus/default"},
     }
-    ours = {"dynamodb": "Ledger", "sns": "Topic", "sqs": "DeadLetters", "kms": "Key", "logs": "Logs"}
+    ours = {
+        "dynamodb": "Ledger",
+        "sns": "Topic",
+        "sqs": "DeadLetters",
+        "kms": "Key",
+        "logs": "Logs",
+    }
     for statement in template.statements():
         for action in statement["Action"]:
             service, operation = action.split(":")
@@ -138,26 +171,51 @@ def test_writes_reach_only_what_the_configuration_names(template: Template) -> N
                 else:
                     assert fnmatchcase(resource, f"Controller{ours[service]}*"), action
     conditions = {a: s.get("Condition") for s in template.statements() for a in s["Action"]}
-    assert conditions["iam:PassRole"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
-    assert conditions["ecs:TagResource"] == {"StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}}
+    assert conditions["iam:PassRole"] == {
+        "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
+    }
+    assert conditions["ecs:TagResource"] == {
+        "StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}
+    }
     assert conditions["events:PutEvents"] == {"StringEquals": {"events:source": "auto-rollback"}}
 
 
-def test_codedeploy_may_be_asked_only_for_the_groups_that_services_name(template: Template, tmp_path: Path) -> None:
+def test_codedeploy_may_be_asked_only_for_the_groups_that_services_name(
+    template: Template, tmp_path: Path
+) -> None:
     def granted(of: Template) -> dict[str, set[str]]:
-        rights = [(a, s["Resource"]) for s in of.statements() for a in s["Action"] if a.startswith("codedeploy:")]
-        return {action: {r for a, resources in rights if a == action for r in resources} for action, _ in rights}
+        rights = [
+            (a, s["Resource"])
+            for s in of.statements()
+            for a in s["Action"]
+            if a.startswith("codedeploy:")
+        ]
+        return {
+            action: {r for a, resources in rights if a == action for r in resources}
+            for action, _ in rights
+        }
 
     assert granted(template) == {}, "no configured service is deployed by CodeDeploy"
     (tmp_path / "services.yaml").write_text(
         "defaults: {families: [shop], task_roles: [shop]}\nservices:\n"
         "  - {cluster: main, service: shop, code_deploy: shop/blue-green}\n  - {cluster: main, service: mail}\n"
     )
-    stack = synthesize(tmp_path / "cdk.out", tmp_path / "services.yaml", checked=True)["AutoRollback"]
+    stack = synthesize(tmp_path / "cdk.out", tmp_path / "services.yaml", checked=True)[
+        "AutoRollback"
+    ]
     here = "arn:aws:codedeploy:eu-central-1:123456789012"
-    on_group = ("BatchGetDeployments", "CreateDeployment", "GetDeployment", "ListDeployments", "UpdateDeploymentGroup")
+    on_group = (
+        "BatchGetDeployments",
+        "CreateDeployment",
+        "GetDeployment",
+        "ListDeployments",
+        "UpdateDeploymentGroup",
+    )
     assert granted(stack) == {
-        **{f"codedeploy:{action}": {f"{here}:deploymentgroup:shop/blue-green"} for action in on_group},
+        **{
+            f"codedeploy:{action}": {f"{here}:deploymentgroup:shop/blue-green"}
+            for action in on_group
+        },
         "codedeploy:GetApplicationRevision": {f"{here}:application:shop"},
         "codedeploy:RegisterApplicationRevision": {f"{here}:application:shop"},
         "codedeploy:GetDeploymentConfig": {f"{here}:deploymentconfig:*"},
@@ -193,5 +251,7 @@ def test_a_thousand_services_fit_into_stacks_and_policies(tmp_path: Path) -> Non
         if "ecs:UpdateService" in statement["Action"]
         for resource in statement["Resource"]
     }
-    assert {resource.rpartition("/")[2] for _, resource in updatable} == {f"shop-service-{n:04}" for n in range(1000)}
+    assert {resource.rpartition("/")[2] for _, resource in updatable} == {
+        f"shop-service-{n:04}" for n in range(1000)
+    }
     assert {cluster for cluster, _ in updatable} == {":cluster/production"}

@@ -27,7 +27,10 @@ def ledger(clients: Clients) -> Iterator[Ledger]:
     clients.dynamodb.create_table(
         TableName="ledger",
         BillingMode="PAY_PER_REQUEST",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        KeySchema=[
+            {"AttributeName": "pk", "KeyType": "HASH"},
+            {"AttributeName": "sk", "KeyType": "RANGE"},
+        ],
         AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in names],
         GlobalSecondaryIndexes=[
             {

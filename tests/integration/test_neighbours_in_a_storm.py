@@ -75,11 +75,15 @@ def test_the_waits_of_whoever_is_refused_come_from_the_given_jitter(
 ) -> None:
     throttle.refusals = 3
     with mock.patch.object(neighbours, "sleep") as sleep:
-        assert replace(invocation(clients, ledger), jitter=lambda: 0.5).red(POLICY, NOW + timedelta(hours=1))
+        assert replace(invocation(clients, ledger), jitter=lambda: 0.5).red(
+            POLICY, NOW + timedelta(hours=1)
+        )
     assert [call.args[0] for call in sleep.call_args_list] == [0.5, 1.0, 2.0]
 
 
-def test_where_nothing_throttles_nothing_is_shared(clients: Clients, ledger: Ledger, throttle: Throttle) -> None:
+def test_where_nothing_throttles_nothing_is_shared(
+    clients: Clients, ledger: Ledger, throttle: Throttle
+) -> None:
     assert invocation(clients, ledger).red(POLICY, NOW)
     assert ledger.shared_red(NOW - FRESH) is None
 
@@ -89,4 +93,11 @@ def test_nobody_asks_about_neighbours_where_a_shared_cause_cannot_show(
 ) -> None:
     assert invocation(clients, ledger, services=2).red(POLICY, NOW) == ()
     assert throttle.asked == 0
-    assert len(invocation(clients, ledger, services=2).red(replace(POLICY, shared_cause_services=1), NOW)) == 1
+    assert (
+        len(
+            invocation(clients, ledger, services=2).red(
+                replace(POLICY, shared_cause_services=1), NOW
+            )
+        )
+        == 1
+    )

@@ -39,10 +39,14 @@ TABLES = [
     [
         pytest.param(shown, needed, treatment, state, id=f"{shown} {needed} of 3, {treatment}")
         for shown, needed, states in TABLES
-        for treatment, state in zip(("missing", "ignore", "breaching", "notBreaching"), states, strict=True)
+        for treatment, state in zip(
+            ("missing", "ignore", "breaching", "notBreaching"), states, strict=True
+        )
     ],
 )
-def test_missing_data_is_treated_as_documented(shown: str, needed: int, treatment: str, expected: str | None) -> None:
+def test_missing_data_is_treated_as_documented(
+    shown: str, needed: int, treatment: str, expected: str | None
+) -> None:
     definition = {
         "EvaluationPeriods": 3,
         "DatapointsToAlarm": needed,
@@ -57,7 +61,11 @@ def test_missing_data_is_treated_as_documented(shown: str, needed: int, treatmen
 
 
 def of(*values: float | None) -> Series:
-    return {START + index * MINUTE: float(value) for index, value in enumerate(values) if value is not None}
+    return {
+        START + index * MINUTE: float(value)
+        for index, value in enumerate(values)
+        if value is not None
+    }
 
 
 @pytest.mark.parametrize(
@@ -73,7 +81,9 @@ def of(*values: float | None) -> Series:
         pytest.param("FILL(b, 0)", of(1, 4, 0, 7), id="filled over the whole range"),
         pytest.param("FILL(b, REPEAT)", of(1, 4, 4, 7), id="filled with the last value"),
         pytest.param("FILL(b, LINEAR)", of(1, 4, 5.5, 7), id="filled between its neighbours"),
-        pytest.param("IF(FILL(a, 0) >= 2, b, 0 - 1)", of(1, 4, -1, -1), id="a branch for each datapoint"),
+        pytest.param(
+            "IF(FILL(a, 0) >= 2, b, 0 - 1)", of(1, 4, -1, -1), id="a branch for each datapoint"
+        ),
         pytest.param("IF(a > 2, 1)", of(None, 1), id="without a third argument, dropped"),
         pytest.param("IF(a < 9, b)", of(1, 4, 0), id="a chosen branch without a datapoint is 0"),
         pytest.param("a > 1 AND b > 1 || a == 0", of(0, 1, 1, 0), id="AND before OR"),
@@ -92,7 +102,11 @@ def test_metric_math(expression: str, expected: Series) -> None:
 @pytest.mark.parametrize(
     ("expression", "named"),
     [
-        pytest.param("ANOMALY_DETECTION_BAND(a)", "ANOMALY_DETECTION_BAND", id="a function that is not modelled"),
+        pytest.param(
+            "ANOMALY_DETECTION_BAND(a)",
+            "ANOMALY_DETECTION_BAND",
+            id="a function that is not modelled",
+        ),
         pytest.param("a + c", "'c'", id="an id that does not exist"),
         pytest.param("(a", "end of expression", id="a parenthesis left open"),
         pytest.param("SUM(a)", "yields a number", id="a number as the last result"),
@@ -105,10 +119,18 @@ def test_an_expression_that_cannot_be_judged_is_an_error(expression: str, named:
 
 def put_rate_alarm(cloud: server.Cloud, name: str = "rate", **more: Any) -> None:
     def metric(query: str, metric_name: str) -> Any:
-        stat = {"Metric": {"Namespace": "Shop", "MetricName": metric_name}, "Period": 60, "Stat": "Sum"}
+        stat = {
+            "Metric": {"Namespace": "Shop", "MetricName": metric_name},
+            "Period": 60,
+            "Stat": "Sum",
+        }
         return {"Id": query, "MetricStat": stat, "ReturnData": False}
 
-    rate: Any = {"Id": "rate", "Expression": "IF(FILL(req, 0) >= 20, 100 * FILL(err, 0) / req, 0)", "ReturnData": True}
+    rate: Any = {
+        "Id": "rate",
+        "Expression": "IF(FILL(req, 0) >= 20, 100 * FILL(err, 0) / req, 0)",
+        "ReturnData": True,
+    }
     cloud.session().client("cloudwatch").put_metric_alarm(
         AlarmName=name,
         Metrics=[rate, metric("req", "Requests"), metric("err", "Errors")],
@@ -133,24 +155,32 @@ def serve(cloud: server.Cloud, minutes: int, requests: int, errors: int) -> None
 
 
 def alarm(cloud: server.Cloud, name: str = "rate") -> Any:
-    return cloud.session().client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"][0]
+    return (
+        cloud.session().client("cloudwatch").describe_alarms(AlarmNames=[name])["MetricAlarms"][0]
+    )
 
 
 def events_of(cloud: server.Cloud) -> str:
     """A queue that receives every alarm event."""
     sqs, events = cloud.session().client("sqs"), cloud.session().client("events")
     url = sqs.create_queue(QueueName="events")["QueueUrl"]
-    events.put_rule(Name="alarms", EventPattern='{"detail-type": ["CloudWatch Alarm State Change"]}')
+    events.put_rule(
+        Name="alarms", EventPattern='{"detail-type": ["CloudWatch Alarm State Change"]}'
+    )
     arn = f"arn:aws:sqs:{cloud.region}:{cloud.account}:events"
     events.put_targets(Rule="alarms", Targets=[{"Id": "queue", "Arn": arn}])
     return url
 
 
-def test_a_rate_alarm_goes_into_alarm_and_back_with_history_event_and_notification(cloud: server.Cloud) -> None:
+def test_a_rate_alarm_goes_into_alarm_and_back_with_history_event_and_notification(
+    cloud: server.Cloud,
+) -> None:
     sqs, sns = cloud.session().client("sqs"), cloud.session().client("sns")
     topic = sns.create_topic(Name="people")["TopicArn"]
     inbox = sqs.create_queue(QueueName="inbox")["QueueUrl"]
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:{cloud.region}:{cloud.account}:inbox")
+    sns.subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=f"arn:aws:sqs:{cloud.region}:{cloud.account}:inbox"
+    )
     url = events_of(cloud)
     put_rate_alarm(cloud, AlarmActions=[topic])
     assert alarm(cloud)["StateValue"] == "INSUFFICIENT_DATA"
@@ -170,20 +200,28 @@ def test_a_rate_alarm_goes_into_alarm_and_back_with_history_event_and_notificati
     data = json.loads(red["StateReasonData"])
     assert data["recentDatapoints"] == [0.0, 0.0, 10.0, 10.0, 20.0]
     assert data["startDate"] == "2026-11-02T12:04:00.000+0000"
-    assert data["evaluatedDatapoints"][0] == {"timestamp": "2026-11-02T12:08:00.000+0000", "value": 20.0}
+    assert data["evaluatedDatapoints"][0] == {
+        "timestamp": "2026-11-02T12:08:00.000+0000",
+        "value": 20.0,
+    }
     assert red["StateTransitionedTimestamp"] - START < timedelta(minutes=9, seconds=10)
 
     serve(cloud, minutes=3, requests=100, errors=0)
     assert alarm(cloud)["StateValue"] == "OK"
 
     bodies = [
-        json.loads(m["Body"]) for m in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+        json.loads(m["Body"])
+        for m in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
     ]
     turns = [(b["detail"]["previousState"]["value"], b["detail"]["state"]["value"]) for b in bodies]
     assert turns == [("INSUFFICIENT_DATA", "OK"), ("OK", "ALARM"), ("ALARM", "OK")]
     assert bodies[1]["resources"] == [red["AlarmArn"]]
     metrics = {m["id"]: m for m in bodies[1]["detail"]["configuration"]["metrics"]}
-    assert metrics["req"]["metricStat"]["metric"] == {"namespace": "Shop", "name": "Requests", "dimensions": {}}
+    assert metrics["req"]["metricStat"]["metric"] == {
+        "namespace": "Shop",
+        "name": "Requests",
+        "dimensions": {},
+    }
 
     (message,) = sqs.receive_message(QueueUrl=inbox, MaxNumberOfMessages=10)["Messages"]
     assert json.loads(json.loads(message["Body"])["Message"])["NewStateValue"] == "ALARM"
@@ -210,7 +248,11 @@ def test_an_alarm_that_cannot_be_evaluated_is_reported_once_and_the_others_go_on
     queries: Any = [
         {
             "Id": "m",
-            "MetricStat": {"Metric": {"Namespace": "Shop", "MetricName": "Requests"}, "Period": 60, "Stat": "Sum"},
+            "MetricStat": {
+                "Metric": {"Namespace": "Shop", "MetricName": "Requests"},
+                "Period": 60,
+                "Stat": "Sum",
+            },
             "ReturnData": False,
         },
         {"Id": "e", "Expression": "m ^ -1"},
@@ -250,7 +292,8 @@ def test_a_percentile_alarm_and_get_metric_data_see_the_same(cloud: server.Cloud
     )
     values = [float(n) for n in range(11)]
     client.put_metric_data(
-        Namespace="Shop", MetricData=[{"MetricName": "Latency", "Values": values, "Timestamp": START}]
+        Namespace="Shop",
+        MetricData=[{"MetricName": "Latency", "Values": values, "Timestamp": START}],
     )
     cloud.clock.advance(MINUTE)
     assert alarm(cloud, "slow")["StateValue"] == "ALARM"
@@ -261,7 +304,11 @@ def test_a_percentile_alarm_and_get_metric_data_see_the_same(cloud: server.Cloud
             {
                 "Id": "p",
                 "ReturnData": False,
-                "MetricStat": {"Metric": {"Namespace": "Shop", "MetricName": "Latency"}, "Period": 60, "Stat": "p90"},
+                "MetricStat": {
+                    "Metric": {"Namespace": "Shop", "MetricName": "Latency"},
+                    "Period": 60,
+                    "Stat": "p90",
+                },
             },
             {"Id": "e", "Expression": "p * 2"},
         ],
@@ -273,18 +320,25 @@ def test_a_composite_alarm_follows_its_children_and_names_the_guilty(cloud: serv
     client = cloud.session().client("cloudwatch")
     put_rate_alarm(cloud, "one")
     put_rate_alarm(cloud, "two")
-    client.put_composite_alarm(AlarmName="both", AlarmRule='ALARM("one") OR (ALARM(two) AND NOT OK("one"))')
+    client.put_composite_alarm(
+        AlarmName="both", AlarmRule='ALARM("one") OR (ALARM(two) AND NOT OK("one"))'
+    )
     assert client.describe_alarms(AlarmNames=["both"])["MetricAlarms"] == []
     assert client.describe_alarms(AlarmNames=["both"])["CompositeAlarms"] == []
 
     client.set_alarm_state(AlarmName="one", StateValue="ALARM", StateReason="testing")
-    (composite,) = client.describe_alarms(AlarmTypes=["CompositeAlarm"], StateValue="ALARM")["CompositeAlarms"]
+    (composite,) = client.describe_alarms(AlarmTypes=["CompositeAlarm"], StateValue="ALARM")[
+        "CompositeAlarms"
+    ]
     (guilty,) = json.loads(composite["StateReasonData"])["triggeringAlarms"]
     assert guilty["arn"].endswith(":alarm:one")
     with pytest.raises(ClientError, match="composite alarm"):
         client.delete_alarms(AlarmNames=["one"])
     client.set_alarm_state(AlarmName="one", StateValue="OK", StateReason="testing")
-    assert client.describe_alarms(AlarmTypes=["CompositeAlarm"])["CompositeAlarms"][0]["StateValue"] == "OK"
+    assert (
+        client.describe_alarms(AlarmTypes=["CompositeAlarm"])["CompositeAlarms"][0]["StateValue"]
+        == "OK"
+    )
 
 
 def test_alarms_are_found_by_prefix_and_paged(cloud: server.Cloud) -> None:
@@ -292,8 +346,14 @@ def test_alarms_are_found_by_prefix_and_paged(cloud: server.Cloud) -> None:
         put_rate_alarm(cloud, name)
     client = cloud.session().client("cloudwatch")
     first = client.describe_alarms(AlarmNamePrefix="a/", MaxRecords=2)
-    second = client.describe_alarms(AlarmNamePrefix="a/", MaxRecords=2, NextToken=first["NextToken"])
-    assert [a["AlarmName"] for a in first["MetricAlarms"] + second["MetricAlarms"]] == ["a/1", "a/2", "a/3"]
+    second = client.describe_alarms(
+        AlarmNamePrefix="a/", MaxRecords=2, NextToken=first["NextToken"]
+    )
+    assert [a["AlarmName"] for a in first["MetricAlarms"] + second["MetricAlarms"]] == [
+        "a/1",
+        "a/2",
+        "a/3",
+    ]
     assert "NextToken" not in second
     client.delete_alarms(AlarmNames=["a/1"])
     assert len(client.describe_alarms(AlarmNamePrefix="a/")["MetricAlarms"]) == 2
@@ -301,7 +361,9 @@ def test_alarms_are_found_by_prefix_and_paged(cloud: server.Cloud) -> None:
 
 def test_an_alarm_that_could_not_be_judged_is_refused(cloud: server.Cloud) -> None:
     client = cloud.session().client("cloudwatch")
-    with pytest.raises(ClientError, match="does not model cloudwatch PutCompositeAlarm: ActionsSuppressor"):
+    with pytest.raises(
+        ClientError, match="does not model cloudwatch PutCompositeAlarm: ActionsSuppressor"
+    ):
         client.put_composite_alarm(AlarmName="x", AlarmRule="TRUE", ActionsSuppressor="y")
     with pytest.raises(ClientError, match=r"alarms \[missing\] in the alarm rule do not exist"):
         client.put_composite_alarm(AlarmName="x", AlarmRule="ALARM(missing)")

@@ -37,15 +37,29 @@ class Auth:
 
     def start(self, wait_minutes: int = 5, **more: Any) -> "Auth":
         prefix = f"arn:aws:elasticloadbalancing:{self.cloud.region}:{self.cloud.account}"
-        balancer = {"targetGroupArn": f"{prefix}:{BLUE}", "containerName": "app", "containerPort": 80}
+        balancer = {
+            "targetGroupArn": f"{prefix}:{BLUE}",
+            "containerName": "app",
+            "containerPort": 80,
+        }
         self.world.service(
-            "shop", "auth", self.v1, deploymentController={"type": "CODE_DEPLOY"}, loadBalancers=[balancer]
+            "shop",
+            "auth",
+            self.v1,
+            deploymentController={"type": "CODE_DEPLOY"},
+            loadBalancers=[balancer],
         )
         self.cloud.traffic.serve(
-            "shop", "auth", load_balancer=LOAD_BALANCER, target_group=(BLUE, GREEN), requests_per_minute=600
+            "shop",
+            "auth",
+            load_balancer=LOAD_BALANCER,
+            target_group=(BLUE, GREEN),
+            requests_per_minute=600,
         )
         more.setdefault("blueGreenDeploymentConfiguration", termination_wait(minutes=wait_minutes))
-        self.world.deployment_group(*NAMES, cluster="shop", service="auth", target_groups=("auth-1", "auth-2"), **more)
+        self.world.deployment_group(
+            *NAMES, cluster="shop", service="auth", target_groups=("auth-1", "auth-2"), **more
+        )
         return self
 
     def build(self, tag: str, behaviour: Behaviour | None = None) -> str:
@@ -102,7 +116,10 @@ def test_a_deployment_brings_a_task_set_that_takes_the_traffic_and_succeeds_when
     auth.passes(minutes=1)
     assert auth.task_sets() == [("ACTIVE", auth.v1), ("PRIMARY", auth.v2)]
     waiting, green = auth.get(deployment), auth.now()["taskSets"][1]
-    assert (waiting["status"], waiting["instanceTerminationWaitTimeStarted"]) == ("InProgress", True)
+    assert (waiting["status"], waiting["instanceTerminationWaitTimeStarted"]) == (
+        "InProgress",
+        True,
+    )
     assert (green["startedBy"], green["externalId"], green["stabilityStatus"]) == (
         "CODE_DEPLOY",
         deployment,
@@ -111,10 +128,18 @@ def test_a_deployment_brings_a_task_set_that_takes_the_traffic_and_succeeds_when
     assert green["loadBalancers"][0]["targetGroupArn"].endswith(GREEN)
     auth.passes(minutes=6)
     done, service = auth.get(deployment), auth.now()
-    assert (done["status"], done["creator"], done["computePlatform"]) == ("Succeeded", "user", "ECS")
+    assert (done["status"], done["creator"], done["computePlatform"]) == (
+        "Succeeded",
+        "user",
+        "ECS",
+    )
     assert done["completeTime"] - done["startTime"] == timedelta(minutes=6)
     assert auth.task_sets() == [("PRIMARY", auth.v2)]
-    assert (service["taskDefinition"], service["runningCount"], service["deployments"]) == (auth.v2, 4, [])
+    assert (service["taskDefinition"], service["runningCount"], service["deployments"]) == (
+        auth.v2,
+        4,
+        [],
+    )
     assert auth.states() == [(deployment, "START"), (deployment, "SUCCESS")]
     shown = auth.deploy.get_deployment_group(**GROUP)["deploymentGroupInfo"]
     assert shown["lastSuccessfulDeployment"]["deploymentId"] == deployment
@@ -145,7 +170,9 @@ Resources:
         PlatformVersion: LATEST
 """
     s3: Any = auth.start(wait_minutes=0).world.session.client("s3")
-    s3.create_bucket(Bucket="specs", CreateBucketConfiguration={"LocationConstraint": auth.cloud.region})
+    s3.create_bucket(
+        Bucket="specs", CreateBucketConfiguration={"LocationConstraint": auth.cloud.region}
+    )
     s3.put_object(Bucket="specs", Key="auth.yaml", Body=text.encode())
     location = {"bucket": "specs", "key": "auth.yaml", "bundleType": "YAML"}
     for revision in (
@@ -178,7 +205,9 @@ def test_traffic_and_tasks_follow_the_primary_task_set(auth: Auth) -> None:
     assert auth.ecs.list_tasks(cluster="shop", startedBy=blue["id"])["taskArns"] == []
 
 
-def test_one_that_is_stopped_with_a_rollback_returns_to_the_old_task_set_by_another_deployment(auth: Auth) -> None:
+def test_one_that_is_stopped_with_a_rollback_returns_to_the_old_task_set_by_another_deployment(
+    auth: Auth,
+) -> None:
     good = auth.start(wait_minutes=5).begin(auth.v1)
     auth.passes(minutes=7)
     old = auth.now()["taskSets"][0]["id"]
@@ -197,9 +226,16 @@ def test_one_that_is_stopped_with_a_rollback_returns_to_the_old_task_set_by_anot
     assert (done["status"], done["creator"]) == ("Succeeded", "codeDeployRollback")
     assert done["rollbackInfo"]["rollbackTriggeringDeploymentId"] == bad
     assert done["revision"] == auth.get(good)["revision"]
-    assert [(one["id"], one["status"], one["externalId"]) for one in auth.now()["taskSets"]] == [(old, "PRIMARY", good)]
+    assert [(one["id"], one["status"], one["externalId"]) for one in auth.now()["taskSets"]] == [
+        (old, "PRIMARY", good)
+    ]
     assert auth.now()["taskDefinition"] == auth.v1
-    assert auth.states()[2:] == [(bad, "START"), (bad, "STOP"), (rollback, "START"), (rollback, "SUCCESS")]
+    assert auth.states()[2:] == [
+        (bad, "START"),
+        (bad, "STOP"),
+        (rollback, "START"),
+        (rollback, "SUCCESS"),
+    ]
 
 
 def test_one_that_is_stopped_without_a_rollback_stays_as_it_is(auth: Auth) -> None:
@@ -229,7 +265,9 @@ def test_a_group_has_one_deployment_at_a_time(auth: Auth) -> None:
         auth.begin(auth.v1)
 
 
-def test_a_definition_that_cannot_be_used_fails_the_deployment_and_leaves_the_service(auth: Auth) -> None:
+def test_a_definition_that_cannot_be_used_fails_the_deployment_and_leaves_the_service(
+    auth: Auth,
+) -> None:
     auth.start(autoRollbackConfiguration={"enabled": True, "events": ["DEPLOYMENT_FAILURE"]})
     auth.ecs.deregister_task_definition(taskDefinition=auth.v2)
     failed = auth.begin(auth.v2)
@@ -250,7 +288,9 @@ def test_tasks_that_never_get_healthy_fail_the_deployment_after_an_hour(auth: Au
     assert auth.task_sets()[0] == ("PRIMARY", auth.v1)
 
 
-def test_a_red_alarm_of_the_group_stops_its_deployment_unless_the_deployment_says_otherwise(auth: Auth) -> None:
+def test_a_red_alarm_of_the_group_stops_its_deployment_unless_the_deployment_says_otherwise(
+    auth: Auth,
+) -> None:
     alarms = {"enabled": True, "alarms": [{"name": "auth-red"}]}
     auth.start(wait_minutes=0, alarmConfiguration=alarms)
     cloudwatch = auth.world.session.client("cloudwatch")
@@ -261,7 +301,10 @@ def test_a_red_alarm_of_the_group_stops_its_deployment_unless_the_deployment_say
     cloudwatch.set_alarm_state(AlarmName="auth-red", StateValue="ALARM", StateReason="a test")
     stopped = auth.begin(auth.v2)
     auth.passes(seconds=10)
-    assert (auth.get(stopped)["status"], auth.get(stopped)["errorInformation"]["code"]) == ("Stopped", "ALARM_ACTIVE")
+    assert (auth.get(stopped)["status"], auth.get(stopped)["errorInformation"]["code"]) == (
+        "Stopped",
+        "ALARM_ACTIVE",
+    )
     through = auth.begin(auth.v2, overrideAlarmConfiguration={"enabled": False, "alarms": []})
     auth.passes(minutes=2)
     assert auth.get(through)["status"] == "Succeeded"
@@ -270,18 +313,35 @@ def test_a_red_alarm_of_the_group_stops_its_deployment_unless_the_deployment_say
 @pytest.mark.parametrize(
     ("changed", "code"),
     [
-        pytest.param({"applicationName": "other"}, "ApplicationDoesNotExistException", id="application"),
-        pytest.param({"deploymentGroupName": "other"}, "DeploymentGroupDoesNotExistException", id="group"),
-        pytest.param({"revision": {"revisionType": "String"}}, "InvalidRevisionException", id="a revision for Lambda"),
         pytest.param(
-            {"revision": {"revisionType": "AppSpecContent", "appSpecContent": {"content": "version: 0.0"}}},
+            {"applicationName": "other"}, "ApplicationDoesNotExistException", id="application"
+        ),
+        pytest.param(
+            {"deploymentGroupName": "other"}, "DeploymentGroupDoesNotExistException", id="group"
+        ),
+        pytest.param(
+            {"revision": {"revisionType": "String"}},
+            "InvalidRevisionException",
+            id="a revision for Lambda",
+        ),
+        pytest.param(
+            {
+                "revision": {
+                    "revisionType": "AppSpecContent",
+                    "appSpecContent": {"content": "version: 0.0"},
+                }
+            },
             "InvalidRevisionException",
             id="no service in the AppSpec",
         ),
-        pytest.param({"targetInstances": {"tagFilters": []}}, NOT_MODELLED, id="a parameter for servers"),
+        pytest.param(
+            {"targetInstances": {"tagFilters": []}}, NOT_MODELLED, id="a parameter for servers"
+        ),
     ],
 )
-def test_a_deployment_of_what_is_not_there_is_refused(auth: Auth, changed: dict[str, Any], code: str) -> None:
+def test_a_deployment_of_what_is_not_there_is_refused(
+    auth: Auth, changed: dict[str, Any], code: str
+) -> None:
     auth.start()
     with pytest.raises(ClientError) as refused:
         auth.begin(auth.v2, **changed)
@@ -311,9 +371,9 @@ def test_the_target_of_a_deployment_is_the_service_with_its_task_sets(auth: Auth
     deployment = auth.start().begin(auth.v2)
     auth.passes(minutes=2)
     (target_id,) = auth.deploy.list_deployment_targets(deploymentId=deployment)["targetIds"]
-    (target,) = auth.deploy.batch_get_deployment_targets(deploymentId=deployment, targetIds=[target_id])[
-        "deploymentTargets"
-    ]
+    (target,) = auth.deploy.batch_get_deployment_targets(
+        deploymentId=deployment, targetIds=[target_id]
+    )["deploymentTargets"]
     sets = target["ecsTarget"]["taskSetsInfo"]
     assert target_id == "shop:auth"
     assert [(one["taskSetLabel"], one["status"], one["trafficWeight"]) for one in sets] == [

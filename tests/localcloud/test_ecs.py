@@ -41,17 +41,25 @@ class Auth:
         return self.world.define("auth", {"app": f"{self.uri}:{tag}"})
 
     def update(self, **parameters: Any) -> dict[str, Any]:
-        return dict(self.ecs.update_service(cluster="shop", service="auth", **parameters)["service"])
+        return dict(
+            self.ecs.update_service(cluster="shop", service="auth", **parameters)["service"]
+        )
 
     def passes(self, **time: float) -> None:
         self.cloud.clock.advance(timedelta(**time))
 
     def history(self, **filters: Any) -> list[Any]:
-        return list(self.ecs.list_service_deployments(cluster="shop", service="auth", **filters)["serviceDeployments"])
+        return list(
+            self.ecs.list_service_deployments(cluster="shop", service="auth", **filters)[
+                "serviceDeployments"
+            ]
+        )
 
     def newest(self) -> Any:
         arn = self.history()[0]["serviceDeploymentArn"]
-        return self.ecs.describe_service_deployments(serviceDeploymentArns=[arn])["serviceDeployments"][0]
+        return self.ecs.describe_service_deployments(serviceDeploymentArns=[arn])[
+            "serviceDeployments"
+        ][0]
 
     def revision(self, arn: str) -> Any:
         return self.ecs.describe_service_revisions(serviceRevisionArns=[arn])["serviceRevisions"][0]
@@ -76,12 +84,21 @@ def test_a_deployment_goes_from_pending_over_mixed_tasks_to_successful(auth: Aut
     assert auth.newest()["status"] == "PENDING"
     auth.passes(seconds=25)
     primary, old = auth.now()["deployments"]
-    assert (primary["status"], primary["rolloutState"], primary["runningCount"]) == ("PRIMARY", "IN_PROGRESS", 2)
+    assert (primary["status"], primary["rolloutState"], primary["runningCount"]) == (
+        "PRIMARY",
+        "IN_PROGRESS",
+        2,
+    )
     assert (old["status"], old["taskDefinition"], old["runningCount"]) == ("ACTIVE", auth.v1, 2)
     auth.passes(minutes=1)
     done = auth.newest()
-    assert (done["status"], done["finishedAt"] - done["startedAt"]) == ("SUCCESSFUL", timedelta(minutes=1))
-    assert [auth.revision(s["arn"])["taskDefinition"] for s in done["sourceServiceRevisions"]] == [auth.v1]
+    assert (done["status"], done["finishedAt"] - done["startedAt"]) == (
+        "SUCCESSFUL",
+        timedelta(minutes=1),
+    )
+    assert [auth.revision(s["arn"])["taskDefinition"] for s in done["sourceServiceRevisions"]] == [
+        auth.v1
+    ]
     assert auth.now()["deployments"][0]["rolloutState"] == "COMPLETED"
     assert auth.event_names() == [
         "SERVICE_DEPLOYMENT_IN_PROGRESS",
@@ -110,7 +127,8 @@ def test_a_revision_remembers_the_digest_that_its_tag_had(auth: Auth) -> None:
     moved = auth.world.push("auth", "v1", content="rebuilt")
     auth.update(forceNewDeployment=True)
     digests = [
-        auth.revision(d["targetServiceRevisionArn"])["containerImages"][0]["imageDigest"] for d in auth.history()
+        auth.revision(d["targetServiceRevisionArn"])["containerImages"][0]["imageDigest"]
+        for d in auth.history()
     ]
     assert digests == [moved, auth.digest]
 
@@ -151,7 +169,10 @@ def test_stopping_a_deployment_returns_to_what_ran_well(auth: Auth) -> None:
     assert auth.newest()["status"] == "ROLLBACK_IN_PROGRESS"
     auth.passes(minutes=1)
     done = auth.newest()
-    assert (done["status"], done["rollback"]["serviceRevisionArn"]) == ("ROLLBACK_SUCCESSFUL", ran_well)
+    assert (done["status"], done["rollback"]["serviceRevisionArn"]) == (
+        "ROLLBACK_SUCCESSFUL",
+        ran_well,
+    )
     assert auth.revision(done["targetServiceRevision"]["arn"])["taskDefinition"] != auth.v1
     assert auth.now()["taskDefinition"] == auth.v1
     assert "rollback" not in auth.history()[0]
@@ -171,8 +192,14 @@ def test_the_circuit_breaker_rolls_back_what_does_not_come_up(auth: Auth, ill: B
     auth.update(taskDefinition=auth.build("v2", ill))
     auth.passes(minutes=3)
     done = auth.newest()
-    assert (done["status"], done["deploymentCircuitBreaker"]["status"]) == ("ROLLBACK_SUCCESSFUL", "TRIGGERED")
-    assert done["statusReason"] == "Service deployment rolled back because the circuit breaker threshold was exceeded."
+    assert (done["status"], done["deploymentCircuitBreaker"]["status"]) == (
+        "ROLLBACK_SUCCESSFUL",
+        "TRIGGERED",
+    )
+    assert (
+        done["statusReason"]
+        == "Service deployment rolled back because the circuit breaker threshold was exceeded."
+    )
     assert auth.now()["deployments"][0]["taskDefinition"] == auth.v1
     assert auth.event_names() == [
         "SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_TASK_START_IMPAIRED", "SERVICE_DEPLOYMENT_FAILED",
@@ -185,8 +212,14 @@ def test_without_a_circuit_breaker_it_tries_forever_and_the_old_tasks_serve(auth
     auth.update(taskDefinition=auth.build("v2", Behaviour(starts=False)))
     auth.passes(minutes=12)
     assert auth.newest()["status"] == "IN_PROGRESS"
-    assert [(d["runningCount"], d["pendingCount"]) for d in auth.now()["deployments"]] == [(0, 4), (4, 0)]
-    assert auth.event_names() == ["SERVICE_DEPLOYMENT_IN_PROGRESS", *["SERVICE_TASK_START_IMPAIRED"] * 3]
+    assert [(d["runningCount"], d["pendingCount"]) for d in auth.now()["deployments"]] == [
+        (0, 4),
+        (4, 0),
+    ]
+    assert auth.event_names() == [
+        "SERVICE_DEPLOYMENT_IN_PROGRESS",
+        *["SERVICE_TASK_START_IMPAIRED"] * 3,
+    ]
 
 
 def test_the_first_deployment_has_nothing_to_roll_back_to(auth: Auth) -> None:
@@ -211,12 +244,18 @@ def test_deployment_alarms_roll_back_unless_they_were_red_at_the_start(auth: Aut
     cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="test")
     auth.passes(seconds=10)
     failed = auth.newest()
-    assert (failed["status"], failed["alarms"]["triggeredAlarmNames"]) == ("ROLLBACK_IN_PROGRESS", ["errors"])
+    assert (failed["status"], failed["alarms"]["triggeredAlarmNames"]) == (
+        "ROLLBACK_IN_PROGRESS",
+        ["errors"],
+    )
     auth.passes(seconds=45)
     cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="test")
     auth.update(taskDefinition=auth.build("v3", Behaviour()))
     auth.passes(seconds=20)
-    assert (auth.newest()["status"], auth.newest()["alarms"]["status"]) == ("IN_PROGRESS", "DISABLED")
+    assert (auth.newest()["status"], auth.newest()["alarms"]["status"]) == (
+        "IN_PROGRESS",
+        "DISABLED",
+    )
 
 
 def test_an_inactive_task_definition_is_described_but_not_deployed(auth: Auth) -> None:
@@ -225,7 +264,9 @@ def test_an_inactive_task_definition_is_described_but_not_deployed(auth: Auth) -
     auth.ecs.deregister_task_definition(taskDefinition=v2)
     described = auth.ecs.describe_task_definition(taskDefinition=v2, include=["TAGS"])
     assert (described["taskDefinition"]["status"], described["tags"]) == ("INACTIVE", [])
-    assert auth.ecs.describe_task_definition(taskDefinition="auth")["taskDefinition"]["revision"] == 1
+    assert (
+        auth.ecs.describe_task_definition(taskDefinition="auth")["taskDefinition"]["revision"] == 1
+    )
     with pytest.raises(auth.ecs.exceptions.ClientException, match="TaskDefinition is inactive"):
         auth.update(taskDefinition=v2)
     with pytest.raises(auth.ecs.exceptions.ClientException):
@@ -241,7 +282,8 @@ def test_the_history_is_paged_and_filtered(auth: Auth) -> None:
     seen: list[str] = []
     token: dict[str, str] = {}
     while True:
-        page = auth.ecs.list_service_deployments(cluster="shop", service="auth", maxResults=2, **token)  # type: ignore[arg-type] # only the token varies
+        asked: Any = {"cluster": "shop", "service": "auth", "maxResults": 2, **token}
+        page = auth.ecs.list_service_deployments(**asked)
         seen += [d["serviceDeploymentArn"] for d in page["serviceDeployments"]]
         if "nextToken" not in page:
             break
@@ -256,7 +298,9 @@ def test_the_history_is_paged_and_filtered(auth: Auth) -> None:
     assert missing["failures"] == [{"arn": seen[0] + "x", "reason": "MISSING"}]
 
 
-def test_time_that_is_jumped_over_still_completes_a_deployment_but_sends_no_stale_events(auth: Auth) -> None:
+def test_time_that_is_jumped_over_still_completes_a_deployment_but_sends_no_stale_events(
+    auth: Auth,
+) -> None:
     auth.world.service("shop", "auth", auth.v1)
     auth.cloud.clock.jump(START + timedelta(days=3))
     auth.passes(seconds=10)
@@ -268,18 +312,30 @@ def test_time_that_is_jumped_over_still_completes_a_deployment_but_sends_no_stal
 def test_codedeploy_owns_the_task_definition_of_its_services(auth: Auth) -> None:
     auth.world.service("shop", "auth", auth.v1, deploymentController={"type": "CODE_DEPLOY"})
     v2 = auth.build("v2", Behaviour())
-    with pytest.raises(auth.ecs.exceptions.InvalidParameterException, match="CODE_DEPLOY deployment controller"):
+    with pytest.raises(
+        auth.ecs.exceptions.InvalidParameterException, match="CODE_DEPLOY deployment controller"
+    ):
         auth.update(taskDefinition=v2)
     auth.update(desiredCount=2)
     (task_set,) = auth.now()["taskSets"]
-    assert (task_set["status"], task_set["runningCount"], auth.now()["runningCount"]) == ("PRIMARY", 2, 2)
+    assert (task_set["status"], task_set["runningCount"], auth.now()["runningCount"]) == (
+        "PRIMARY",
+        2,
+        2,
+    )
     assert auth.history() == []
 
 
 def test_a_parameter_that_is_not_modelled_is_named(auth: Auth) -> None:
     auth.start()
     with pytest.raises(ClientError, match="ecs UpdateService: monitoring") as refused:
-        auth.update(monitoring={"metricConfigurations": [{"metricNames": ["CPUUtilization"], "resolutionSeconds": 20}]})
+        auth.update(
+            monitoring={
+                "metricConfigurations": [
+                    {"metricNames": ["CPUUtilization"], "resolutionSeconds": 20}
+                ]
+            }
+        )
     assert refused.value.response["Error"]["Code"] == NOT_MODELLED
 
 
@@ -290,12 +346,18 @@ class TestTraffic:
     def auth(self, auth: Auth) -> Auth:
         auth.start()
         auth.cloud.traffic.serve(
-            "shop", "auth", load_balancer=LOAD_BALANCER, target_group=TARGET_GROUP, requests_per_minute=600
+            "shop",
+            "auth",
+            load_balancer=LOAD_BALANCER,
+            target_group=TARGET_GROUP,
+            requests_per_minute=600,
         )
         auth.passes(minutes=3)
         return auth
 
-    def metric(self, auth: Auth, name: str, statistic: Any, *, of_target_group: bool = True) -> list[float]:
+    def metric(
+        self, auth: Auth, name: str, statistic: Any, *, of_target_group: bool = True
+    ) -> list[float]:
         dimensions = [{"Name": "LoadBalancer", "Value": LOAD_BALANCER}]
         if of_target_group:
             dimensions.append({"Name": "TargetGroup", "Value": TARGET_GROUP})
@@ -329,14 +391,21 @@ class TestTraffic:
         auth.passes(minutes=4)
         assert [len(auth.cloud.traffic.targets(group) or []) for group in groups] == [0, 4]
 
-    def test_a_total_outage_silences_the_targets_and_speaks_through_the_load_balancer(self, auth: Auth) -> None:
+    def test_a_total_outage_silences_the_targets_and_speaks_through_the_load_balancer(
+        self, auth: Auth
+    ) -> None:
         requests = len(self.metric(auth, "RequestCount", "Sum"))
         auth.cloud.traffic.behaviour(auth.digest, Behaviour(healthy=False))
         auth.passes(minutes=2)
         assert len(self.metric(auth, "RequestCount", "Sum")) == requests
         assert self.metric(auth, "HTTPCode_Target_5XX_Count", "Sum") == []
-        assert self.metric(auth, "HTTPCode_ELB_5XX_Count", "Sum", of_target_group=False) == [600, 600]
+        assert self.metric(auth, "HTTPCode_ELB_5XX_Count", "Sum", of_target_group=False) == [
+            600,
+            600,
+        ]
         assert self.metric(auth, "HealthyHostCount", "Maximum")[-2:] == [0, 0]
         arn = f"arn:aws:elasticloadbalancing:eu-west-1:123456789012:{TARGET_GROUP}"
         health = auth.world.session.client("elbv2").describe_target_health(TargetGroupArn=arn)
-        assert [t["TargetHealth"]["State"] for t in health["TargetHealthDescriptions"]] == ["unhealthy"] * 4
+        assert [t["TargetHealth"]["State"] for t in health["TargetHealthDescriptions"]] == [
+            "unhealthy"
+        ] * 4

@@ -26,7 +26,8 @@ def queue_target(cloud: server.Cloud, name: str, **rule: Any) -> str:
     url = sqs.create_queue(QueueName=name)["QueueUrl"]
     events.put_rule(Name=name, **rule)
     events.put_targets(
-        Rule=name, Targets=[{"Id": "queue", "Arn": f"arn:aws:sqs:{cloud.region}:{cloud.account}:{name}"}]
+        Rule=name,
+        Targets=[{"Id": "queue", "Arn": f"arn:aws:sqs:{cloud.region}:{cloud.account}:{name}"}],
     )
     return url
 
@@ -36,7 +37,9 @@ def received(cloud: server.Cloud, url: str) -> list[Any]:
     return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
 
-def test_events_of_aws_and_of_put_events_reach_the_targets_of_matching_rules(cloud: server.Cloud) -> None:
+def test_events_of_aws_and_of_put_events_reach_the_targets_of_matching_rules(
+    cloud: server.Cloud,
+) -> None:
     pattern = {"source": ["test"], "detail": {"name": [{"prefix": "auto-"}]}}
     url = queue_target(cloud, "matching", EventPattern=json.dumps(pattern))
     cloud.emit({"source": "test", "detail-type": "Aws", "detail": {"name": "auto-1"}})
@@ -49,7 +52,9 @@ def test_events_of_aws_and_of_put_events_reach_the_targets_of_matching_rules(clo
         ("Aws", "auto-1"),
         ("Own", "auto-2"),
     ]
-    assert all(datetime.fromisoformat(event["time"]) - START < timedelta(minutes=2) for event in events)
+    assert all(
+        datetime.fromisoformat(event["time"]) - START < timedelta(minutes=2) for event in events
+    )
     assert {event["account"] for event in events} == {cloud.account}
 
 
@@ -69,17 +74,25 @@ def test_schedules_fire_on_simulated_time(cloud: server.Cloud) -> None:
     assert len(received(cloud, rate)) == 2
     (event,) = received(cloud, daily)
     assert event["time"] == "2026-11-02T12:00:00Z"
-    assert (event["source"], event["detail-type"], event["detail"]) == ("aws.events", "Scheduled Event", {})
+    assert (event["source"], event["detail-type"], event["detail"]) == (
+        "aws.events",
+        "Scheduled Event",
+        {},
+    )
     assert event["resources"] == [f"arn:aws:events:{cloud.region}:{cloud.account}:rule/daily"]
 
 
-def test_an_event_for_a_function_that_is_gone_goes_to_the_dead_letter_queue(cloud: server.Cloud) -> None:
+def test_an_event_for_a_function_that_is_gone_goes_to_the_dead_letter_queue(
+    cloud: server.Cloud,
+) -> None:
     sqs, events = cloud.session().client("sqs"), cloud.session().client("events")
     url = sqs.create_queue(QueueName="dead")["QueueUrl"]
     target = f"arn:aws:lambda:{cloud.region}:{cloud.account}:function:gone"
     queue = f"arn:aws:sqs:{cloud.region}:{cloud.account}:dead"
     events.put_rule(Name="orphan", EventPattern='{"source": ["orphan"]}')
-    events.put_targets(Rule="orphan", Targets=[{"Id": "f", "Arn": target, "DeadLetterConfig": {"Arn": queue}}])
+    events.put_targets(
+        Rule="orphan", Targets=[{"Id": "f", "Arn": target, "DeadLetterConfig": {"Arn": queue}}]
+    )
     cloud.emit({"source": "orphan", "detail-type": "x", "detail": {"n": 1}})
     (message,) = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
     assert json.loads(message["Body"])["detail"] == {"n": 1}
@@ -90,22 +103,40 @@ def test_an_event_for_a_function_that_is_gone_goes_to_the_dead_letter_queue(clou
 @pytest.mark.parametrize(
     ("rule", "named"),
     [
-        pytest.param({"ScheduleExpression": "cron(0 12 L * ? *)"}, "'L'", id="the last day of a month"),
-        pytest.param({"EventPattern": '{"source": [{"regex": "x"}]}'}, "regex", id="a filter that does not exist"),
+        pytest.param(
+            {"ScheduleExpression": "cron(0 12 L * ? *)"}, "'L'", id="the last day of a month"
+        ),
+        pytest.param(
+            {"EventPattern": '{"source": [{"regex": "x"}]}'},
+            "regex",
+            id="a filter that does not exist",
+        ),
     ],
 )
-def test_what_is_not_modelled_is_an_error_that_names_it(cloud: server.Cloud, rule: dict[str, Any], named: str) -> None:
+def test_what_is_not_modelled_is_an_error_that_names_it(
+    cloud: server.Cloud, rule: dict[str, Any], named: str
+) -> None:
     with pytest.raises(ClientError, match=named):
         cloud.session().client("events").put_rule(Name="unknown", **rule)
 
 
 def test_a_rule_invokes_a_function_that_permits_it(cloud: server.Cloud) -> None:
     session = cloud.session()
-    functions, events, sqs = session.client("lambda"), session.client("events"), session.client("sqs")
+    functions, events, sqs = (
+        session.client("lambda"),
+        session.client("events"),
+        session.client("sqs"),
+    )
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as opened:
-        opened.writestr("index.py", "def handle(event, context):\n    print('GOT', event['detail']['n'])\n")
-    role = cloud.session().client("iam").create_role(RoleName="echo", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+        opened.writestr(
+            "index.py", "def handle(event, context):\n    print('GOT', event['detail']['n'])\n"
+        )
+    role = (
+        cloud.session()
+        .client("iam")
+        .create_role(RoleName="echo", AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    )
     function = functions.create_function(
         FunctionName="echo",
         Runtime="python3.13",
@@ -116,7 +147,9 @@ def test_a_rule_invokes_a_function_that_permits_it(cloud: server.Cloud) -> None:
     url = sqs.create_queue(QueueName="refused")["QueueUrl"]
     queue = f"arn:aws:sqs:{cloud.region}:{cloud.account}:refused"
     rule = events.put_rule(Name="echo", EventPattern='{"source": ["echo"]}')["RuleArn"]
-    events.put_targets(Rule="echo", Targets=[{"Id": "f", "Arn": function, "DeadLetterConfig": {"Arn": queue}}])
+    events.put_targets(
+        Rule="echo", Targets=[{"Id": "f", "Arn": function, "DeadLetterConfig": {"Arn": queue}}]
+    )
 
     cloud.emit({"source": "echo", "detail-type": "x", "detail": {"n": 1}})
     (message,) = sqs.receive_message(QueueUrl=url, MessageAttributeNames=["All"])["Messages"]
@@ -131,7 +164,9 @@ def test_a_rule_invokes_a_function_that_permits_it(cloud: server.Cloud) -> None:
     )
     cloud.emit({"source": "echo", "detail-type": "x", "detail": {"n": 2}})
     of(cloud).drain()
-    log = cloud.session().client("logs").filter_log_events(logGroupName="/aws/lambda/echo")["events"]
+    log = (
+        cloud.session().client("logs").filter_log_events(logGroupName="/aws/lambda/echo")["events"]
+    )
     assert [event["message"] for event in log if event["message"].startswith("GOT")] == ["GOT 2"]
 
 
@@ -141,7 +176,12 @@ def test_a_rule_invokes_a_function_that_permits_it(cloud: server.Cloud) -> None:
         pytest.param({"Input": '{"action": "sweep"}'}, {"action": "sweep"}, id="a constant"),
         pytest.param({"InputPath": "$.detail"}, {"n": 1}, id="a part of the event"),
         pytest.param(
-            {"InputTransformer": {"InputPathsMap": {"n": "$.detail.n"}, "InputTemplate": '{"number": <n>}'}},
+            {
+                "InputTransformer": {
+                    "InputPathsMap": {"n": "$.detail.n"},
+                    "InputTemplate": '{"number": <n>}',
+                }
+            },
             {"number": 1},
             id="a template",
         ),

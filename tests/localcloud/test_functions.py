@@ -62,7 +62,11 @@ def function(cloud: server.Cloud, handler: str, **more: Any) -> str:
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as opened:
         opened.writestr("code_under_test.py", CODE)
-    role = cloud.session().client("iam").create_role(RoleName=handler, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    role = (
+        cloud.session()
+        .client("iam")
+        .create_role(RoleName=handler, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
+    )
     cloud.session().client("lambda").create_function(
         FunctionName=handler,
         Runtime="python3.13",
@@ -74,12 +78,23 @@ def function(cloud: server.Cloud, handler: str, **more: Any) -> str:
     return handler
 
 
-def test_a_function_runs_alone_with_its_environment_at_simulated_time(cloud: server.Cloud, client: Any) -> None:
-    function(cloud, "report", Environment={"Variables": {"GREETING": "hi"}}, LoggingConfig={"LogGroup": "/own/group"})
+def test_a_function_runs_alone_with_its_environment_at_simulated_time(
+    cloud: server.Cloud, client: Any
+) -> None:
+    function(
+        cloud,
+        "report",
+        Environment={"Variables": {"GREETING": "hi"}},
+        LoggingConfig={"LogGroup": "/own/group"},
+    )
     answer = client.invoke(FunctionName="report", Payload="{}", LogType="Tail")
     result = json.load(answer["Payload"])
     assert timedelta() <= datetime.fromisoformat(result["now"]) - START < timedelta(minutes=1)
-    assert (result["name"], result["greeting"], result["endpoint"]) == ("report", "hi", cloud.endpoint)
+    assert (result["name"], result["greeting"], result["endpoint"]) == (
+        "report",
+        "hi",
+        cloud.endpoint,
+    )
     assert result["key"] == access_key("report")
     assert 0 < result["remaining"] <= 3000
     assert result["foreign"] == [], "only the zip and the standard library"
@@ -92,7 +107,9 @@ def test_a_function_runs_alone_with_its_environment_at_simulated_time(cloud: ser
     ("handler", "error_type", "message"),
     [
         pytest.param("fail", "ValueError", "attempt", id="an exception"),
-        pytest.param("sleep", "Sandbox.Timedout", "Task timed out after 1.00 seconds", id="too slow"),
+        pytest.param(
+            "sleep", "Sandbox.Timedout", "Task timed out after 1.00 seconds", id="too slow"
+        ),
         pytest.param("die", "Runtime.ExitError", "exited", id="the process ends"),
         pytest.param("nothing", "Runtime.HandlerNotFound", "nothing", id="no such handler"),
     ],
@@ -116,10 +133,15 @@ def test_a_failing_event_is_tried_three_times_and_then_sent_to_the_destination(
     if "fail" not in [f["FunctionName"] for f in client.list_functions()["Functions"]]:
         function(cloud, "fail")
     arn = f"arn:aws:sqs:{cloud.region}:{cloud.account}:failed"
-    client.put_function_event_invoke_config(FunctionName="fail", DestinationConfig={"OnFailure": {"Destination": arn}})
+    client.put_function_event_invoke_config(
+        FunctionName="fail", DestinationConfig={"OnFailure": {"Destination": arn}}
+    )
     before = len(log_lines(cloud, "/aws/lambda/fail", "START"))
 
-    assert client.invoke(FunctionName="fail", InvocationType="Event", Payload='{"n": 1}')["StatusCode"] == 202
+    assert (
+        client.invoke(FunctionName="fail", InvocationType="Event", Payload='{"n": 1}')["StatusCode"]
+        == 202
+    )
     cloud.clock.advance(timedelta(seconds=50))
     assert len(log_lines(cloud, "/aws/lambda/fail", "START")) == before + 1
     cloud.clock.advance(timedelta(seconds=30))
@@ -162,7 +184,9 @@ def test_printed_and_own_metrics_are_in_cloudwatch(cloud: server.Cloud, client: 
             .get_metric_data(
                 StartTime=START,
                 EndTime=START + timedelta(hours=1),
-                MetricDataQueries=[{"Id": "m", "MetricStat": {"Metric": metric, "Period": 3600, "Stat": "Sum"}}],
+                MetricDataQueries=[
+                    {"Id": "m", "MetricStat": {"Metric": metric, "Period": 3600, "Stat": "Sum"}}
+                ],
             )["MetricDataResults"]
         )
         return sum(result["Values"])
@@ -181,11 +205,15 @@ def test_what_is_not_modelled_is_an_error_that_names_it(cloud: server.Cloud, cli
         )
 
 
-def test_a_destination_that_does_not_exist_is_not_passed_over(cloud: server.Cloud, client: Any) -> None:
+def test_a_destination_that_does_not_exist_is_not_passed_over(
+    cloud: server.Cloud, client: Any
+) -> None:
     if "fail" not in [f["FunctionName"] for f in client.list_functions()["Functions"]]:
         function(cloud, "fail")
     nowhere = {"OnFailure": {"Destination": f"arn:aws:sqs:{cloud.region}:{cloud.account}:nowhere"}}
-    client.put_function_event_invoke_config(FunctionName="fail", MaximumRetryAttempts=0, DestinationConfig=nowhere)
+    client.put_function_event_invoke_config(
+        FunctionName="fail", MaximumRetryAttempts=0, DestinationConfig=nowhere
+    )
     client.invoke(FunctionName="fail", InvocationType="Event", Payload="{}")
     with pytest.raises(RuntimeError, match="could not be handled"):
         of(cloud).drain()

@@ -13,7 +13,9 @@ OF_THE_PRODUCT = re.compile(
 )
 
 
-@pytest.mark.parametrize("file", sorted(FOLDER.rglob("*.py")), ids=lambda file: str(file.relative_to(FOLDER)))
+@pytest.mark.parametrize(
+    "file", sorted(FOLDER.rglob("*.py")), ids=lambda file: str(file.relative_to(FOLDER))
+)
 def test_it_does_not_mention_the_product(file: Path) -> None:
     """CodeDeploy's own word is `autoRollbackConfiguration`; it may stay."""
     text = file.read_text(encoding="utf-8")

@@ -51,14 +51,26 @@ def test_every_call_is_recorded_with_who_asked_for_what_and_how_it_ended(cloud: 
         "eu-west-1",
     )
     assert cloudwatch.parameters == {"AlarmNames": ["a", "b"], "MaxRecords": 7}
-    assert (function.operation, function.parameters["FunctionName"], function.status) == ("GetFunction", "none", 404)
-    assert [call.operation for call in cloud.recorder.calls(access_key="bob")] == ["DescribeAlarms", "GetFunction"]
+    assert (function.operation, function.parameters["FunctionName"], function.status) == (
+        "GetFunction",
+        "none",
+        404,
+    )
+    assert [call.operation for call in cloud.recorder.calls(access_key="bob")] == [
+        "DescribeAlarms",
+        "GetFunction",
+    ]
 
 
 @pytest.mark.parametrize(
     ("service", "operation", "parameters"),
     [
-        pytest.param("ecs", "describe_daemon", {"daemonArn": "arn:aws:ecs:x"}, id="an operation that moto lacks"),
+        pytest.param(
+            "ecs",
+            "describe_daemon",
+            {"daemonArn": "arn:aws:ecs:x"},
+            id="an operation that moto lacks",
+        ),
         pytest.param("lambda", "list_capacity_providers", {}, id="a path that moto lacks"),
         pytest.param("apprunner", "list_services", {}, id="a service that moto lacks"),
     ],
@@ -84,7 +96,9 @@ def test_a_test_can_throttle_a_call_and_run_something_before_it(cloud: Cloud) ->
             raise Refusal("ThrottlingException", "Rate exceeded")
 
     remove = cloud.recorder.before("ecs", "ListClusters", throttle_once)
-    ecs = cloud.session().client("ecs", config=Config(retries={"mode": "standard", "total_max_attempts": 2}))
+    ecs = cloud.session().client(
+        "ecs", config=Config(retries={"mode": "standard", "total_max_attempts": 2})
+    )
     ecs.list_clusters()
     remove()
     ecs.list_clusters()
@@ -122,13 +136,19 @@ def test_of_many_conditional_writes_at_once_exactly_one_wins(cloud: Cloud) -> No
         return won
 
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)  # at the usual pace the race is lost too seldom for the test to be able to fail
+    sys.setswitchinterval(
+        1e-6
+    )  # at the usual pace the race is lost too seldom for the test to be able to fail
     try:
         with ThreadPoolExecutor(contenders) as pool:
             contests = [pool.submit(contend) for _ in range(contenders)]
             wait(contests)
     finally:
         sys.setswitchinterval(interval)
-    failed = [error for one in contests if (error := one.exception()) and not isinstance(error, BrokenBarrierError)]
+    failed = [
+        error
+        for one in contests
+        if (error := one.exception()) and not isinstance(error, BrokenBarrierError)
+    ]
     assert failed == []
     assert sorted(number for one in contests for number in one.result()) == list(range(50))

@@ -12,7 +12,11 @@ from localcloud.snapshot import Copier, Snapshot
 from localcloud.traffic import Behaviour
 
 START = datetime(2026, 11, 2, 12, 0, tzinfo=UTC)
-SERVED = {"load_balancer": "app/alb/1", "target_group": "targetgroup/auth/1", "requests_per_minute": 60}
+SERVED = {
+    "load_balancer": "app/alb/1",
+    "target_group": "targetgroup/auth/1",
+    "requests_per_minute": 60,
+}
 ALARM = {
     "Namespace": "AWS/ApplicationELB", "MetricName": "HTTPCode_Target_5XX_Count", "Statistic": "Sum", "Period": 60,
     "Dimensions": [{"Name": "LoadBalancer", "Value": "app/alb/1"}, {"Name": "TargetGroup", "Value": "targetgroup/auth/1"}],
@@ -43,7 +47,9 @@ def snapshot() -> Snapshot:
 
 
 def alarm(cloud: server.Cloud) -> str:
-    (found,) = cloud.session().client("cloudwatch").describe_alarms(AlarmNames=["errors"])["MetricAlarms"]
+    (found,) = (
+        cloud.session().client("cloudwatch").describe_alarms(AlarmNames=["errors"])["MetricAlarms"]
+    )
     return found["StateValue"]
 
 
@@ -54,7 +60,11 @@ def said(cloud: server.Cloud) -> str:
 def test_a_copy_goes_on_from_the_moment_of_the_other(snapshot: Snapshot) -> None:
     with server.running(START) as cloud:
         Copier(cloud).give(snapshot)
-        assert timedelta() <= cloud.clock.now() - (START + timedelta(minutes=20)) < timedelta(minutes=1)
+        assert (
+            timedelta()
+            <= cloud.clock.now() - (START + timedelta(minutes=20))
+            < timedelta(minutes=1)
+        )
         assert alarm(cloud) == "OK"
         World.of(cloud).deploy("prod", "auth", "auth:2")
         cloud.clock.advance(timedelta(minutes=10))
@@ -64,7 +74,9 @@ def test_a_copy_goes_on_from_the_moment_of_the_other(snapshot: Snapshot) -> None
 def test_what_happens_in_one_copy_is_not_seen_in_the_next(snapshot: Snapshot) -> None:
     with server.running(START) as cloud:
         Copier(cloud).give(snapshot)
-        cloud.session().client("ssm").put_parameter(Name="/said", Value="after", Type="String", Overwrite=True)
+        cloud.session().client("ssm").put_parameter(
+            Name="/said", Value="after", Type="String", Overwrite=True
+        )
         cloud.session().client("ecs").create_cluster(clusterName="another")
     with server.running(START) as cloud:
         Copier(cloud).give(snapshot)

@@ -52,7 +52,9 @@ def days(n: float) -> timedelta:
 class History:
     """The story of one service up to now; each call tells one thing more and returns the story."""
 
-    policy: Policy = field(default_factory=lambda: Policy(families=("auth-*",), task_roles=("auth-*",)))
+    policy: Policy = field(
+        default_factory=lambda: Policy(families=("auth-*",), task_roles=("auth-*",))
+    )
     service: Service = field(
         default_factory=lambda: Service(
             arn=f"{ARN}:service/shop/auth",
@@ -62,7 +64,9 @@ class History:
             running=4,
             controller=Controller.ECS,
             task_definition=f"{ARN}:task-definition/auth:1",
-            target_groups=("arn:aws:elasticloadbalancing:eu-central-1:111122223333:targetgroup/auth/943f017f100becff",),
+            target_groups=(
+                "arn:aws:elasticloadbalancing:eu-central-1:111122223333:targetgroup/auth/943f017f100becff",
+            ),
         )
     )
     deployments: list[Deployment] = field(default_factory=list)
@@ -163,7 +167,9 @@ class History:
             self.watched_by(signal, since=ago)
         return self
 
-    def was_red(self, signal: str, *, ago: timedelta, lasted: timedelta = timedelta(minutes=5)) -> "History":
+    def was_red(
+        self, signal: str, *, ago: timedelta, lasted: timedelta = timedelta(minutes=5)
+    ) -> "History":
         """An alarm was in ALARM for a while, from so long ago."""
         alarm, spell = self.alarms[signal], AlarmPeriod(NOW - ago, NOW - ago + lasted)
         spells = tuple(sorted((*(alarm.spells or ()), spell), key=lambda s: s.since))
@@ -207,10 +213,19 @@ class History:
         It is true of the service's deployment, three tasks of which have failed, unless `as_ecs_says` tells otherwise.
         """
         self.trigger = Trigger(kind, NOW - ago, overdue=overdue, deployment=deployment)
-        return self if self.service.deployments else self.as_ecs_says(failed_tasks=3, running=self.service.running)
+        return (
+            self
+            if self.service.deployments
+            else self.as_ecs_says(failed_tasks=3, running=self.service.running)
+        )
 
     def as_ecs_says(
-        self, rollout: str = "IN_PROGRESS", *, deployment: str = "ecs-svc/1", failed_tasks: int = 0, running: int = 4
+        self,
+        rollout: str = "IN_PROGRESS",
+        *,
+        deployment: str = "ecs-svc/1",
+        failed_tasks: int = 0,
+        running: int = 4,
     ) -> "History":
         """What DescribeServices says of the deployment that is to run."""
         primary = EcsDeployment(deployment, NOW - minutes(9), True, rollout, running, failed_tasks)
@@ -251,10 +266,14 @@ class History:
         return self
 
     def quarantined(self, build: str, *, ago: timedelta) -> "History":
-        self.memory = replace(self.memory, quarantined={**self.memory.quarantined, build: NOW - ago})
+        self.memory = replace(
+            self.memory, quarantined={**self.memory.quarantined, build: NOW - ago}
+        )
         return self
 
-    def secret(self, name: str, *, changed: timedelta | None = None, wrong: str | None = None) -> "History":
+    def secret(
+        self, name: str, *, changed: timedelta | None = None, wrong: str | None = None
+    ) -> "History":
         """One that the tasks were given when they started."""
         changed_at = None if changed is None else NOW - changed
         self.secrets = (*(self.secrets or ()), Secret(name, changed_at, wrong))
@@ -264,7 +283,9 @@ class History:
         self.memory = replace(self.memory, paused_until=NOW + duration)
         return self
 
-    def known_good(self, build: str, *, since: timedelta, until: timedelta, requests: int | None = 9000) -> "History":
+    def known_good(
+        self, build: str, *, since: timedelta, until: timedelta, requests: int | None = 9000
+    ) -> "History":
         """The ledger saw a build run well then; AWS may have forgotten it."""
         revision = Revision(
             arn=f"{ARN}:service-revision/shop/auth/good-{build}",
@@ -316,6 +337,13 @@ def incident() -> History:
     return History()
 
 
-def bad_deployment(*, ago: timedelta = timedelta(minutes=9), onset: timedelta = timedelta(minutes=6)) -> History:
+def bad_deployment(
+    *, ago: timedelta = timedelta(minutes=9), onset: timedelta = timedelta(minutes=6)
+) -> History:
     """The plain case: v1 served for days, v2 came, errors followed."""
-    return incident().deployed("v1", ago=days(6)).deployed("v2", ago=ago).alarm("5xx-rate", onset=onset)
+    return (
+        incident()
+        .deployed("v1", ago=days(6))
+        .deployed("v2", ago=ago)
+        .alarm("5xx-rate", onset=onset)
+    )

@@ -23,7 +23,9 @@ from tests.scenarios.history import (
 def told(story: History, reason: str, target: str | None = None) -> None:
     """The story is judged so, and goes back to that build (or to none)."""
     judgement = story.judged()
-    assert (judgement.verdict.reason.value, story.target()) == (reason, target), judgement.verdict.detail
+    assert (judgement.verdict.reason.value, story.target()) == (reason, target), (
+        judgement.verdict.detail
+    )
     assert judgement.evidence[-1].rule == reason, "the last evidence is the rule that spoke"
 
 
@@ -42,11 +44,29 @@ def test_an_alarm_whose_actions_are_muted_is_turned_away_before_anything_is_aske
     ("story", "reason"),
     [
         pytest.param(bad_deployment().under(mode=Mode.OFF), "paused", id="mode off"),
-        pytest.param(bad_deployment().paused_for(seconds(1)), "paused", id="a pause that is running"),
-        pytest.param(bad_deployment().paused_for(seconds(0)), "alarm_after_deployment", id="a pause that is over"),
-        pytest.param(bad_deployment().under(mode=Mode.OBSERVE), "alarm_after_deployment", id="observe is judged alike"),
-        pytest.param(bad_deployment().watched_by("5xx-rate"), "no_longer_in_alarm", id="the alarm is OK by now"),
-        pytest.param(bad_deployment().serving(active=False, status="DRAINING"), "service_inactive", id="draining"),
+        pytest.param(
+            bad_deployment().paused_for(seconds(1)), "paused", id="a pause that is running"
+        ),
+        pytest.param(
+            bad_deployment().paused_for(seconds(0)),
+            "alarm_after_deployment",
+            id="a pause that is over",
+        ),
+        pytest.param(
+            bad_deployment().under(mode=Mode.OBSERVE),
+            "alarm_after_deployment",
+            id="observe is judged alike",
+        ),
+        pytest.param(
+            bad_deployment().watched_by("5xx-rate"),
+            "no_longer_in_alarm",
+            id="the alarm is OK by now",
+        ),
+        pytest.param(
+            bad_deployment().serving(active=False, status="DRAINING"),
+            "service_inactive",
+            id="draining",
+        ),
         pytest.param(bad_deployment().serving(desired=0), "service_inactive", id="scaled to zero"),
         pytest.param(
             bad_deployment().serving(controller=Controller.EXTERNAL),
@@ -54,14 +74,22 @@ def test_an_alarm_whose_actions_are_muted_is_turned_away_before_anything_is_aske
             id="an external controller",
         ),
         pytest.param(
-            bad_deployment().serving(controller=Controller.CODE_DEPLOY, out_of_reach="add code_deploy"),
+            bad_deployment().serving(
+                controller=Controller.CODE_DEPLOY, out_of_reach="add code_deploy"
+            ),
             "unsupported_deployment_controller",
             id="CodeDeploy, and no deployment group that could be asked",
         ),
         pytest.param(
-            bad_deployment().serving(controller=Controller.CODE_DEPLOY), "alarm_after_deployment", id="CodeDeploy"
+            bad_deployment().serving(controller=Controller.CODE_DEPLOY),
+            "alarm_after_deployment",
+            id="CodeDeploy",
         ),
-        pytest.param(incident().alarm("latency", onset=minutes(4)), "no_recent_deployment", id="never deployed"),
+        pytest.param(
+            incident().alarm("latency", onset=minutes(4)),
+            "no_recent_deployment",
+            id="never deployed",
+        ),
     ],
 )
 def test_what_is_asked_before_anybody_is_suspected(story: History, reason: str) -> None:
@@ -71,8 +99,14 @@ def test_what_is_asked_before_anybody_is_suspected(story: History, reason: str) 
 @pytest.mark.parametrize(
     ("finished", "reason"),
     [
-        pytest.param(minutes(60), "alarm_after_deployment", id="finished 60 min before the trouble: on the edge"),
-        pytest.param(minutes(60) + seconds(1), "no_recent_deployment", id="finished a second longer before"),
+        pytest.param(
+            minutes(60),
+            "alarm_after_deployment",
+            id="finished 60 min before the trouble: on the edge",
+        ),
+        pytest.param(
+            minutes(60) + seconds(1), "no_recent_deployment", id="finished a second longer before"
+        ),
         pytest.param(days(3), "no_recent_deployment", id="finished days before"),
     ],
 )
@@ -85,7 +119,11 @@ def test_an_event_that_comes_an_hour_late_is_judged_by_when_the_trouble_began() 
 
 
 def test_a_deployment_in_progress_is_suspect_however_long_it_takes() -> None:
-    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=hours(5), status=Status.IN_PROGRESS)
+    story = (
+        incident()
+        .deployed("v1", ago=days(6))
+        .deployed("v2", ago=hours(5), status=Status.IN_PROGRESS)
+    )
     told(story.alarm("5xx-rate", onset=minutes(5)), "alarm_after_deployment", "v1")
 
 
@@ -95,7 +133,9 @@ def test_nobody_else_is_in_charge_of_a_deployment_that_ended_badly(status: Statu
     told(story.alarm("5xx-rate", onset=minutes(6)), "alarm_after_deployment", "v1")
 
 
-@pytest.mark.parametrize("status", [Status.ROLLBACK_REQUESTED, Status.ROLLBACK_IN_PROGRESS, Status.ROLLBACK_SUCCESSFUL])
+@pytest.mark.parametrize(
+    "status", [Status.ROLLBACK_REQUESTED, Status.ROLLBACK_IN_PROGRESS, Status.ROLLBACK_SUCCESSFUL]
+)
 def test_what_ecs_rolls_back_is_left_to_ecs(status: Status) -> None:
     story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9), status=status)
     told(story.alarm("5xx-rate", onset=minutes(6)), "deployment_is_a_rollback")
@@ -103,27 +143,47 @@ def test_what_ecs_rolls_back_is_left_to_ecs(status: Status) -> None:
 
 class TestRestarts:
     def test_a_restart_of_what_was_stable_is_not_to_blame(self) -> None:
-        story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6)).deployed("v1", ago=minutes(9))
+        story = (
+            incident()
+            .deployed("v0", ago=days(9))
+            .deployed("v1", ago=days(6))
+            .deployed("v1", ago=minutes(9))
+        )
         told(story.alarm("5xx-rate", onset=minutes(6)), "only_settings_changed")
 
     def test_it_names_the_secrets_and_parameters_that_it_may_have_brought(self) -> None:
         story = (
-            incident().deployed("v1", ago=days(6)).deployed("v1", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v1", ago=minutes(9))
+            .alarm("5xx-rate", onset=minutes(6))
         )
         assert "look at secrets, parameters" in story.judged().verdict.detail
         story.secret("old", changed=days(7)).secret("unknown")
-        assert "none of its 2 secrets and parameters has changed since 2026-11-16" in story.judged().verdict.detail
+        assert (
+            "none of its 2 secrets and parameters has changed since 2026-11-16"
+            in story.judged().verdict.detail
+        )
         story.secret("new", changed=days(2)).secret("gone", wrong="there is no such secret")
         told(story, "only_settings_changed")
         named = story.judged().verdict.detail.partition("though: ")[2]
         assert named == "gone: there is no such secret; new changed at 2026-11-20 14:00:00Z"
 
     def test_nor_while_it_is_in_progress(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v1", ago=hours(2), status=Status.IN_PROGRESS)
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v1", ago=hours(2), status=Status.IN_PROGRESS)
+        )
         told(story.alarm("5xx-rate", onset=minutes(6)), "only_settings_changed")
 
     def test_a_restart_of_what_is_new_is_passed_over(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(20)).deployed("v2", ago=minutes(9))
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=minutes(20))
+            .deployed("v2", ago=minutes(9))
+        )
         told(story.alarm("5xx-rate", onset=minutes(6)), "alarm_after_deployment", "v1")
 
     def test_a_restart_of_long_ago_explains_nothing(self) -> None:
@@ -133,16 +193,36 @@ class TestRestarts:
     @pytest.mark.parametrize(
         ("onset", "reason"),
         [
-            pytest.param(minutes(12) - seconds(1), "only_settings_changed", id="its minute had not quite ended then"),
-            pytest.param(minutes(12), "alarm_after_deployment", id="its minute had ended when the restart began"),
+            pytest.param(
+                minutes(12) - seconds(1),
+                "only_settings_changed",
+                id="its minute had not quite ended then",
+            ),
+            pytest.param(
+                minutes(12),
+                "alarm_after_deployment",
+                id="its minute had ended when the restart began",
+            ),
         ],
     )
-    def test_trouble_in_the_minute_of_a_restart_follows_it(self, onset: timedelta, reason: str) -> None:
-        story = incident().deployed("v0", ago=days(6)).deployed("v1", ago=minutes(50)).deployed("v1", ago=minutes(9))
+    def test_trouble_in_the_minute_of_a_restart_follows_it(
+        self, onset: timedelta, reason: str
+    ) -> None:
+        story = (
+            incident()
+            .deployed("v0", ago=days(6))
+            .deployed("v1", ago=minutes(50))
+            .deployed("v1", ago=minutes(9))
+        )
         assert story.alarm("5xx-rate", onset=onset).reason() == reason
 
     def test_a_restart_after_the_onset_does_not_shield_what_caused_it(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(20)).deployed("v2", ago=minutes(5))
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=minutes(20))
+            .deployed("v2", ago=minutes(5))
+        )
         told(story.alarm("5xx-rate", onset=minutes(15)), "alarm_after_deployment", "v1")
 
 
@@ -156,17 +236,27 @@ class TestSettings:
         assert "networkConfiguration" in story.judged().verdict.detail
 
     def test_while_in_progress_they_can_be_stopped_and_ecs_brings_them_back(self) -> None:
-        story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6), settings=self.OLD)
+        story = (
+            incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6), settings=self.OLD)
+        )
         story.deployed("v1", ago=minutes(9), settings=self.NEW, status=Status.IN_PROGRESS)
         told(story.alarm("5xx-rate", onset=minutes(6)), "alarm_after_deployment", "v1")
 
     def test_not_by_going_back_to_anything_but_its_source(self) -> None:
-        story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=minutes(25), settings=self.OLD)
+        story = (
+            incident()
+            .deployed("v0", ago=days(9))
+            .deployed("v1", ago=minutes(25), settings=self.OLD)
+        )
         story.deployed("v1", ago=minutes(9), settings=self.NEW, status=Status.IN_PROGRESS)
         told(story.alarm("5xx-rate", onset=minutes(6)), "no_stable_revision")
 
     def test_changed_after_the_onset_they_do_not_shield_what_caused_it(self) -> None:
-        story = incident().deployed("v1", ago=days(6), settings=self.OLD).deployed("v2", ago=minutes(20))
+        story = (
+            incident()
+            .deployed("v1", ago=days(6), settings=self.OLD)
+            .deployed("v2", ago=minutes(20))
+        )
         story.deployed("v2", ago=minutes(5), settings=self.NEW).alarm("5xx-rate", onset=minutes(15))
         told(story, "alarm_after_deployment", "v1")
 
@@ -187,17 +277,30 @@ class TestRollbacks:
         told(self.story(), "deployment_is_a_rollback")
 
     def test_a_return_to_what_had_failed_before_is_a_deployment_like_any_other(self) -> None:
-        story = incident().deployed("v0", ago=days(20)).deployed("v1", ago=days(6)).deployed("v0", ago=days(5.9))
+        story = (
+            incident()
+            .deployed("v0", ago=days(20))
+            .deployed("v1", ago=days(6))
+            .deployed("v0", ago=days(5.9))
+        )
         story.was_red("5xx-rate", ago=days(5.95), lasted=hours(1)).deployed("v1", ago=minutes(10))
         told(story.alarm("5xx-rate", onset=minutes(5)), "alarm_after_deployment", "v0")
 
     def test_so_is_a_return_while_what_is_left_had_not_finished(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(15), status=Status.STOPPED)
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=minutes(15), status=Status.STOPPED)
+        )
         story.deployed("v1", ago=minutes(5)).alarm("5xx-rate", onset=minutes(12))
         told(story, "deployment_is_a_rollback")
 
     def test_of_an_unfinished_one_that_cannot_be_described_that_is_not_told(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(15), status=Status.STOPPED)
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=minutes(15), status=Status.STOPPED)
+        )
         story.deployed("v1", ago=minutes(5)).alarm("5xx-rate", onset=minutes(12))
         del story.revisions[story.deployments[1].target]
         told(story, "no_recent_deployment")
@@ -218,14 +321,18 @@ class TestRollbacks:
 
     def test_this_controllers_own_rollback_is_not_rolled_back(self) -> None:
         story = incident().deployed("v1", ago=minutes(50)).deployed("v2", ago=minutes(30))
-        story.deployed("v1", ago=minutes(10)).rolled_back("v1", ago=minutes(12)).alarm("latency", onset=minutes(5))
+        story.deployed("v1", ago=minutes(10)).rolled_back("v1", ago=minutes(12)).alarm(
+            "latency", onset=minutes(5)
+        )
         told(story, "deployment_is_a_rollback")
 
     def test_further_alarms_wait_while_its_recovery_is_watched(self) -> None:
         told(self.story().rolled_back("v1", ago=minutes(12), is_open=True), "already_handled")
 
     def test_what_a_person_named_is_theirs(self) -> None:
-        story = self.story().rolled_back("v1", ago=minutes(12), automatic=False, pins=True, is_open=True)
+        story = self.story().rolled_back(
+            "v1", ago=minutes(12), automatic=False, pins=True, is_open=True
+        )
         told(story, "pinned_by_human")
 
     def test_a_restart_of_it_is_theirs_as_well(self) -> None:
@@ -254,13 +361,22 @@ class TestRollbacks:
     def test_counted_from_the_rollback_and_not_from_the_deployment_that_it_stopped(
         self, asked: timedelta, reason: str
     ) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=hours(3), status=Status.ROLLBACK_IN_PROGRESS)
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=hours(3), status=Status.ROLLBACK_IN_PROGRESS)
+        )
         stopped = story.deployments[-1].arn
         story.rolled_back("v1", ago=asked, automatic=False, pins=True, deployment=stopped)
         assert story.alarm("5xx-rate", onset=minutes(5)).reason() == reason
 
     def test_a_rollback_of_long_ago_is_no_recent_deployment(self) -> None:
-        story = incident().deployed("v1", ago=days(9)).deployed("v2", ago=days(5)).deployed("v1", ago=days(4))
+        story = (
+            incident()
+            .deployed("v1", ago=days(9))
+            .deployed("v2", ago=days(5))
+            .deployed("v1", ago=days(4))
+        )
         story.rolled_back("v1", ago=days(4)).alarm("5xx-rate", onset=minutes(5))
         told(story, "no_recent_deployment")
 
@@ -271,8 +387,16 @@ class TestOnset:
     @pytest.mark.parametrize(
         ("onset", "reason"),
         [
-            pytest.param(minutes(12), "alarm_predates_deployment", id="its minute had ended when the deployment began"),
-            pytest.param(minutes(12) - seconds(1), "alarm_after_deployment", id="its minute had not quite ended"),
+            pytest.param(
+                minutes(12),
+                "alarm_predates_deployment",
+                id="its minute had ended when the deployment began",
+            ),
+            pytest.param(
+                minutes(12) - seconds(1),
+                "alarm_after_deployment",
+                id="its minute had not quite ended",
+            ),
             pytest.param(minutes(11), "alarm_after_deployment", id="together with the deployment"),
         ],
     )
@@ -282,26 +406,40 @@ class TestOnset:
     @pytest.mark.parametrize(
         ("onset", "reason"),
         [
-            pytest.param(minutes(11) + seconds(1), "alarm_predates_deployment", id="a second before the deployment"),
+            pytest.param(
+                minutes(11) + seconds(1),
+                "alarm_predates_deployment",
+                id="a second before the deployment",
+            ),
             pytest.param(minutes(11), "alarm_after_deployment", id="together with it"),
         ],
     )
-    def test_an_onset_that_no_datapoint_gives_stands_for_a_moment(self, onset: timedelta, reason: str) -> None:
+    def test_an_onset_that_no_datapoint_gives_stands_for_a_moment(
+        self, onset: timedelta, reason: str
+    ) -> None:
         story = bad_deployment(onset=onset)
         story.alarms["5xx-rate"] = replace(story.alarms["5xx-rate"], onset_is_datapoint=False)
         assert story.reason() == reason
 
     def test_an_alarm_that_was_red_at_the_start_proves_nothing(self) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9))
-        told(story.alarm("latency", onset=minutes(8), fired=minutes(11)), "alarm_predates_deployment")
+        told(
+            story.alarm("latency", onset=minutes(8), fired=minutes(11)), "alarm_predates_deployment"
+        )
 
     @pytest.mark.parametrize(
         ("calm_since", "reason"),
         [
             pytest.param(
-                minutes(11) - seconds(1), "alarm_predates_deployment", id="it calmed a second after the start"
+                minutes(11) - seconds(1),
+                "alarm_predates_deployment",
+                id="it calmed a second after the start",
             ),
-            pytest.param(minutes(11), "alarm_after_deployment", id="it had calmed when the deployment started"),
+            pytest.param(
+                minutes(11),
+                "alarm_after_deployment",
+                id="it had calmed when the deployment started",
+            ),
         ],
     )
     def test_nor_does_one_that_was_red_at_the_start_calmed_and_came_again(
@@ -324,23 +462,44 @@ class TestOnset:
 
 
 class TestChains:
-    def test_a_deployment_that_was_replaced_unproven_is_blamed_for_what_began_under_it(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(25)).deployed("v3", ago=minutes(5))
+    def test_a_deployment_that_was_replaced_unproven_is_blamed_for_what_began_under_it(
+        self,
+    ) -> None:
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=minutes(25))
+            .deployed("v3", ago=minutes(5))
+        )
         told(story.alarm("5xx-rate", onset=minutes(15)), "alarm_after_deployment", "v1")
 
     @pytest.mark.parametrize(
         ("v2_finished", "reason"),
         [
-            pytest.param(minutes(37), "alarm_predates_deployment", id="it had proven itself: 30 min"),
-            pytest.param(minutes(37) - seconds(1), "alarm_after_deployment", id="a second short of that"),
+            pytest.param(
+                minutes(37), "alarm_predates_deployment", id="it had proven itself: 30 min"
+            ),
+            pytest.param(
+                minutes(37) - seconds(1), "alarm_after_deployment", id="a second short of that"
+            ),
         ],
     )
     def test_unproven_is_younger_than_stable(self, v2_finished: timedelta, reason: str) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=v2_finished).deployed("v3", ago=minutes(5))
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=v2_finished)
+            .deployed("v3", ago=minutes(5))
+        )
         assert story.alarm("5xx-rate", onset=minutes(15)).reason() == reason
 
     def test_restarts_do_not_make_what_is_old_unproven(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(57)).deployed("v2", ago=minutes(27))
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=minutes(57))
+            .deployed("v2", ago=minutes(27))
+        )
         story.deployed("v3", ago=minutes(5)).alarm("5xx-rate", onset=minutes(15))
         told(story, "alarm_predates_deployment")
 
@@ -350,24 +509,45 @@ class TestChains:
         told(story.alarm("5xx-rate", onset=minutes(18)), "alarm_after_deployment", "v1")
 
     def test_it_is_blamed_as_well_where_its_alarm_calmed_and_came_again(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(25)).deployed("v3", ago=minutes(9))
-        story.was_red("5xx-rate", ago=minutes(20), lasted=minutes(12)).alarm("5xx-rate", onset=minutes(6))
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=minutes(25))
+            .deployed("v3", ago=minutes(9))
+        )
+        story.was_red("5xx-rate", ago=minutes(20), lasted=minutes(12)).alarm(
+            "5xx-rate", onset=minutes(6)
+        )
         told(story, "alarm_after_deployment", "v1")
 
     @pytest.mark.parametrize(
         ("last_breach", "reason"),
         [
-            pytest.param(minutes(4), "slow_start", id="no breach since it finished: it started slowly"),
+            pytest.param(
+                minutes(4), "slow_start", id="no breach since it finished: it started slowly"
+            ),
             pytest.param(minutes(3), "alarm_after_deployment", id="a breach since it finished"),
         ],
     )
-    def test_slow_tasks_of_the_earlier_one_are_not_failing(self, last_breach: timedelta, reason: str) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(3), took=minutes(6))
+    def test_slow_tasks_of_the_earlier_one_are_not_failing(
+        self, last_breach: timedelta, reason: str
+    ) -> None:
+        story = (
+            incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(3), took=minutes(6))
+        )
         story.deployed("v3", ago=minutes(2), status=Status.IN_PROGRESS).serving(healthy=2)
-        assert story.alarm("unhealthy-targets", onset=minutes(6), last_breach=last_breach).reason() == reason
+        assert (
+            story.alarm("unhealthy-targets", onset=minutes(6), last_breach=last_breach).reason()
+            == reason
+        )
 
     def test_a_fix_forward_after_a_rollback_is_not_blamed_for_what_it_came_to_mend(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(40)).deployed("v1", ago=minutes(25))
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=minutes(40))
+            .deployed("v1", ago=minutes(25))
+        )
         story.rolled_back("v1", ago=minutes(28)).deployed("v3", ago=minutes(5))
         told(story.alarm("5xx-rate", onset=minutes(35)), "alarm_predates_deployment")
 
@@ -376,7 +556,11 @@ class TestSlowStart:
     """Tasks that start slowly are not failing."""
 
     def in_progress(self, healthy: int | None) -> History:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9), status=Status.IN_PROGRESS)
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=minutes(9), status=Status.IN_PROGRESS)
+        )
         return story.serving(healthy=healthy).alarm("unhealthy-targets", onset=minutes(6))
 
     @pytest.mark.parametrize(
@@ -384,25 +568,40 @@ class TestSlowStart:
         [(0, "alarm_after_deployment"), (1, "slow_start"), (None, "slow_start")],
         ids=["no target is healthy", "one still is", "nobody knows"],
     )
-    def test_in_progress_it_takes_a_service_without_healthy_targets(self, healthy: int | None, reason: str) -> None:
+    def test_in_progress_it_takes_a_service_without_healthy_targets(
+        self, healthy: int | None, reason: str
+    ) -> None:
         assert self.in_progress(healthy).reason() == reason
 
     def test_other_signals_convict_at_once(self) -> None:
-        told(self.in_progress(2).alarm("5xx-rate", onset=minutes(5), trigger=False), "alarm_after_deployment", "v1")
+        told(
+            self.in_progress(2).alarm("5xx-rate", onset=minutes(5), trigger=False),
+            "alarm_after_deployment",
+            "v1",
+        )
 
     @pytest.mark.parametrize(
         ("finished", "last_breach", "reason"),
         [
-            pytest.param(minutes(3), minutes(3), "alarm_after_deployment", id="a breach since it finished"),
+            pytest.param(
+                minutes(3), minutes(3), "alarm_after_deployment", id="a breach since it finished"
+            ),
             pytest.param(minutes(3), minutes(4), "slow_start", id="none since it finished"),
-            pytest.param(minutes(5), minutes(6), "alarm_after_deployment", id="red still, one evaluation range later"),
+            pytest.param(
+                minutes(5),
+                minutes(6),
+                "alarm_after_deployment",
+                id="red still, one evaluation range later",
+            ),
         ],
     )
     def test_afterwards_it_takes_trouble_that_lasts(
         self, finished: timedelta, last_breach: timedelta, reason: str
     ) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=finished, took=minutes(8))
-        story.serving(healthy=2).alarm("unhealthy-targets", onset=minutes(8), last_breach=last_breach)
+        story.serving(healthy=2).alarm(
+            "unhealthy-targets", onset=minutes(8), last_breach=last_breach
+        )
         assert story.reason() == reason
 
 
@@ -410,7 +609,9 @@ class TestEcsEvents:
     """They skip the questions about alarms."""
 
     def impaired(self, **service: object) -> History:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9)).serving(**service)
+        story = (
+            incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9)).serving(**service)
+        )
         return story.event(TriggerKind.TASKS_CANNOT_START)
 
     @pytest.mark.parametrize(
@@ -418,23 +619,43 @@ class TestEcsEvents:
         [(1, "tasks_cannot_start"), (2, "still_serving"), (None, "still_serving")],
         ids=["less than half serve", "half of the four still serve", "nobody knows"],
     )
-    def test_a_service_that_still_serves_is_left_alone(self, healthy: int | None, reason: str) -> None:
+    def test_a_service_that_still_serves_is_left_alone(
+        self, healthy: int | None, reason: str
+    ) -> None:
         assert self.impaired(healthy=healthy).reason() == reason
 
     @pytest.mark.parametrize(
-        ("said", "reason"), [(minutes(5), "tasks_cannot_start"), (minutes(5) - seconds(1), "no_recent_deployment")]
+        ("said", "reason"),
+        [(minutes(5), "tasks_cannot_start"), (minutes(5) - seconds(1), "no_recent_deployment")],
     )
-    def test_the_events_own_time_is_what_the_window_is_measured_by(self, said: timedelta, reason: str) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(65)).serving(healthy=1)
+    def test_the_events_own_time_is_what_the_window_is_measured_by(
+        self, said: timedelta, reason: str
+    ) -> None:
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=minutes(65))
+            .serving(healthy=1)
+        )
         assert story.event(TriggerKind.TASKS_CANNOT_START, ago=said).reason() == reason
 
-    @pytest.mark.parametrize(("running", "reason"), [(1, "tasks_cannot_start"), (2, "still_serving")])
+    @pytest.mark.parametrize(
+        ("running", "reason"), [(1, "tasks_cannot_start"), (2, "still_serving")]
+    )
     def test_without_load_balancer_running_tasks_serve(self, running: int, reason: str) -> None:
         assert self.impaired(running=running).without_load_balancer().reason() == reason
 
     def test_in_progress_what_still_serves_is_the_old_one(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9), status=Status.IN_PROGRESS)
-        told(story.serving(healthy=4).event(TriggerKind.TASKS_CANNOT_START), "tasks_cannot_start", "v1")
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=minutes(9), status=Status.IN_PROGRESS)
+        )
+        told(
+            story.serving(healthy=4).event(TriggerKind.TASKS_CANNOT_START),
+            "tasks_cannot_start",
+            "v1",
+        )
 
     def failed(self, status: Status = Status.STOPPED) -> History:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(1), status=status)
@@ -451,13 +672,24 @@ class TestEcsEvents:
             (TriggerKind.TASKS_CANNOT_START, minutes(6) - seconds(1), "superseded"),
             (TriggerKind.TASKS_CANNOT_START, minutes(6), "tasks_cannot_start"),
         ],
-        ids=["failed before it began", "failed as it began", "less than a minute after it began", "a minute after"],
+        ids=[
+            "failed before it began",
+            "failed as it began",
+            "less than a minute after it began",
+            "a minute after",
+        ],
     )
     def test_an_old_event_does_not_blame_what_was_deployed_since(
         self, kind: TriggerKind, begun: timedelta, reason: str
     ) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(20), status=Status.STOPPED)
-        story.deployed("v3", ago=begun, status=Status.IN_PROGRESS).as_ecs_says("FAILED", failed_tasks=3)
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=minutes(20), status=Status.STOPPED)
+        )
+        story.deployed("v3", ago=begun, status=Status.IN_PROGRESS).as_ecs_says(
+            "FAILED", failed_tasks=3
+        )
         assert story.event(kind, ago=minutes(5)).reason() == reason
 
     @pytest.mark.parametrize(
@@ -478,18 +710,26 @@ class TestEcsEvents:
         story.event(TriggerKind.DEPLOYMENT_FAILED, deployment=named, overdue=overdue)
         assert story.reason() == reason
         if not overdue and reason == "superseded":
-            assert story.serving(rolls_back_by_itself=True).reason() == "superseded", "nor is it left to ECS"
+            assert story.serving(rolls_back_by_itself=True).reason() == "superseded", (
+                "nor is it left to ECS"
+            )
 
     def test_what_ecs_is_rolling_back_is_left_to_it(self) -> None:
         told(self.failed(Status.ROLLBACK_IN_PROGRESS), "handled_by_ecs")
 
     def test_code_deploys_failures_are_none_of_ecs(self) -> None:
         told(self.failed().serving(controller=Controller.CODE_DEPLOY, deployments=()), "superseded")
-        impaired = self.impaired(healthy=0, running=0).serving(controller=Controller.CODE_DEPLOY, deployments=())
+        impaired = self.impaired(healthy=0, running=0).serving(
+            controller=Controller.CODE_DEPLOY, deployments=()
+        )
         told(impaired, "superseded")
 
     def test_tasks_of_another_deployment_are_not_its_own(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9), status=Status.IN_PROGRESS)
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=minutes(9), status=Status.IN_PROGRESS)
+        )
         told(story.as_ecs_says(running=1).event(TriggerKind.TASKS_CANNOT_START), "superseded")
 
     @pytest.mark.parametrize(("running", "reason"), [(3, "tasks_cannot_start"), (4, "superseded")])
@@ -517,8 +757,16 @@ class TestFlapping:
         [
             pytest.param((3, 5), "alarm_after_deployment", id="twice in the day before"),
             pytest.param((3, 5, 7), "alarm_is_flapping", id="three times"),
-            pytest.param((3, 5, 24.1), "alarm_is_flapping", id="three times, the first 23:55 h before the deployment"),
-            pytest.param((3, 5, 24.3), "alarm_after_deployment", id="the first longer ago than a day before it"),
+            pytest.param(
+                (3, 5, 24.1),
+                "alarm_is_flapping",
+                id="three times, the first 23:55 h before the deployment",
+            ),
+            pytest.param(
+                (3, 5, 24.3),
+                "alarm_after_deployment",
+                id="the first longer ago than a day before it",
+            ),
         ],
     )
     def test_an_alarm_that_came_and_went_proves_nothing_by_coming_again(
@@ -534,7 +782,11 @@ class TestSharedCause:
     """v2 finished 9 minutes ago, the trouble began 6 minutes ago: within ten minutes."""
 
     def story(
-        self, *onsets: timedelta, changed: bool | None = False, fleet: int = 20, ago: timedelta | None = None
+        self,
+        *onsets: timedelta,
+        changed: bool | None = False,
+        fleet: int = 20,
+        ago: timedelta | None = None,
     ) -> History:
         story = bad_deployment(ago=ago or minutes(9))
         story.fleet = fleet
@@ -548,21 +800,33 @@ class TestSharedCause:
             pytest.param([7, 8], "alarm_after_deployment", id="two others"),
             pytest.param([7, 8, 16], "shared_cause", id="three, the first ten minutes before"),
             pytest.param([7, 8, 16.1], "alarm_after_deployment", id="the third longer before"),
-            pytest.param([7, 8, 6], "alarm_after_deployment", id="the third at the same time: perhaps a victim"),
-            pytest.param([5, 4, 3], "alarm_after_deployment", id="all of them later: perhaps victims"),
+            pytest.param(
+                [7, 8, 6],
+                "alarm_after_deployment",
+                id="the third at the same time: perhaps a victim",
+            ),
+            pytest.param(
+                [5, 4, 3], "alarm_after_deployment", id="all of them later: perhaps victims"
+            ),
         ],
     )
-    def test_unchanged_services_that_were_ill_before(self, onsets: list[float], reason: str) -> None:
+    def test_unchanged_services_that_were_ill_before(
+        self, onsets: list[float], reason: str
+    ) -> None:
         assert self.story(*map(minutes, onsets)).reason() == reason
 
     @pytest.mark.parametrize(
         ("finished", "reason"),
         [
-            pytest.param(minutes(16), "alarm_after_deployment", id="finished ten minutes before the trouble"),
+            pytest.param(
+                minutes(16), "alarm_after_deployment", id="finished ten minutes before the trouble"
+            ),
             pytest.param(minutes(16) + seconds(1), "shared_cause", id="finished longer before it"),
         ],
     )
-    def test_later_ones_count_where_the_suspect_had_long_finished(self, finished: timedelta, reason: str) -> None:
+    def test_later_ones_count_where_the_suspect_had_long_finished(
+        self, finished: timedelta, reason: str
+    ) -> None:
         assert self.story(minutes(6), minutes(5), minutes(0), ago=finished).reason() == reason
 
     def test_services_count_and_not_alarms(self) -> None:
@@ -570,7 +834,9 @@ class TestSharedCause:
         assert story.reason() == "alarm_after_deployment"
 
     def test_services_that_changed_themselves_do_not_count(self) -> None:
-        assert self.story(*map(minutes, [7, 8, 9]), changed=True).reason() == "alarm_after_deployment"
+        assert (
+            self.story(*map(minutes, [7, 8, 9]), changed=True).reason() == "alarm_after_deployment"
+        )
 
     def test_services_of_which_that_is_not_known_do(self) -> None:
         assert self.story(*map(minutes, [7, 8, 9]), changed=None).reason() == "shared_cause"
@@ -585,7 +851,9 @@ class TestSharedCause:
             (6, 3, "shared_cause"),
         ],
     )
-    def test_in_a_small_fleet_half_of_the_others_and_at_least_two(self, fleet: int, others: int, reason: str) -> None:
+    def test_in_a_small_fleet_half_of_the_others_and_at_least_two(
+        self, fleet: int, others: int, reason: str
+    ) -> None:
         assert self.story(*[minutes(8)] * others, fleet=fleet).reason() == reason
 
 
@@ -620,7 +888,12 @@ class TestUnread:
         told(story, "deployment_is_a_rollback")
 
     def test_how_a_build_that_comes_back_fared_before(self) -> None:
-        story = incident().deployed("v1", ago=days(20)).deployed("v2", ago=days(6)).deployed("v1", ago=minutes(9))
+        story = (
+            incident()
+            .deployed("v1", ago=days(20))
+            .deployed("v2", ago=days(6))
+            .deployed("v1", ago=minutes(9))
+        )
         alarm = story.alarm("5xx-rate", onset=minutes(6)).alarms["latency"]
         story.alarms["latency"] = replace(alarm, history_from=NOW - days(7), since=NOW - days(7))
         told(story, "deployment_is_a_rollback")
@@ -630,7 +903,9 @@ class TestIrreversible:
     def test_the_service(self) -> None:
         told(bad_deployment().serving(irreversible=True), "irreversible_change")
 
-    @pytest.mark.parametrize("tagged", ["v2", "v3", "v4"], ids=["between", "the suspect", "after the suspect"])
+    @pytest.mark.parametrize(
+        "tagged", ["v2", "v3", "v4"], ids=["between", "the suspect", "after the suspect"]
+    )
     def test_any_revision_since_the_target(self, tagged: str) -> None:
         story = incident().deployed("v1", ago=days(6))
         for build, ago in (("v2", 55), ("v3", 25), ("v4", 5)):
@@ -639,7 +914,9 @@ class TestIrreversible:
         told(story, "irreversible_change")
 
     def test_not_the_target_itself(self) -> None:
-        story = incident().deployed("v1", ago=days(6), irreversible=True).deployed("v2", ago=minutes(9))
+        story = (
+            incident().deployed("v1", ago=days(6), irreversible=True).deployed("v2", ago=minutes(9))
+        )
         told(story.alarm("5xx-rate", onset=minutes(6)), "alarm_after_deployment", "v1")
 
 
@@ -649,13 +926,20 @@ class TestLimit:
         [
             pytest.param(hours(23.9), True, "rollback_limit_reached", id="the third within 24 h"),
             pytest.param(hours(24), True, "alarm_after_deployment", id="the third 24 h ago"),
-            pytest.param(hours(23.9), False, "alarm_after_deployment", id="a person's do not count"),
+            pytest.param(
+                hours(23.9), False, "alarm_after_deployment", id="a person's do not count"
+            ),
         ],
     )
-    def test_three_automatic_ones_a_day(self, ago: timedelta, *, automatic: bool, reason: str) -> None:
+    def test_three_automatic_ones_a_day(
+        self, ago: timedelta, *, automatic: bool, reason: str
+    ) -> None:
         story = bad_deployment().rolled_back("v0", ago=hours(2)).rolled_back("v0", ago=hours(3))
         assert story.rolled_back("v0", ago=ago, automatic=automatic).reason() == reason
 
 
 def test_a_first_deployment_has_nowhere_to_go_back_to() -> None:
-    told(incident().deployed("v1", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)), "no_stable_revision")
+    told(
+        incident().deployed("v1", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)),
+        "no_stable_revision",
+    )

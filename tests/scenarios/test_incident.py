@@ -25,14 +25,30 @@ from autorollback.naming import ServiceKey
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 RESULT = Result(Outcome.ROLLED_BACK, Reason.ALARM_AFTER_DEPLOYMENT, "rolled back")
-INTENT = Intent(RollbackMethod.UPDATE_SERVICE, "auth:18", "auth:18", {}, False, "arn:service", RESULT)
-CLAIM = Incident("shop/auth/1", ServiceKey("shop", "auth"), "incident#1", Phase.CLAIMED, "arn:2", NOW, True, INTENT)
+INTENT = Intent(
+    RollbackMethod.UPDATE_SERVICE, "auth:18", "auth:18", {}, False, "arn:service", RESULT
+)
+CLAIM = Incident(
+    "shop/auth/1",
+    ServiceKey("shop", "auth"),
+    "incident#1",
+    Phase.CLAIMED,
+    "arn:2",
+    NOW,
+    True,
+    INTENT,
+)
 
 
 @pytest.mark.parametrize(("phase", "event"), list(product(Phase, Event)))
-def test_what_can_happen_is_in_the_table_and_all_else_is_refused(phase: Phase, event: Event) -> None:
+def test_what_can_happen_is_in_the_table_and_all_else_is_refused(
+    phase: Phase, event: Event
+) -> None:
     if (phase, event) not in TRANSITIONS:
-        with pytest.raises(IllegalTransition, match=f"{event.value} cannot happen to an incident that is {phase.value}"):
+        with pytest.raises(
+            IllegalTransition,
+            match=f"{event.value} cannot happen to an incident that is {phase.value}",
+        ):
             following(phase, event)
         return
     assert following(phase, event) == TRANSITIONS[phase, event]
@@ -46,8 +62,13 @@ def test_every_phase_is_reached_and_an_ended_incident_stays_as_it_is() -> None:
 
 
 def test_the_diagram_in_the_docs_is_the_table() -> None:
-    drawn = re.findall(r"^    (\S+) --> (\S+): (\S+)$", (DOCS / "architecture.md").read_text(), re.MULTILINE)
-    known = {(phase.value, to.value if to else "[*]", event.value) for (phase, event), to in TRANSITIONS.items()}
+    drawn = re.findall(
+        r"^    (\S+) --> (\S+): (\S+)$", (DOCS / "architecture.md").read_text(), re.MULTILINE
+    )
+    known = {
+        (phase.value, to.value if to else "[*]", event.value)
+        for (phase, event), to in TRANSITIONS.items()
+    }
     assert {(a, b, event) for a, b, event in drawn} == known
 
 
@@ -85,9 +106,16 @@ def test_a_removed_record_is_in_no_phase() -> None:
         pytest.param(Phase.CLAIMED, None, False, id="only claimed"),
         pytest.param(Phase.OPEN, RESULT, True, id="rolled back"),
         pytest.param(Phase.FAILED, replace(RESULT, outcome=Outcome.FAILED), False, id="given up"),
-        pytest.param(Phase.SUPERSEDED, replace(RESULT, outcome=Outcome.IGNORED), False, id="taken the place of"),
+        pytest.param(
+            Phase.SUPERSEDED,
+            replace(RESULT, outcome=Outcome.IGNORED),
+            False,
+            id="taken the place of",
+        ),
         pytest.param(Phase.SUPERSEDED, RESULT, True, id="rolled back, and another deployed since"),
     ],
 )
-def test_only_what_was_done_counts_as_a_rollback(phase: Phase, result: Result | None, *, acted: bool) -> None:
+def test_only_what_was_done_counts_as_a_rollback(
+    phase: Phase, result: Result | None, *, acted: bool
+) -> None:
     assert replace(CLAIM, phase=phase, result=result).acted is acted

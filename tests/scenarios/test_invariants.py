@@ -28,7 +28,11 @@ def stories(draw: st.DrawFn) -> History:
     story, gaps = incident(), draw(st.lists(GAPS, min_size=2, max_size=7))
     for number, ago in enumerate([sum(gaps[i:]) for i in range(len(gaps))]):
         newest = number == len(gaps) - 1
-        status = draw(st.sampled_from([Status.SUCCESSFUL, Status.IN_PROGRESS])) if newest else draw(STATUSES)
+        status = (
+            draw(st.sampled_from([Status.SUCCESSFUL, Status.IN_PROGRESS]))
+            if newest
+            else draw(STATUSES)
+        )
         story.deployed(
             draw(BUILDS) if number else "v1",
             ago=minutes(ago),
@@ -39,20 +43,28 @@ def stories(draw: st.DrawFn) -> History:
     for ago in sorted(draw(st.lists(st.integers(20, 4000), max_size=3)), reverse=True):
         story.was_red(draw(st.sampled_from(["5xx-rate", "latency"])), ago=minutes(ago))
     for number in range(draw(st.integers(0, 4))):
-        story.neighbour(f"other-{number}", onset=minutes(draw(st.integers(0, 20))), changed=draw(st.booleans()))
+        story.neighbour(
+            f"other-{number}", onset=minutes(draw(st.integers(0, 20))), changed=draw(st.booleans())
+        )
     if draw(st.booleans()):
         story.quarantined(draw(BUILDS), ago=minutes(draw(st.integers(1, 9000))))
     if draw(st.booleans()):
-        story.rolled_back(draw(BUILDS), ago=minutes(draw(st.integers(5, 3000))), pins=draw(st.booleans()))
+        story.rolled_back(
+            draw(BUILDS), ago=minutes(draw(st.integers(5, 3000))), pins=draw(st.booleans())
+        )
     return story.alarm("5xx-rate", onset=minutes(draw(st.integers(0, 18))))
 
 
-told = settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+told = settings(
+    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 
 
 @told
 @given(stories(), st.randoms(use_true_random=False))
-def test_a_verdict_never_depends_on_the_order_of_facts(story: History, shuffle: random.Random) -> None:
+def test_a_verdict_never_depends_on_the_order_of_facts(
+    story: History, shuffle: random.Random
+) -> None:
     def shuffled(values: tuple) -> tuple:  # type: ignore[type-arg] # of whatever facts
         return tuple(shuffle.sample(values, len(values)))
 
@@ -71,14 +83,18 @@ def test_a_verdict_never_depends_on_the_order_of_facts(story: History, shuffle: 
 
 @told
 @given(stories())
-def test_the_target_ran_well_before_the_suspect_and_is_neither_it_nor_quarantined(story: History) -> None:
+def test_the_target_ran_well_before_the_suspect_and_is_neither_it_nor_quarantined(
+    story: History,
+) -> None:
     facts = story.facts()
     verdict = decide(facts, story.policy, NOW).verdict
     if not isinstance(verdict, RollBack):
         return
     suspect = facts.revisions[verdict.suspect.target]
     served = {
-        s.revision for s in serving_periods(facts, verdict.suspect) if s.end(NOW) - s.since >= story.policy.stable_after
+        s.revision
+        for s in serving_periods(facts, verdict.suspect)
+        if s.end(NOW) - s.since >= story.policy.stable_after
     }
     for candidate in verdict.candidates:
         assert candidate.revision.identity != suspect.identity
@@ -89,7 +105,9 @@ def test_the_target_ran_well_before_the_suspect_and_is_neither_it_nor_quarantine
 
 @told
 @given(stories())
-def test_older_deployments_never_change_who_is_blamed_but_may_offer_a_target(story: History) -> None:
+def test_older_deployments_never_change_who_is_blamed_but_may_offer_a_target(
+    story: History,
+) -> None:
     """v0 is older than all of the story: another build, which nothing ever went back to."""
     verdict = decide(story.facts(), story.policy, NOW).verdict
     told_first = incident().deployed("v0", ago=days(45))
@@ -130,7 +148,9 @@ def _without(facts: Facts) -> Iterator[Facts]:
     )
     for index, alarm in enumerate(facts.alarms):
         for blank in blanks:
-            yield replace(facts, alarms=(*facts.alarms[:index], blank(alarm), *facts.alarms[index + 1 :]))
+            yield replace(
+                facts, alarms=(*facts.alarms[:index], blank(alarm), *facts.alarms[index + 1 :])
+            )
     for index, neighbour in enumerate(facts.neighbours):
         unknown_neighbour = replace(neighbour, changed=None)
         others = (*facts.neighbours[:index], unknown_neighbour, *facts.neighbours[index + 1 :])

@@ -54,7 +54,9 @@ class ChangesTold(StateChanges):
     def told_to(self, alarm: Alarm) -> Alarm:
         assert self.whole is not None
         red = tuple(p for p in self.whole.spells or () if p.until is None or p.until > self.since)
-        return replace(alarm, spells=red, history_from=self.since, first_trace=self.whole.first_trace)
+        return replace(
+            alarm, spells=red, history_from=self.since, first_trace=self.whole.first_trace
+        )
 
 
 @dataclass
@@ -68,7 +70,10 @@ class World:
         self.whole = self.story.facts()
         balanced = self.whole.service is not None and self.whole.service.behind_load_balancer
         self.policy = ServicePolicy(
-            KEY, self.story.policy, LOAD_BALANCER if balanced else None, (TARGET_GROUP,) if balanced else ()
+            KEY,
+            self.story.policy,
+            LOAD_BALANCER if balanced else None,
+            (TARGET_GROUP,) if balanced else (),
         )
         self.asked: list[Read] = []
 
@@ -82,7 +87,10 @@ class World:
             protected_services=self.whole.protected_services,
             ledger=self.whole.ledger,
             so_far=ReadSoFar(
-                listed=page.arns, listed_targets=page.targets, newest_at=page.newest_at, next_page=page.next
+                listed=page.arns,
+                listed_targets=page.targets,
+                newest_at=page.newest_at,
+                next_page=page.next,
             ),
         )
 
@@ -114,7 +122,9 @@ class World:
             case reads.DefinitionContent(arn):
                 return self._definition(arn)
             case reads.AlarmsNow():
-                return tuple(replace(alarm, spells=None, history_from=None) for alarm in self.whole.alarms)
+                return tuple(
+                    replace(alarm, spells=None, history_from=None) for alarm in self.whole.alarms
+                )
             case reads.AlarmHistory(name, since):
                 return ChangesTold(since, (), self.whole.alarm(name))
             case reads.RedAlarms():
@@ -148,8 +158,12 @@ class World:
     def _definition(self, arn: str) -> Definition | None:
         for revision in self.whole.revisions.values():
             if revision.task_definition_arn == arn and revision.identity is not None:
-                content = {"containerDefinitions": [{"name": n, "image": n} for n in revision.images]}
-                return KnownContent(arn, "ACTIVE", content, {}, (), revision.identity, revision.irreversible)
+                content = {
+                    "containerDefinitions": [{"name": n, "image": n} for n in revision.images]
+                }
+                return KnownContent(
+                    arn, "ACTIVE", content, {}, (), revision.identity, revision.irreversible
+                )
         return None
 
     def _requests(self, revision: str, since: datetime) -> Requests:
@@ -167,7 +181,14 @@ def in_short(judgement: Judgement) -> tuple[object, ...]:
     verdict = judgement.verdict
     if isinstance(verdict, RollBack):
         best = verdict.candidates[0]
-        return verdict.reason, verdict.suspect.arn, verdict.onset, best.revision.arn, best.detail, best.between
+        return (
+            verdict.reason,
+            verdict.suspect.arn,
+            verdict.onset,
+            best.revision.arn,
+            best.detail,
+            best.between,
+        )
     suspect = verdict.suspect.arn if isinstance(verdict, Hold) and verdict.suspect else None
     return type(verdict), verdict.reason, suspect
 
@@ -176,13 +197,19 @@ def irreversible_alike(story: History) -> History:
     """A task definition has its tags once: whatever deployed it, it is tagged or not."""
     tagged = {r.task_definition_arn for r in story.revisions.values() if r.irreversible}
     for arn, revision in story.revisions.items():
-        story.revisions[arn] = replace(revision, irreversible=revision.task_definition_arn in tagged)
+        story.revisions[arn] = replace(
+            revision, irreversible=revision.task_definition_arn in tagged
+        )
     return story
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(stories(), st.sampled_from([1, 2, 3, 20]))
-def test_deciding_on_what_was_asked_for_is_deciding_on_everything(story: History, page_size: int) -> None:
+def test_deciding_on_what_was_asked_for_is_deciding_on_everything(
+    story: History, page_size: int
+) -> None:
     """Everything is all that can be known of the pages of deployments that were looked at.
 
     Older ones are not read once a stable revision is found: what went back to a build from before them is known by the
@@ -197,13 +224,19 @@ def test_deciding_on_what_was_asked_for_is_deciding_on_everything(story: History
         deployments=tuple(d for d in world.whole.deployments if d.arn in listed),
         revisions={arn: world.whole.revisions[arn] for arn in facts.revisions},
     )
-    assert in_short(decide(facts, story.policy, NOW)) == in_short(decide(everything, story.policy, NOW))
+    assert in_short(decide(facts, story.policy, NOW)) == in_short(
+        decide(everything, story.policy, NOW)
+    )
 
 
 @pytest.mark.parametrize(
-    "kind", [TriggerKind.TASKS_CANNOT_START, TriggerKind.DEPLOYMENT_FAILED], ids=lambda kind: kind.value
+    "kind",
+    [TriggerKind.TASKS_CANNOT_START, TriggerKind.DEPLOYMENT_FAILED],
+    ids=lambda kind: kind.value,
 )
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(stories())
 def test_so_it_is_of_what_ecs_says(kind: TriggerKind, story: History) -> None:
     story = irreversible_alike(story).event(kind)
@@ -235,7 +268,12 @@ def test_what_can_be_foreseen_is_asked_for_in_the_first_round() -> None:
 
 
 def test_of_a_deployment_that_is_too_old_to_be_suspect_nothing_of_the_past_is_foreseen() -> None:
-    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=hours(26)).alarm("5xx-rate", onset=minutes(6))
+    story = (
+        incident()
+        .deployed("v1", ago=days(6))
+        .deployed("v2", ago=hours(26))
+        .alarm("5xx-rate", onset=minutes(6))
+    )
     world = World(story)
     first = missing(world.unread(), world.policy, NOW)
     assert not kinds(tuple(first)) & {reads.DefinitionContent, reads.AlarmHistory}
@@ -249,7 +287,12 @@ def test_of_a_deployment_that_is_too_old_to_be_suspect_nothing_of_the_past_is_fo
     ],
 )
 def test_healthy_targets_are_counted_where_they_decide(signal: str, *, asked: bool) -> None:
-    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9)).alarm(signal, onset=minutes(6))
+    story = (
+        incident()
+        .deployed("v1", ago=days(6))
+        .deployed("v2", ago=minutes(9))
+        .alarm(signal, onset=minutes(6))
+    )
     world = World(story)
     assert (reads.TargetHealth in kinds(tuple(missing(world.unread(), world.policy, NOW)))) is asked
 
@@ -286,11 +329,18 @@ def test_the_search_ends_and_says_so() -> None:
     story.deployed("bad", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
     world = World(story, page_size=1)
     facts = world.read()
-    assert reads.given_up_on(facts, world.policy, NOW) == "service deployments older than the newest 6"
+    assert (
+        reads.given_up_on(facts, world.policy, NOW) == "service deployments older than the newest 6"
+    )
 
 
 def test_after_a_restart_secrets_are_asked_about() -> None:
-    story = incident().deployed("v1", ago=days(6)).deployed("v1", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    story = (
+        incident()
+        .deployed("v1", ago=days(6))
+        .deployed("v1", ago=minutes(9))
+        .alarm("5xx-rate", onset=minutes(6))
+    )
     story.secret("token", changed=minutes(20))
     world = World(story)
     facts = world.read()
@@ -304,18 +354,25 @@ def test_nobody_asks_for_secrets_where_no_restart_is_to_blame() -> None:
 
 
 def test_a_stopped_deployment_in_the_past_is_no_obstacle() -> None:
-    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=hours(5), status=Status.STOPPED)
+    story = (
+        incident().deployed("v1", ago=days(6)).deployed("v2", ago=hours(5), status=Status.STOPPED)
+    )
     story.deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
     world = World(story)
     assert in_short(decide(world.read(), story.policy, NOW)) == in_short(story.judged())
 
 
 def test_what_an_unfinished_deployment_was_to_bring_is_described_however_old_it_is() -> None:
-    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=days(1), status=Status.STOPPED)
+    story = (
+        incident().deployed("v1", ago=days(6)).deployed("v2", ago=days(1), status=Status.STOPPED)
+    )
     story.deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
     world = World(story)
     world.read()
-    assert reads.DefinitionContent(story.revisions[story.deployments[1].target].task_definition_arn) in world.asked
+    assert (
+        reads.DefinitionContent(story.revisions[story.deployments[1].target].task_definition_arn)
+        in world.asked
+    )
 
 
 def test_of_what_was_restarted_it_is_asked_how_it_fared_before() -> None:

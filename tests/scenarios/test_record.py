@@ -21,7 +21,9 @@ def stored(story: History) -> dict[str, Any]:
     return record
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(stories())
 def test_every_story_replayed_is_judged_alike(story: History) -> None:
     assert decide(*read_record(stored(story))) == story.judged()
@@ -33,11 +35,13 @@ def test_every_kind_of_fact_comes_back_equal() -> None:
         .neighbour("cart", onset=minutes(7), changed=None)
         .known_good("v0", since=days(9), until=days(8))
     )
-    story.secret("token", changed=days(1)).quarantined("v9", ago=days(3)).paused_for(hours(1)).rolled_back(
-        "v1", ago=days(2), deployment="arn"
-    )
+    story.secret("token", changed=days(1)).quarantined("v9", ago=days(3)).paused_for(
+        hours(1)
+    ).rolled_back("v1", ago=days(2), deployment="arn")
     story.serving(ports=(("app", 8080),), healthy=3, bake=minutes(5)).under(latency_p99_seconds=1)
-    story.deployed("v3", ago=minutes(1), status=Status.IN_PROGRESS, settings={"platformVersion": "1.4.0"})
+    story.deployed(
+        "v3", ago=minutes(1), status=Status.IN_PROGRESS, settings={"platformVersion": "1.4.0"}
+    )
     story.as_ecs_says("FAILED", failed_tasks=2)
     assert read_record(stored(story)) == (story.facts(), story.policy, NOW)
 
@@ -61,21 +65,53 @@ def change(record: dict[str, Any], path: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("spoil", "told"),
     [
-        pytest.param(lambda r: change(r, "version", 3), "version 3; this controller reads versions up to 2", id="version"),
-        pytest.param(lambda r: r.pop("policy"), "record.policy is missing", id="a part is missing"),
-        pytest.param(lambda r: change(r, "more", 1), "record.more is not known", id="a part too many"),
-        pytest.param(lambda r: r["facts"].pop("unread"), "facts.unread is missing", id="a fact is missing"),
         pytest.param(
-            lambda r: change(r, "facts.service.extra", 1), "facts.service.extra is not known", id="a fact more"
+            lambda r: change(r, "version", 3),
+            "version 3; this controller reads versions up to 2",
+            id="version",
         ),
-        pytest.param(lambda r: change(r, "facts.service.desired", "4"), "facts.service.desired: int", id="a text"),
-        pytest.param(lambda r: change(r, "facts.service.desired", True), "desired: True is no int", id="a flag"),
-        pytest.param(lambda r: change(r, "facts.service.controller", "X"), "'X' is no Controller", id="another word"),
-        pytest.param(lambda r: change(r, "now", "2026-11-22T14:00:00"), "now: .*no time zone", id="a time of nowhere"),
-        pytest.param(lambda r: change(r, "facts.alarms", {}), "facts.alarms: list expected", id="an object for a list"),
+        pytest.param(lambda r: r.pop("policy"), "record.policy is missing", id="a part is missing"),
+        pytest.param(
+            lambda r: change(r, "more", 1), "record.more is not known", id="a part too many"
+        ),
+        pytest.param(
+            lambda r: r["facts"].pop("unread"), "facts.unread is missing", id="a fact is missing"
+        ),
+        pytest.param(
+            lambda r: change(r, "facts.service.extra", 1),
+            "facts.service.extra is not known",
+            id="a fact more",
+        ),
+        pytest.param(
+            lambda r: change(r, "facts.service.desired", "4"),
+            "facts.service.desired: int",
+            id="a text",
+        ),
+        pytest.param(
+            lambda r: change(r, "facts.service.desired", True),
+            "desired: True is no int",
+            id="a flag",
+        ),
+        pytest.param(
+            lambda r: change(r, "facts.service.controller", "X"),
+            "'X' is no Controller",
+            id="another word",
+        ),
+        pytest.param(
+            lambda r: change(r, "now", "2026-11-22T14:00:00"),
+            "now: .*no time zone",
+            id="a time of nowhere",
+        ),
+        pytest.param(
+            lambda r: change(r, "facts.alarms", {}),
+            "facts.alarms: list expected",
+            id="an object for a list",
+        ),
     ],
 )
-def test_a_record_that_is_not_whole_is_refused(spoil: Callable[[dict[str, Any]], object], told: str) -> None:
+def test_a_record_that_is_not_whole_is_refused(
+    spoil: Callable[[dict[str, Any]], object], told: str
+) -> None:
     record = stored(bad_deployment())
     spoil(record)
     with pytest.raises(UnreadableValue, match=told):

@@ -11,13 +11,21 @@ from autorollback.decision.recovery import Recovery, assess
 from tests.scenarios.history import NOW, History, days, incident, minutes, seconds
 
 
-def rolled_back(*, finished: timedelta | None = None, status: Status = Status.SUCCESSFUL) -> History:
+def rolled_back(
+    *, finished: timedelta | None = None, status: Status = Status.SUCCESSFUL
+) -> History:
     story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=days(1))
     ago = finished or (minutes(20) if status.in_progress else minutes(18))
-    return story.deployed("v1", ago=ago, status=status).alarm("5xx-rate", onset=minutes(30)).serving(healthy=4)
+    return (
+        story.deployed("v1", ago=ago, status=status)
+        .alarm("5xx-rate", onset=minutes(30))
+        .serving(healthy=4)
+    )
 
 
-def followed(story: History, *, began: timedelta | None = None, deployment: str | None = None) -> Recovery:
+def followed(
+    story: History, *, began: timedelta | None = None, deployment: str | None = None
+) -> Recovery:
     story.rolled_back("v1", ago=began or minutes(20), is_open=True, deployment=deployment)
     return assess(story.memory.rollbacks[-1], Question(story.facts(), story.policy, NOW))
 
@@ -59,14 +67,20 @@ def test_without_a_healthy_target_nothing_has_recovered() -> None:
         pytest.param(minutes(150), minutes(90), "not_recovered", id="and an hour more"),
     ],
 )
-def test_a_rollback_that_never_finishes_is_a_persons(began: timedelta, bake: timedelta, progress: str) -> None:
+def test_a_rollback_that_never_finishes_is_a_persons(
+    began: timedelta, bake: timedelta, progress: str
+) -> None:
     story = rolled_back(finished=began, status=Status.IN_PROGRESS).serving(bake=bake)
     recovery = followed(story, began=began)
     assert recovery.progress == progress
-    assert ("runs now" in recovery.detail) == (progress == "not_recovered"), "people are told what runs"
+    assert ("runs now" in recovery.detail) == (progress == "not_recovered"), (
+        "people are told what runs"
+    )
 
 
-@pytest.mark.parametrize("status", [Status.STOPPED, Status.ROLLBACK_FAILED, Status.ROLLBACK_SUCCESSFUL])
+@pytest.mark.parametrize(
+    "status", [Status.STOPPED, Status.ROLLBACK_FAILED, Status.ROLLBACK_SUCCESSFUL]
+)
 def test_a_rollback_that_ecs_undid_has_not_helped(status: Status) -> None:
     recovery = followed(calm(rolled_back(status=status)))
     assert recovery.progress == "not_recovered"
@@ -89,7 +103,12 @@ def test_a_restart_of_what_was_restored_does_not() -> None:
 
 
 def test_a_deployment_that_ecs_does_not_show_yet_is_waited_for() -> None:
-    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(40)).alarm("5xx-rate", onset=minutes(30))
+    story = (
+        incident()
+        .deployed("v1", ago=days(6))
+        .deployed("v2", ago=minutes(40))
+        .alarm("5xx-rate", onset=minutes(30))
+    )
     assert followed(story, began=seconds(20)).progress == "open"
 
 
@@ -121,7 +140,9 @@ class TestOkThatCameTooEarly:
             pytest.param(minutes(6), "recovered", id="it was calm already when the rollback began"),
         ],
     )
-    def test_one_that_rests_on_a_datapoint_of_afterwards_counts(self, calm_since: timedelta, progress: str) -> None:
+    def test_one_that_rests_on_a_datapoint_of_afterwards_counts(
+        self, calm_since: timedelta, progress: str
+    ) -> None:
         assert self.recovery(calm_since=calm_since).progress == progress
 
     def test_nor_is_it_waited_for_once_all_that_it_looks_at_lies_afterwards(self) -> None:
@@ -142,7 +163,9 @@ def test_what_has_not_recovered_in_time_is_told_in_full() -> None:
         "still in ALARM: 5xx-rate, 18 min after the rollback's deployment finished at 2026-11-22 13:42:00Z; "
         "auth:v1 runs now; look at what the service depends on: its secrets, its database, the services it calls"
     )
-    assert followed(calm(rolled_back()).serving(healthy=0)).detail.startswith("no target is healthy, 18 min after")
+    assert followed(calm(rolled_back()).serving(healthy=0)).detail.startswith(
+        "no target is healthy, 18 min after"
+    )
 
 
 def test_a_rollback_that_ecs_undid_is_told_with_how_it_ended() -> None:
@@ -156,7 +179,9 @@ def test_a_deployment_under_way_is_asked_about_again_and_given_up_after_two_hour
     recovery = followed(story, began=minutes(110))
     assert recovery.detail == "the rollback's deployment is IN_PROGRESS"
     assert recovery.look_again == NOW + minutes(10)
-    given_up = followed(rolled_back(finished=minutes(125), status=Status.IN_PROGRESS), began=minutes(125))
+    given_up = followed(
+        rolled_back(finished=minutes(125), status=Status.IN_PROGRESS), began=minutes(125)
+    )
     assert given_up.detail == (
         "the rollback's deployment is IN_PROGRESS, 2 h 5 min after it began; auth:1 runs now; "
         "look at the events and stopped tasks of the service"
@@ -170,11 +195,15 @@ def test_a_deployment_under_way_is_asked_about_again_and_given_up_after_two_hour
         pytest.param(minutes(20) - seconds(6), "superseded", id="later"),
     ],
 )
-def test_what_came_after_a_rollback_that_ecs_never_showed_supersedes_it(came: timedelta, progress: str) -> None:
+def test_what_came_after_a_rollback_that_ecs_never_showed_supersedes_it(
+    came: timedelta, progress: str
+) -> None:
     story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=came, took=seconds(0))
     recovery = followed(story.alarm("5xx-rate", onset=minutes(30)))
     assert recovery.progress == progress
-    assert (recovery.detail == "another deployment has come since: auth:v2") == (progress == "superseded")
+    assert (recovery.detail == "another deployment has come since: auth:v2") == (
+        progress == "superseded"
+    )
 
 
 def test_a_service_without_any_deployment_on_record_is_waited_for() -> None:

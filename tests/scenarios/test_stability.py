@@ -43,11 +43,21 @@ class TestServingPeriods:
     )
     def test_stable_is_half_an_hour_in_service(self, served: timedelta, target: str) -> None:
         story = incident().deployed("v0", ago=days(2)).deployed("v1", ago=minutes(11) + served)
-        assert story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)).target() == target
+        assert (
+            story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)).target()
+            == target
+        )
 
     def test_the_revision_before_is_passed_over_where_it_did_not_run_well(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=days(1)).was_red("latency", ago=hours(2))
-        story.was_red("latency", ago=minutes(36)).deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=days(1))
+            .was_red("latency", ago=hours(2))
+        )
+        story.was_red("latency", ago=minutes(36)).deployed("v3", ago=minutes(9)).alarm(
+            "5xx-rate", onset=minutes(6)
+        )
         assert story.target() == "v1"
         assert "latency was in ALARM" in passed_over(story, "v2")
 
@@ -73,8 +83,14 @@ class TestServingPeriods:
         assert story.alarm("5xx-rate", onset=minutes(6)).target() == target
 
     def test_an_alarm_that_was_there_before_it_came_says_nothing_against_it(self) -> None:
-        story = incident().deployed("v0", ago=days(9)).was_red("5xx-rate", ago=hours(2), lasted=minutes(80))
-        story.deployed("v1", ago=hours(1)).deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        story = (
+            incident()
+            .deployed("v0", ago=days(9))
+            .was_red("5xx-rate", ago=hours(2), lasted=minutes(80))
+        )
+        story.deployed("v1", ago=hours(1)).deployed("v2", ago=minutes(9)).alarm(
+            "5xx-rate", onset=minutes(6)
+        )
         assert story.target() == "v1"
 
     @pytest.mark.parametrize(
@@ -82,35 +98,65 @@ class TestServingPeriods:
         [(minutes(41), "v1"), (minutes(41) - seconds(1), "v0")],
         ids=["calm for half an hour since", "calm for a second less"],
     )
-    def test_one_that_fired_while_it_was_being_deployed_does(self, calmed: timedelta, target: str) -> None:
-        story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=minutes(60), took=minutes(6))
-        story.was_red("latency", ago=minutes(62), lasted=minutes(62) - calmed).deployed("v2", ago=minutes(9))
+    def test_one_that_fired_while_it_was_being_deployed_does(
+        self, calmed: timedelta, target: str
+    ) -> None:
+        story = (
+            incident().deployed("v0", ago=days(9)).deployed("v1", ago=minutes(60), took=minutes(6))
+        )
+        story.was_red("latency", ago=minutes(62), lasted=minutes(62) - calmed).deployed(
+            "v2", ago=minutes(9)
+        )
         assert story.alarm("5xx-rate", onset=minutes(6)).target() == target
 
     def test_but_not_against_what_ecs_went_back_to(self) -> None:
-        story = incident().deployed("v1", ago=days(9)).deployed("bad", ago=hours(1), status=Status.ROLLBACK_SUCCESSFUL)
+        story = (
+            incident()
+            .deployed("v1", ago=days(9))
+            .deployed("bad", ago=hours(1), status=Status.ROLLBACK_SUCCESSFUL)
+        )
         story.was_red("latency", ago=minutes(61), lasted=minutes(40)).deployed("v2", ago=minutes(9))
         assert story.alarm("5xx-rate", onset=minutes(6)).target() == "v1"
         assert "served 49 min" in passed_over(story, "v1")
 
     def test_a_restart_does_not_interrupt_a_serving_period(self) -> None:
-        story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=minutes(50)).deployed("v1", ago=minutes(30))
-        assert story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)).target() == "v1"
+        story = (
+            incident()
+            .deployed("v0", ago=days(9))
+            .deployed("v1", ago=minutes(50))
+            .deployed("v1", ago=minutes(30))
+        )
+        assert (
+            story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)).target()
+            == "v1"
+        )
 
-    @pytest.mark.parametrize("status", [Status.STOPPED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED])
-    def test_a_deployment_that_failed_is_no_evidence_for_what_it_brought(self, status: Status) -> None:
+    @pytest.mark.parametrize(
+        "status", [Status.STOPPED, Status.ROLLBACK_SUCCESSFUL, Status.ROLLBACK_FAILED]
+    )
+    def test_a_deployment_that_failed_is_no_evidence_for_what_it_brought(
+        self, status: Status
+    ) -> None:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=hours(3), status=status)
         story.deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
         assert story.target() == "v1"
 
     def test_but_other_periods_of_the_same_build_may_be(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=hours(5), status=Status.ROLLBACK_SUCCESSFUL)
-        story.deployed("v2", ago=hours(3)).deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=hours(5), status=Status.ROLLBACK_SUCCESSFUL)
+        )
+        story.deployed("v2", ago=hours(3)).deployed("v3", ago=minutes(9)).alarm(
+            "5xx-rate", onset=minutes(6)
+        )
         assert story.target() == "v2"
 
     def test_what_a_deployment_in_progress_replaces_is_stable_by_its_own_time(self) -> None:
         story = incident().deployed("v0", ago=days(6)).deployed("v1", ago=hours(1))
-        story.deployed("v2", ago=minutes(9), status=Status.IN_PROGRESS).alarm("5xx-rate", onset=minutes(6))
+        story.deployed("v2", ago=minutes(9), status=Status.IN_PROGRESS).alarm(
+            "5xx-rate", onset=minutes(6)
+        )
         assert story.target() == "v1"
 
     def test_the_newest_deployments_source_may_be_older_than_what_aws_keeps(self) -> None:
@@ -121,7 +167,9 @@ class TestServingPeriods:
 
 class TestTraffic:
     def story(self, requests: int | None) -> History:
-        story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6), requests=requests)
+        story = (
+            incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6), requests=requests)
+        )
         return story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
 
     @pytest.mark.parametrize(
@@ -129,7 +177,9 @@ class TestTraffic:
         [(1, "v1"), (0, "v0"), (None, "v0")],
         ids=["some reached it", "none did: a quiet night", "nobody knows"],
     )
-    def test_behind_a_load_balancer_requests_must_have_reached_it(self, requests: int | None, target: str) -> None:
+    def test_behind_a_load_balancer_requests_must_have_reached_it(
+        self, requests: int | None, target: str
+    ) -> None:
         assert self.story(requests).target() == target
 
     def test_the_evidence_gives_the_number(self) -> None:
@@ -147,7 +197,10 @@ class TestUnwatched:
     )
     def test_time_without_alarms_counts_from_a_day_on(self, served: timedelta, reason: str) -> None:
         story = incident().unwatched_until(minutes(15)).deployed("v1", ago=minutes(11) + served)
-        assert story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)).reason() == reason
+        assert (
+            story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)).reason()
+            == reason
+        )
 
     @pytest.mark.parametrize(
         ("watched", "reason"),
@@ -155,45 +208,88 @@ class TestUnwatched:
         ids=["half an hour of it watched", "a second less"],
     )
     def test_watched_time_counts_as_ever(self, watched: timedelta, reason: str) -> None:
-        story = incident().unwatched_until(watched).deployed("v1", ago=hours(3)).deployed("v2", ago=minutes(9))
+        story = (
+            incident()
+            .unwatched_until(watched)
+            .deployed("v1", ago=hours(3))
+            .deployed("v2", ago=minutes(9))
+        )
         assert story.alarm("5xx-rate", onset=minutes(6)).reason() == reason
 
     @pytest.mark.parametrize(
         ("served", "target"), [(hours(25), "v1"), (hours(23), "v0")], ids=["a day and more", "less"]
     )
-    def test_so_does_time_that_is_longer_ago_than_alarm_history_is_kept(self, served: timedelta, target: str) -> None:
+    def test_so_does_time_that_is_longer_ago_than_alarm_history_is_kept(
+        self, served: timedelta, target: str
+    ) -> None:
         story = incident().deployed("v0", ago=days(60)).deployed("v1", ago=days(40) + served)
-        story.deployed("bad", ago=days(40)).was_red("latency", ago=minutes(36)).deployed("v2", ago=minutes(9))
+        story.deployed("bad", ago=days(40)).was_red("latency", ago=minutes(36)).deployed(
+            "v2", ago=minutes(9)
+        )
         assert story.alarm("5xx-rate", onset=minutes(6)).target() == target
 
 
 class TestQuarantine:
     def test_what_was_rolled_back_from_stays_out(self) -> None:
-        story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6)).quarantined("v1", ago=days(1))
+        story = (
+            incident()
+            .deployed("v0", ago=days(9))
+            .deployed("v1", ago=days(6))
+            .quarantined("v1", ago=days(1))
+        )
         story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
         assert story.target() == "v0"
         assert "quarantined" in passed_over(story, "v1")
 
     def test_until_a_person_has_deployed_it_again_and_it_became_stable(self) -> None:
-        story = incident().deployed("v0", ago=days(9)).quarantined("v1", ago=days(7)).deployed("v1", ago=days(6))
-        assert story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)).target() == "v1"
+        story = (
+            incident()
+            .deployed("v0", ago=days(9))
+            .quarantined("v1", ago=days(7))
+            .deployed("v1", ago=days(6))
+        )
+        assert (
+            story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)).target()
+            == "v1"
+        )
 
     def test_not_if_it_did_not_become_stable(self) -> None:
-        story = incident().deployed("v1", ago=days(9)).quarantined("v1", ago=days(7)).deployed("v0", ago=days(6))
-        story.deployed("v1", ago=minutes(35)).deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        story = (
+            incident()
+            .deployed("v1", ago=days(9))
+            .quarantined("v1", ago=days(7))
+            .deployed("v0", ago=days(6))
+        )
+        story.deployed("v1", ago=minutes(35)).deployed("v2", ago=minutes(9)).alarm(
+            "5xx-rate", onset=minutes(6)
+        )
         assert story.target() == "v0"
 
     def test_not_if_no_request_reached_it_then(self) -> None:
         """A quiet night proves nothing, nor does it open the way to what ran in busier times."""
-        story = incident().deployed("v0", ago=days(10)).deployed("v1", ago=days(9)).deployed("v0", ago=days(8))
-        story.quarantined("v1", ago=days(8)).deployed("v1", ago=days(6), requests=0).deployed("v2", ago=minutes(9))
+        story = (
+            incident()
+            .deployed("v0", ago=days(10))
+            .deployed("v1", ago=days(9))
+            .deployed("v0", ago=days(8))
+        )
+        story.quarantined("v1", ago=days(8)).deployed("v1", ago=days(6), requests=0).deployed(
+            "v2", ago=minutes(9)
+        )
         story.alarm("5xx-rate", onset=minutes(6))
         assert story.target() == "v0"
         assert "quarantined" in passed_over(story, "v1")
 
     def test_not_if_this_controller_brought_it_back(self) -> None:
-        story = incident().deployed("v0", ago=days(9)).deployed("bad", ago=days(8)).quarantined("v1", ago=days(7))
-        story.rolled_back("v1", ago=days(6) + minutes(3)).deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9))
+        story = (
+            incident()
+            .deployed("v0", ago=days(9))
+            .deployed("bad", ago=days(8))
+            .quarantined("v1", ago=days(7))
+        )
+        story.rolled_back("v1", ago=days(6) + minutes(3)).deployed("v1", ago=days(6)).deployed(
+            "v2", ago=minutes(9)
+        )
         assert story.alarm("5xx-rate", onset=minutes(6)).target() != "v1"
 
 
@@ -207,20 +303,40 @@ class TestKnownGood:
     @pytest.mark.parametrize(
         ("seen_until", "reason"),
         [
-            pytest.param(days(8) + minutes(2), "alarm_after_deployment", id="up to the oldest deployment on record"),
-            pytest.param(days(8) + minutes(3), "irreversible_change", id="before it: who knows what came between"),
+            pytest.param(
+                days(8) + minutes(2),
+                "alarm_after_deployment",
+                id="up to the oldest deployment on record",
+            ),
+            pytest.param(
+                days(8) + minutes(3),
+                "irreversible_change",
+                id="before it: who knows what came between",
+            ),
         ],
     )
-    def test_a_record_counts_where_every_deployment_since_is_known(self, seen_until: timedelta, reason: str) -> None:
+    def test_a_record_counts_where_every_deployment_since_is_known(
+        self, seen_until: timedelta, reason: str
+    ) -> None:
         story = (
-            incident().deployed("v2", ago=days(8)).was_red("latency", ago=minutes(36)).deployed("v3", ago=minutes(9))
+            incident()
+            .deployed("v2", ago=days(8))
+            .was_red("latency", ago=minutes(36))
+            .deployed("v3", ago=minutes(9))
         )
         story.alarm("5xx-rate", onset=minutes(6)).known_good("v1", since=days(99), until=seen_until)
         assert story.reason() == reason
 
     def test_what_ran_after_the_suspect_is_no_target(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(25)).deployed("v3", ago=minutes(5))
-        story.alarm("5xx-rate", onset=minutes(15)).known_good("v9", since=minutes(12), until=minutes(4))
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=minutes(25))
+            .deployed("v3", ago=minutes(5))
+        )
+        story.alarm("5xx-rate", onset=minutes(15)).known_good(
+            "v9", since=minutes(12), until=minutes(4)
+        )
         assert story.target() == "v1"
 
     @pytest.mark.parametrize("requests", [0, None])
@@ -229,11 +345,20 @@ class TestKnownGood:
         assert story.reason() == "no_stable_revision"
 
     def test_quarantined_it_stays_out(self) -> None:
-        story = self.forgotten().known_good("v1", since=days(99), until=hours(1)).quarantined("v1", ago=days(1))
+        story = (
+            self.forgotten()
+            .known_good("v1", since=days(99), until=hours(1))
+            .quarantined("v1", ago=days(1))
+        )
         assert story.reason() == "no_stable_revision"
 
     def test_the_newer_evidence_comes_first(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9)).alarm("latency", onset=minutes(6))
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=minutes(9))
+            .alarm("latency", onset=minutes(6))
+        )
         assert story.known_good("v0", since=days(99), until=days(50)).target() == "v1"
 
 
@@ -243,17 +368,32 @@ class TestPersons:
     def chosen(self, story: History) -> str | None:
         story.event(TriggerKind.DEPLOYMENT_FAILED)
         verdict = choose_for_person(story.facts(), story.policy, story.now).verdict
-        return verdict.candidates[0].revision.identity if isinstance(verdict, RollBack) else verdict.reason.value
+        return (
+            verdict.candidates[0].revision.identity
+            if isinstance(verdict, RollBack)
+            else verdict.reason.value
+        )
 
     def test_from_what_runs_to_the_last_stable_one(self) -> None:
-        assert self.chosen(incident().deployed("v1", ago=days(6)).deployed("v2", ago=days(2))) == "v1"
+        assert (
+            self.chosen(incident().deployed("v1", ago=days(6)).deployed("v2", ago=days(2))) == "v1"
+        )
 
     def test_restarts_are_passed_over(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=days(2)).deployed("v2", ago=hours(2))
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=days(2))
+            .deployed("v2", ago=hours(2))
+        )
         assert self.chosen(story) == "v1"
 
     def test_a_deployment_in_progress_is_no_obstacle(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(1), status=Status.IN_PROGRESS)
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v2", ago=minutes(1), status=Status.IN_PROGRESS)
+        )
         assert self.chosen(story) == "v1"
 
     def test_nothing_that_ran_well(self) -> None:
@@ -262,7 +402,10 @@ class TestPersons:
 
 def test_every_candidate_is_told_with_its_reason() -> None:
     story = bad_deployment().deployed("v3", ago=minutes(2)).alarm("latency", onset=minutes(1))
-    assert [(c.revision.identity, c.verdict) for c in story.judged().candidates][-1] == ("v1", "stable")
+    assert [(c.revision.identity, c.verdict) for c in story.judged().candidates][-1] == (
+        "v1",
+        "stable",
+    )
     assert "served only" in passed_over(story, "v2") or "was in ALARM" in passed_over(story, "v2")
 
 
@@ -278,7 +421,9 @@ def remembered(story: History, **changed: Any) -> History:
     return story
 
 
-def test_what_the_ledger_recorded_of_a_serving_period_when_it_ended_need_not_be_read_again() -> None:
+def test_what_the_ledger_recorded_of_a_serving_period_when_it_ended_need_not_be_read_again() -> (
+    None
+):
     story = remembered(bad_deployment())
     assert story.target() == "v1"
     (candidate,) = story.judged().candidates
@@ -295,10 +440,14 @@ def test_what_the_ledger_recorded_of_a_serving_period_when_it_ended_need_not_be_
         pytest.param({"until": NOW - minutes(30)}, id="it ends long before the serving period did"),
         pytest.param({"since": NOW - minutes(20)}, id="it is too short for today's policy"),
         pytest.param({"since": NOW - days(7)}, id="it began before this serving period did"),
-        pytest.param({"until": NOW - minutes(10)}, id="it goes on after the serving period had ended"),
+        pytest.param(
+            {"until": NOW - minutes(10)}, id="it goes on after the serving period had ended"
+        ),
     ],
 )
-def test_a_record_that_does_not_cover_the_serving_period_is_no_substitute_for_reading(changed: dict[str, Any]) -> None:
+def test_a_record_that_does_not_cover_the_serving_period_is_no_substitute_for_reading(
+    changed: dict[str, Any],
+) -> None:
     story = remembered(bad_deployment(), **changed)
     period = serving_periods(story.facts(), story.facts().deployments[0])[0]
     assert attested(period, Question(story.facts(), story.policy, story.now)) is None
@@ -307,11 +456,15 @@ def test_a_record_that_does_not_cover_the_serving_period_is_no_substitute_for_re
 @pytest.mark.parametrize(
     ("ended", "target"),
     [
-        pytest.param(minutes(11) + minutes(10) + seconds(1), None, id="while the build still served"),
+        pytest.param(
+            minutes(11) + minutes(10) + seconds(1), None, id="while the build still served"
+        ),
         pytest.param(minutes(11) + minutes(10), "v1", id="at the end of its period"),
     ],
 )
-def test_a_record_made_while_a_build_served_does_not_hide_how_it_went_on(ended: timedelta, target: str | None) -> None:
+def test_a_record_made_while_a_build_served_does_not_hide_how_it_went_on(
+    ended: timedelta, target: str | None
+) -> None:
     """v1 was recorded as known good; a quarter of an hour before the next deployment it was in trouble."""
     story = bad_deployment().was_red("latency", ago=minutes(26))
     first = story.revisions[story.deployments[0].target]
@@ -325,7 +478,9 @@ def test_a_record_made_while_a_build_served_does_not_hide_how_it_went_on(ended: 
     [
         pytest.param(days(40), True, id="40 days ago: longer than its history is kept"),
         pytest.param(days(30), True, id="as long as its history is kept"),
-        pytest.param(days(30) - seconds(1), False, id="not as long: before that there is history to read"),
+        pytest.param(
+            days(30) - seconds(1), False, id="not as long: before that there is history to read"
+        ),
     ],
 )
 @pytest.mark.parametrize("balanced", [True, False], ids=["behind a load balancer", "a worker"])
@@ -337,7 +492,9 @@ def test_time_that_no_history_is_kept_of_is_unwatched_and_not_unread(
     story = story if balanced else story.without_load_balancer()
     for signal in story.alarms:
         story.calm_and_unread(signal, since=calm_since)
-    story.alarms["5xx-rate"] = replace(story.alarms["5xx-rate"], spells=(), history_from=NOW - days(30))
+    story.alarms["5xx-rate"] = replace(
+        story.alarms["5xx-rate"], spells=(), history_from=NOW - days(30)
+    )
     story.alarm("5xx-rate", onset=minutes(8))
     assert story.target() == ("v1" if known else None)
     by_hand = choose_for_person(story.facts(), story.policy, story.now).verdict
@@ -351,7 +508,9 @@ def test_how_an_alarms_past_is_known() -> None:
     assert past_is_known(alarm, NOW - days(3), NOW)
     assert not past_is_known(alarm, NOW - days(4), NOW)
     assert not past_is_known(replace(alarm, since=None), NOW - days(1), NOW)
-    assert not past_is_known(replace(alarm, in_alarm=True), NOW - days(1), NOW), "how often it was so is not told"
+    assert not past_is_known(replace(alarm, in_alarm=True), NOW - days(1), NOW), (
+        "how often it was so is not told"
+    )
     read = replace(alarm, in_alarm=True, spells=(), history_from=NOW - days(30))
     assert past_is_known(read, NOW - days(60), NOW)
     assert not past_is_known(replace(read, history_from=NOW - days(29)), NOW - days(60), NOW)
@@ -373,7 +532,9 @@ class TestFailedDeployments:
         [(minutes(29), "v1"), (minutes(29) + seconds(1), "v0")],
         ids=["half an hour since it failed", "a second less"],
     )
-    def test_what_runs_on_is_stable_by_its_time_since_the_failure(self, took: timedelta, target: str) -> None:
+    def test_what_runs_on_is_stable_by_its_time_since_the_failure(
+        self, took: timedelta, target: str
+    ) -> None:
         assert self.story(took=took).target() == target
 
     def test_where_no_end_is_on_record_it_counts_from_the_start(self) -> None:
@@ -394,7 +555,11 @@ class TestProven:
     def test_the_calm_part_with_its_requests(self) -> None:
         good = self.remembered(self.story())
         assert good is not None
-        assert (good.revision.identity, good.since, good.until) == ("v1", NOW - days(6), NOW - minutes(11))
+        assert (good.revision.identity, good.since, good.until) == (
+            "v1",
+            NOW - days(6),
+            NOW - minutes(11),
+        )
         assert good.requests == 5000
 
     @pytest.mark.parametrize("requests", [0, None])
@@ -405,7 +570,10 @@ class TestProven:
         assert self.remembered(self.story().without_load_balancer()) is not None
 
     def test_not_what_was_not_stable(self) -> None:
-        assert self.remembered(self.story().was_red("latency", ago=minutes(25), lasted=minutes(2))) is None
+        assert (
+            self.remembered(self.story().was_red("latency", ago=minutes(25), lasted=minutes(2)))
+            is None
+        )
 
     def test_not_what_could_not_be_described(self) -> None:
         story = self.story()
@@ -418,10 +586,24 @@ class TestProven:
     ("earlier", "wanted", "maybe"),
     [
         pytest.param({}, {"identity": "v1"}, True, id="the same identity"),
-        pytest.param({}, {"identity": "other"}, False, id="another identity, though the images are the same"),
-        pytest.param({"identity": None}, {"identity": "v1"}, True, id="not described, the same images"),
-        pytest.param({"identity": None}, {"images": {"app": "sha256:other"}}, False, id="not described, other images"),
-        pytest.param({"identity": None, "images": {}}, {"identity": "other"}, True, id="nothing tells it apart"),
+        pytest.param(
+            {}, {"identity": "other"}, False, id="another identity, though the images are the same"
+        ),
+        pytest.param(
+            {"identity": None}, {"identity": "v1"}, True, id="not described, the same images"
+        ),
+        pytest.param(
+            {"identity": None},
+            {"images": {"app": "sha256:other"}},
+            False,
+            id="not described, other images",
+        ),
+        pytest.param(
+            {"identity": None, "images": {}},
+            {"identity": "other"},
+            True,
+            id="nothing tells it apart",
+        ),
     ],
 )
 def test_what_cannot_be_told_apart_may_have_been_stable(
@@ -431,7 +613,9 @@ def test_what_cannot_be_told_apart_may_have_been_stable(
     arn = story.deployments[0].target
     asked = replace(story.revisions[arn], arn="asked", **wanted)
     story.revisions[arn] = replace(story.revisions[arn], **earlier)
-    found = may_have_been_stable(Question(story.facts(), story.policy, NOW), asked, NOW - minutes(11))
+    found = may_have_been_stable(
+        Question(story.facts(), story.policy, NOW), asked, NOW - minutes(11)
+    )
     assert (found is not None) == maybe
 
 
@@ -457,10 +641,15 @@ class TestWhatIsTold:
         return bad_deployment()
 
     def test_how_long_it_served(self) -> None:
-        assert passed_over(self.story(), "v1") == "served 5 d without alarm until 2026-11-22 13:49:00Z, 5,000 requests"
+        assert (
+            passed_over(self.story(), "v1")
+            == "served 5 d without alarm until 2026-11-22 13:49:00Z, 5,000 requests"
+        )
 
     def test_that_no_alarm_watched(self) -> None:
-        told = passed_over(self.story().unwatched_until(minutes(15)).alarm("5xx-rate", onset=minutes(6)), "v1")
+        told = passed_over(
+            self.story().unwatched_until(minutes(15)).alarm("5xx-rate", onset=minutes(6)), "v1"
+        )
         assert "(no alarm watched then)" in told
 
     def test_that_an_image_has_no_digest(self) -> None:
@@ -479,10 +668,17 @@ class TestWhatIsTold:
         assert passed_over(story, "v1") == "the history of latency, unhealthy-targets was not read"
 
     def test_what_the_last_trouble_was(self) -> None:
-        story = incident().deployed("v1", ago=days(6)).was_red("5xx-rate", ago=minutes(50), lasted=minutes(2))
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .was_red("5xx-rate", ago=minutes(50), lasted=minutes(2))
+        )
         story.was_red("latency", ago=minutes(31), lasted=minutes(3)).deployed("v2", ago=minutes(9))
         story.alarm("unhealthy-targets", onset=minutes(6))
-        assert passed_over(story, "v1") == "latency was in ALARM at 2026-11-22 13:29:00Z, 20 min before its end"
+        assert (
+            passed_over(story, "v1")
+            == "latency was in ALARM at 2026-11-22 13:29:00Z, 20 min before its end"
+        )
 
 
 class TestLedgerAndDeployments:
@@ -504,26 +700,47 @@ class TestLedgerAndDeployments:
     @pytest.mark.parametrize(
         ("began", "target"),
         [
-            pytest.param(seconds(-5), "v0", id="begun by this controller, as far as two clocks may differ"),
+            pytest.param(
+                seconds(-5), "v0", id="begun by this controller, as far as two clocks may differ"
+            ),
             pytest.param(seconds(-6), "v1", id="it was there before: a person's"),
         ],
     )
-    def test_a_rollback_of_this_controller_releases_nothing(self, began: timedelta, target: str) -> None:
+    def test_a_rollback_of_this_controller_releases_nothing(
+        self, began: timedelta, target: str
+    ) -> None:
         """v1 is quarantined; it was deployed again six days ago and ran well since, but by whom?"""
-        story = incident().deployed("v0", ago=days(9)).quarantined("v1", ago=days(7)).deployed("v1", ago=days(6))
+        story = (
+            incident()
+            .deployed("v0", ago=days(9))
+            .quarantined("v1", ago=days(7))
+            .deployed("v1", ago=days(6))
+        )
         story.rolled_back("v1", ago=days(6) + minutes(2) + began).deployed("v2", ago=minutes(9))
         assert story.alarm("5xx-rate", onset=minutes(6)).target() == target
 
     def test_what_took_the_place_of_something_unknown_releases_nothing(self) -> None:
-        story = incident().deployed("v0", ago=days(9)).deployed("x", ago=days(8)).quarantined("v1", ago=days(7))
-        story.deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        story = (
+            incident()
+            .deployed("v0", ago=days(9))
+            .deployed("x", ago=days(8))
+            .quarantined("v1", ago=days(7))
+        )
+        story.deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9)).alarm(
+            "5xx-rate", onset=minutes(6)
+        )
         unknown = story.deployments[1].target
         assert quarantined(Question(story.facts(), story.policy, NOW)) == {}
         story.revisions[unknown] = replace(story.revisions[unknown], identity=None)
         assert quarantined(Question(story.facts(), story.policy, NOW)) == {"v1": NOW - days(7)}
 
     def test_what_did_not_become_stable_stays_in_quarantine(self) -> None:
-        story = incident().deployed("v0", ago=days(9)).quarantined("v1", ago=days(7)).deployed("v1", ago=minutes(35))
+        story = (
+            incident()
+            .deployed("v0", ago=days(9))
+            .quarantined("v1", ago=days(7))
+            .deployed("v1", ago=minutes(35))
+        )
         story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
         assert quarantined(Question(story.facts(), story.policy, NOW)) == {"v1": NOW - days(7)}
 
@@ -535,7 +752,11 @@ class TestLedgerAndDeployments:
 
 
 def test_an_alarm_that_was_over_before_the_deployment_finished_says_nothing() -> None:
-    story = incident().deployed("v1", ago=minutes(60), took=minutes(10)).was_red("latency", ago=minutes(65))
+    story = (
+        incident()
+        .deployed("v1", ago=minutes(60), took=minutes(10))
+        .was_red("latency", ago=minutes(65))
+    )
     story.alarms["latency"] = replace(
         story.alarms["latency"], spells=(AlarmPeriod(NOW - minutes(65), NOW - minutes(63)),)
     )
@@ -544,7 +765,11 @@ def test_an_alarm_that_was_over_before_the_deployment_finished_says_nothing() ->
 
 
 def test_of_several_sources_what_was_not_still_being_deployed_ran_before() -> None:
-    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(30), status=Status.STOPPED)
+    story = (
+        incident()
+        .deployed("v1", ago=days(6))
+        .deployed("v2", ago=minutes(30), status=Status.STOPPED)
+    )
     story.deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
     unfinished, settled = story.deployments[1].target, "the-last-by-name"
     story.revisions[settled] = replace(story.revisions[story.deployments[0].target], arn=settled)
@@ -559,6 +784,7 @@ def test_a_record_up_to_the_very_start_of_the_blamed_deployment_counts() -> None
     (newest,) = story.deployments
     story.deployments[0] = replace(newest, sources=("forgotten",))
     story.known_good("v1", since=days(99), until=minutes(11))
-    assert [c.verdict for c in candidates(Question(story.facts(), story.policy, NOW), story.deployments[0], None)] == [
-        "stable"
-    ]
+    assert [
+        c.verdict
+        for c in candidates(Question(story.facts(), story.policy, NOW), story.deployments[0], None)
+    ] == ["stable"]

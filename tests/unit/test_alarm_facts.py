@@ -26,23 +26,41 @@ def at(clock: str) -> datetime:
 
 
 def alarm(name: str, reason: object = None, **described: Any) -> dict[str, Any]:
-    told = {} if reason is None else {"StateReasonData": reason if isinstance(reason, str) else json.dumps(reason)}
-    return {"AlarmName": name, "StateValue": "ALARM", "StateTransitionedTimestamp": FIRED, **told, **described}
+    told = (
+        {}
+        if reason is None
+        else {"StateReasonData": reason if isinstance(reason, str) else json.dumps(reason)}
+    )
+    return {
+        "AlarmName": name,
+        "StateValue": "ALARM",
+        "StateTransitionedTimestamp": FIRED,
+        **told,
+        **described,
+    }
 
 
 def composite(**state: str) -> dict[str, Any]:
-    children = [CHILD | {"state": {"value": "ALARM", "timestamp": "2026-11-22T14:10:30.000+0000", **state}}]
+    children = [
+        CHILD | {"state": {"value": "ALARM", "timestamp": "2026-11-22T14:10:30.000+0000", **state}}
+    ]
     return alarm(OURS, {"triggeringAlarms": children})
 
 
 def read(**answer: list[dict[str, Any]]) -> Alarm:
     """The alarm that wraps a user's own, of what DescribeAlarms answers."""
-    clients = Clients(boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1"))
+    clients = Clients(
+        boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
+    )
     stub = Stubber(clients.cloudwatch)
     stub.add_response(
         "describe_alarms",
         {"MetricAlarms": [], "CompositeAlarms": [], **answer},
-        {"AlarmNames": ANY, "AlarmTypes": ["MetricAlarm", "CompositeAlarm", "LogAlarm"], "MaxRecords": 100},
+        {
+            "AlarmNames": ANY,
+            "AlarmTypes": ["MetricAlarm", "CompositeAlarm", "LogAlarm"],
+            "MaxRecords": 100,
+        },
     )
     stub.activate()
     policy = Policy(families=("auth",), task_roles=("auth",))
@@ -69,7 +87,11 @@ def log_alarm(schedule: str, results: int) -> dict[str, Any]:
                 "MetricAlarms": [
                     alarm(
                         USERS,
-                        {"startDate": "2026-11-22T14:06:00.000+0000", "period": 60, "recentDatapoints": [1.0, 9.0, 9.0]}
+                        {
+                            "startDate": "2026-11-22T14:06:00.000+0000",
+                            "period": 60,
+                            "recentDatapoints": [1.0, 9.0, 9.0],
+                        }
                         | {"threshold": 5.0},
                         ComparisonOperator="GreaterThanThreshold",
                         Period=60,

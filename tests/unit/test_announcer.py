@@ -27,14 +27,20 @@ ROLLED_BACK = Result(
     goes_to=TargetSummary("auth-service:18", restored_as="auth-service:20"),
     evidence=(
         FindingSummary("paused", FindingVerdict.PASSED, "not paused"),
-        FindingSummary("alarm_after_deployment", FindingVerdict.ROLL_BACK, "5xx-rate fired 4 min after the deployment"),
+        FindingSummary(
+            "alarm_after_deployment",
+            FindingVerdict.ROLL_BACK,
+            "5xx-rate fired 4 min after the deployment",
+        ),
     ),
     incident_id="my-cluster/auth-service/2026-03-10/abc",
     incident_state=IncidentState.OPEN,
 )
 
 
-def test_the_night_message_says_what_from_to_why_whether_it_is_better_what_next_and_how_to_undo() -> None:
+def test_the_night_message_says_what_from_to_why_whether_it_is_better_what_next_and_how_to_undo() -> (
+    None
+):
     assert night_message(ROLLED_BACK).splitlines() == [
         ROLLED_BACK.summary,
         "",
@@ -107,4 +113,7 @@ def test_the_return_of_a_quarantined_build_is_told_with_the_way_back() -> None:
     assert subject(message).startswith(
         "[BACK FROM QUARANTINE] my-cluster/auth-service: a build that was rolled back from"
     )
-    assert night_message(message).splitlines()[-1].strip() == "./rollback.sh auth-service --cluster my-cluster"
+    assert (
+        night_message(message).splitlines()[-1].strip()
+        == "./rollback.sh auth-service --cluster my-cluster"
+    )

@@ -38,12 +38,25 @@ def test_this_machine_can_be_reached() -> None:
     "command",
     [
         pytest.param(
-            [sys.executable, "-c", f"import socket; socket.create_connection(('{ELSEWHERE}', 80), 1)"], id="Python"
+            [
+                sys.executable,
+                "-c",
+                f"import socket; socket.create_connection(('{ELSEWHERE}', 80), 1)",
+            ],
+            id="Python",
         ),
         pytest.param(["node", "-e", f"require('net').connect(80, '{ELSEWHERE}')"], id="Node.js"),
         pytest.param(["node", "-e", f"fetch('http://{ELSEWHERE}')"], id="Node.js's fetch"),
         pytest.param(
-            ["aws", "s3api", "list-buckets", "--region", "eu-west-1", "--endpoint-url", f"http://{ELSEWHERE}"],
+            [
+                "aws",
+                "s3api",
+                "list-buckets",
+                "--region",
+                "eu-west-1",
+                "--endpoint-url",
+                f"http://{ELSEWHERE}",
+            ],
             id="a command line whose endpoint is elsewhere",
         ),
     ],

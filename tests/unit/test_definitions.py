@@ -30,7 +30,9 @@ def sample(shape: Shape, path: tuple[str, ...] = ()) -> Any:
     if shape.name in path:
         return None
     if isinstance(shape, StructureShape):
-        members = {name: sample(member, (*path, shape.name)) for name, member in shape.members.items()}
+        members = {
+            name: sample(member, (*path, shape.name)) for name, member in shape.members.items()
+        }
         return {name: value for name, value in members.items() if value is not None}
     if isinstance(shape, ListShape):
         return [sample(shape.member, (*path, shape.name))]
@@ -38,9 +40,14 @@ def sample(shape: Shape, path: tuple[str, ...] = ()) -> Any:
         return {"key": sample(shape.value, (*path, shape.name))}
     if enum := getattr(shape, "enum", None):
         return enum[0]
-    return {"boolean": True, "integer": 7, "long": 7, "double": 7.0, "float": 7.0, "timestamp": 1.7e9}.get(
-        shape.type_name, "text"
-    )
+    return {
+        "boolean": True,
+        "integer": 7,
+        "long": 7,
+        "double": 7.0,
+        "float": 7.0,
+        "timestamp": 1.7e9,
+    }.get(shape.type_name, "text")
 
 
 def model() -> Any:
@@ -51,14 +58,18 @@ class Described(Clients):
     """Clients whose ECS answers DescribeTaskDefinition as told, and refuses or takes what is registered."""
 
     def __init__(self) -> None:
-        super().__init__(boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1"))
+        super().__init__(
+            boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
+        )
         self.stub = Stubber(self.ecs)
         self.raw: dict[str, Any] = {}
         self.stub.activate()
 
     def answers(self, definition: dict[str, Any], tags: list[dict[str, str]] | None = None) -> None:
         self.raw = definition
-        self.stub.add_response("describe_task_definition", {"taskDefinition": definition, "tags": tags or []})
+        self.stub.add_response(
+            "describe_task_definition", {"taskDefinition": definition, "tags": tags or []}
+        )
 
     def raw_definition(self) -> dict[str, Any]:
         return {"taskDefinition": self.raw}
@@ -86,11 +97,14 @@ def test_what_is_registered_differs_from_what_was_described_in_the_images_alone(
     (container,) = described["containerDefinitions"]
     container |= {"name": "app", "image": "123456789012.dkr.ecr.eu-west-1.amazonaws.com/auth:v18"}
     clients.answers(
-        described, [{"key": "team", "value": "auth"}, {"key": "aws:cloudformation:stack-name", "value": "x"}]
+        described,
+        [{"key": "team", "value": "auth"}, {"key": "aws:cloudformation:stack-name", "value": "x"}],
     )
     definitions = Definitions(clients)
     original = definitions.describe(ARN)
-    clients.stub.add_client_error("describe_task_definition", "ClientException", "Unable to describe task definition.")
+    clients.stub.add_client_error(
+        "describe_task_definition", "ClientException", "Unable to describe task definition."
+    )
     wanted = {name: described[name] for name in original.content}
     image = f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/auth@{DIGEST}"
     wanted["containerDefinitions"] = [container | {"image": image}]
@@ -117,12 +131,18 @@ def test_a_copy_described_in_another_order_is_still_the_same() -> None:
     (container,) = copied["containerDefinitions"]
     shuffled = copied | {"containerDefinitions": [container | {"environment": variables[::-1]}]}
     copy = ARN.replace(":18", ":20")
-    clients.answers(shuffled | {"taskDefinitionArn": copy, "status": "ACTIVE"}, [{"key": RESTORED_TAG, "value": ARN}])
+    clients.answers(
+        shuffled | {"taskDefinitionArn": copy, "status": "ACTIVE"},
+        [{"key": RESTORED_TAG, "value": ARN}],
+    )
     assert Definitions(clients).restore(original, {"app": DIGEST}).arn == copy
 
 
 @pytest.mark.parametrize(("status", "used"), [("ACTIVE", True), ("INACTIVE", False)])
-def test_a_copy_that_ran_here_is_used_again_though_the_family_went_on(status: str, used: bool) -> None:  # noqa: FBT001 - a table
+def test_a_copy_that_ran_here_is_used_again_though_the_family_went_on(
+    status: str,
+    used: bool,  # noqa: FBT001 - a table
+) -> None:
     clients = Described()
     content = {"family": "auth", "containerDefinitions": [{"name": "app", "image": "auth:v18"}]}
     original, copy = Definition(ARN, "INACTIVE", content), ARN.replace(":18", ":20")
@@ -143,7 +163,9 @@ def test_a_copy_that_ran_here_is_used_again_though_the_family_went_on(status: st
 def test_a_copy_with_other_content_is_not_used_again(changed: dict[str, Any]) -> None:
     clients = Described()
     original = Definition(
-        ARN, "INACTIVE", {"family": "auth", "containerDefinitions": [{"name": "app", "image": "auth:v18"}]}
+        ARN,
+        "INACTIVE",
+        {"family": "auth", "containerDefinitions": [{"name": "app", "image": "auth:v18"}]},
     )
     (container,) = original.pinned({"app": DIGEST})["containerDefinitions"]
     other = {
@@ -167,7 +189,9 @@ def test_fields_that_the_sdk_does_not_know_are_named_and_never_lost_in_a_copy() 
     unknown = tuple(unknown_fields(raw, parsed))
     assert unknown == ("fromTheFuture", "containerDefinitions[0].gpu2")
     clients = Described()
-    clients.stub.add_client_error("describe_task_definition", "ClientException", "Unable to describe task definition.")
+    clients.stub.add_client_error(
+        "describe_task_definition", "ClientException", "Unable to describe task definition."
+    )
     original = Definition(ARN, "INACTIVE", parsed, unknown_fields=unknown)
     with pytest.raises(CannotBeRestored, match=r"fromTheFuture, containerDefinitions\[0\].gpu2"):
         Definitions(clients).restore(original, {})

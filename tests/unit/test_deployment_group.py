@@ -20,7 +20,9 @@ def at(minute: int) -> datetime:
 def deployed(number: int, status: Status, **more: Any) -> CodeDeployDeployment:
     """The deployment `d-<number>`, begun ten minutes after the one before it; it took five."""
     finished = None if status.in_progress else at(10 * number + 5)
-    return CodeDeployDeployment(f"d-{number}", status, at(10 * number), finished_at=finished, **more)
+    return CodeDeployDeployment(
+        f"d-{number}", status, at(10 * number), finished_at=finished, **more
+    )
 
 
 def seen(
@@ -40,11 +42,29 @@ GOOD = deployed(1, Status.SUCCESSFUL)
         pytest.param(Status.PENDING, None, Status.PENDING, None, id="created"),
         pytest.param(Status.IN_PROGRESS, None, Status.IN_PROGRESS, None, id="in progress"),
         pytest.param(Status.SUCCESSFUL, None, Status.SUCCESSFUL, at(25), id="succeeded"),
-        pytest.param(Status.STOPPED, None, Status.STOPPED, at(25), id="stopped or failed, and left so"),
-        pytest.param(Status.STOPPED, Status.PENDING, Status.ROLLBACK_IN_PROGRESS, None, id="its rollback was created"),
-        pytest.param(Status.STOPPED, Status.IN_PROGRESS, Status.ROLLBACK_IN_PROGRESS, None, id="is being rolled back"),
-        pytest.param(Status.STOPPED, Status.SUCCESSFUL, Status.ROLLBACK_SUCCESSFUL, at(35), id="rolled back"),
-        pytest.param(Status.STOPPED, Status.STOPPED, Status.ROLLBACK_FAILED, at(35), id="its rollback failed"),
+        pytest.param(
+            Status.STOPPED, None, Status.STOPPED, at(25), id="stopped or failed, and left so"
+        ),
+        pytest.param(
+            Status.STOPPED,
+            Status.PENDING,
+            Status.ROLLBACK_IN_PROGRESS,
+            None,
+            id="its rollback was created",
+        ),
+        pytest.param(
+            Status.STOPPED,
+            Status.IN_PROGRESS,
+            Status.ROLLBACK_IN_PROGRESS,
+            None,
+            id="is being rolled back",
+        ),
+        pytest.param(
+            Status.STOPPED, Status.SUCCESSFUL, Status.ROLLBACK_SUCCESSFUL, at(35), id="rolled back"
+        ),
+        pytest.param(
+            Status.STOPPED, Status.STOPPED, Status.ROLLBACK_FAILED, at(35), id="its rollback failed"
+        ),
     ],
 )
 def test_a_rollback_by_codedeploy_is_the_end_of_the_deployment_that_it_rolls_back(
@@ -54,7 +74,12 @@ def test_a_rollback_by_codedeploy_is_the_end_of_the_deployment_that_it_rolls_bac
     found = seen(GOOD, deployed(2, bad, rolled_back_by="d-3" if back else None), *rollback)
     assert list(found) == ["d-2", "d-1"]
     blamed = found["d-2"]
-    assert (blamed.status, blamed.finished_at, blamed.target, blamed.sources) == (status, finished, "d-2", ("d-1",))
+    assert (blamed.status, blamed.finished_at, blamed.target, blamed.sources) == (
+        status,
+        finished,
+        "d-2",
+        ("d-1",),
+    )
     assert blamed.rollback_revision == ("d-1" if status.is_rollback else None)
 
 
@@ -72,7 +97,9 @@ def test_what_ran_before_is_what_the_last_success_left() -> None:
     }  # fmt: skip
 
 
-def test_before_the_oldest_is_what_came_with_the_service_or_what_codedeploy_calls_its_previous_revision() -> None:
+def test_before_the_oldest_is_what_came_with_the_service_or_what_codedeploy_calls_its_previous_revision() -> (
+    None
+):
     previous = {"revisionType": "AppSpecContent", "appSpecContent": {"sha256": "1f"}}
     oldest = deployed(1, Status.SUCCESSFUL, previous=previous)
     assert seen(GOOD, original=FIRST)["d-1"].sources == ("ecs-svc/1",)

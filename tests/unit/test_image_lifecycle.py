@@ -12,7 +12,12 @@ from autorollback.decision.image_lifecycle import Pushed, expires_soon
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 BY_COUNT = {"tagStatus": "any", "countType": "imageCountMoreThan"}
 BY_PULL = {"tagStatus": "any", "countType": "sinceImagePulled", "countUnit": "days"}
-ARCHIVED = {"tagStatus": "any", "countType": "sinceImageTransitioned", "countUnit": "days", "storageClass": "archive"}
+ARCHIVED = {
+    "tagStatus": "any",
+    "countType": "sinceImageTransitioned",
+    "countUnit": "days",
+    "storageClass": "archive",
+}
 
 
 def rule(priority: int, **selection: Any) -> dict[str, Any]:
@@ -24,7 +29,12 @@ def days(old: int, *tags: str) -> Pushed:
 
 
 def by_age(number: int, **selection: Any) -> dict[str, Any]:
-    return {"tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": number} | selection
+    return {
+        "tagStatus": "any",
+        "countType": "sinceImagePushed",
+        "countUnit": "days",
+        "countNumber": number,
+    } | selection
 
 
 @pytest.mark.parametrize(
@@ -33,25 +43,47 @@ def by_age(number: int, **selection: Any) -> dict[str, Any]:
         pytest.param([rule(1, **by_age(36))], True, id="six days are left"),
         pytest.param([rule(1, **by_age(37))], True, id="a week to the second"),
         pytest.param([rule(1, **by_age(38))], False, id="eight days are left"),
-        pytest.param([rule(1, **by_age(31, tagStatus="untagged"))], False, id="a rule for untagged images"),
-        pytest.param([rule(1, **by_age(31, tagStatus="tagged", tagPrefixList=["v"]))], True, id="its tag's prefix"),
         pytest.param(
-            [rule(1, **by_age(31, tagStatus="tagged", tagPatternList=["v*", "p*"]))], False, id="one pattern of two"
+            [rule(1, **by_age(31, tagStatus="untagged"))], False, id="a rule for untagged images"
         ),
         pytest.param(
-            [rule(2, **by_age(31)), rule(1, **by_age(99))], False, id="a rule of lower priority cannot take it"
+            [rule(1, **by_age(31, tagStatus="tagged", tagPrefixList=["v"]))],
+            True,
+            id="its tag's prefix",
         ),
-        pytest.param([rule(1, **BY_COUNT, countNumber=4)], True, id="two newer, two pushes a week, four kept"),
-        pytest.param([rule(1, **BY_COUNT, countNumber=5)], False, id="two newer, two pushes a week, five kept"),
-        pytest.param([rule(1, **BY_PULL, countNumber=12)], True, id="pulled five days ago, seven are left"),
-        pytest.param([rule(1, **BY_PULL, countNumber=13)], False, id="pulled five days ago, eight are left"),
+        pytest.param(
+            [rule(1, **by_age(31, tagStatus="tagged", tagPatternList=["v*", "p*"]))],
+            False,
+            id="one pattern of two",
+        ),
+        pytest.param(
+            [rule(2, **by_age(31)), rule(1, **by_age(99))],
+            False,
+            id="a rule of lower priority cannot take it",
+        ),
+        pytest.param(
+            [rule(1, **BY_COUNT, countNumber=4)], True, id="two newer, two pushes a week, four kept"
+        ),
+        pytest.param(
+            [rule(1, **BY_COUNT, countNumber=5)],
+            False,
+            id="two newer, two pushes a week, five kept",
+        ),
+        pytest.param(
+            [rule(1, **BY_PULL, countNumber=12)], True, id="pulled five days ago, seven are left"
+        ),
+        pytest.param(
+            [rule(1, **BY_PULL, countNumber=13)], False, id="pulled five days ago, eight are left"
+        ),
         pytest.param(
             [rule(1, **ARCHIVED, countNumber=9), rule(2, **by_age(31))],
             True,
             id="a rule for the archive takes nothing that runs",
         ),
         pytest.param(
-            [rule(1, tagStatus="any", countType="sinceSomething", countNumber=9)], True, id="cannot be foretold"
+            [rule(1, tagStatus="any", countType="sinceSomething", countNumber=9)],
+            True,
+            id="cannot be foretold",
         ),
     ],
 )
@@ -67,4 +99,7 @@ def test_what_was_never_pulled_is_counted_from_its_push() -> None:
 
 
 def test_an_image_that_is_not_there_any_more_is_not_foretold() -> None:
-    assert expires_soon(json.dumps({"rules": [rule(1, **by_age(1))]}), "sha256:gone", [days(3)], NOW) is None
+    assert (
+        expires_soon(json.dumps({"rules": [rule(1, **by_age(1))]}), "sha256:gone", [days(3)], NOW)
+        is None
+    )

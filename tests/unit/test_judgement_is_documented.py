@@ -22,7 +22,9 @@ def first_column(title: str) -> list[str]:
 
 
 def test_every_reason_is_explained_once_with_meaning_sight_and_remedy() -> None:
-    explained = re.findall(r"^\| `(\w+)` \|(.+)\|(.+)\|(.+)\|$", section("The words"), flags=re.MULTILINE)
+    explained = re.findall(
+        r"^\| `(\w+)` \|(.+)\|(.+)\|(.+)\|$", section("The words"), flags=re.MULTILINE
+    )
     assert sorted(reason for reason, *_ in explained) == sorted(set(Reason) - {Reason.BAD_REQUEST})
     assert all(cell.strip() for row in explained for cell in row)
     assert f"`{Reason.BAD_REQUEST}`" in TEXT
@@ -30,7 +32,9 @@ def test_every_reason_is_explained_once_with_meaning_sight_and_remedy() -> None:
 
 def test_the_rules_are_told_in_the_order_in_which_they_are_asked() -> None:
     by_alarm = bad_deployment()
-    by_ecs = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9)).serving(healthy=0)
+    by_ecs = (
+        incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9)).serving(healthy=0)
+    )
     by_ecs.event(TriggerKind.TASKS_CANNOT_START)
     documented = first_column("The order")
     for story, only_of_the_other in (

@@ -39,10 +39,16 @@ def test_linked_files_and_headings_exist(text: Path) -> None:
 
 
 def test_make_targets_exist() -> None:
-    targets = set(re.findall(r"^([a-z][a-z-]*):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    targets = set(
+        re.findall(
+            r"^([a-z][a-z-]*):", (PROJECT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+        )
+    )
     commands = [code for _, code in inline_code()] + [block.code for block in blocks("bash")]
     named = {
-        name for command in commands for name in re.findall(r"(?:^|[A-Z]=\S+ )make ([a-z-]+)", command, re.MULTILINE)
+        name
+        for command in commands
+        for name in re.findall(r"(?:^|[A-Z]=\S+ )make ([a-z-]+)", command, re.MULTILINE)
     }
     assert len(named) > 8
     assert named <= targets
@@ -50,26 +56,34 @@ def test_make_targets_exist() -> None:
 
 def test_the_runbook_explains_every_reason() -> None:
     runbook = (PROJECT / "docs" / "runbook.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^\| `([a-z_]+)` \|", runbook, re.MULTILINE)) == {reason.value for reason in Reason}
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", runbook, re.MULTILINE)) == {
+        reason.value for reason in Reason
+    }
 
 
 def test_every_decision_is_in_the_index_and_has_the_same_four_headings() -> None:
     pages = {page.name for page in DECISIONS.glob("*.md")} - {"README.md"}
     assert set(links(DECISIONS / "README.md")) - {"../architecture.md"} == pages
     for page in pages:
-        headings = re.findall(r"^## (.+)$", (DECISIONS / page).read_text(encoding="utf-8"), re.MULTILINE)
+        headings = re.findall(
+            r"^## (.+)$", (DECISIONS / page).read_text(encoding="utf-8"), re.MULTILINE
+        )
         assert headings == ["What was decided", "Why", "What it costs", "When to think again"], page
 
 
 def test_the_map_links_every_decision() -> None:
-    linked = {link.removeprefix("decisions/") for link in links(PROJECT / "docs" / "architecture.md")}
+    linked = {
+        link.removeprefix("decisions/") for link in links(PROJECT / "docs" / "architecture.md")
+    }
     assert {page.name for page in DECISIONS.glob("*.md")} <= linked
 
 
 def test_paths_that_the_texts_name_exist() -> None:
     missing = []
     for text, code in inline_code():
-        is_path = re.fullmatch(r"[a-z_]+(/[\w-]+)*(/|/[\w-]+|\.(py|md|yaml|sh|json|toml|txt))(\.\w+)?", code)
+        is_path = re.fullmatch(
+            r"[a-z_]+(/[\w-]+)*(/|/[\w-]+|\.(py|md|yaml|sh|json|toml|txt))(\.\w+)?", code
+        )
         begins = code.partition("/")[0]
         is_ours = code.endswith((".py", ".md")) or any((root / begins).is_dir() for root in ROOTS)
         if is_path and is_ours and code not in NO_PATHS and not _exists(code):

@@ -9,7 +9,11 @@ AUTH = ServiceKey("shop", "auth")
 
 def test_the_first_installation_has_the_plain_names() -> None:
     names = Names()
-    assert (names.stack, names.prefix, names.metric_namespace) == ("AutoRollback", "auto-rollback", "AutoRollback")
+    assert (names.stack, names.prefix, names.metric_namespace) == (
+        "AutoRollback",
+        "auto-rollback",
+        "AutoRollback",
+    )
     assert names.alarm(AUTH, "5xx-rate") == "auto-rollback/shop/auth/5xx-rate"
     assert names.policy_parameter(AUTH) == "/auto-rollback/shop/auth"
 

@@ -11,7 +11,10 @@ from autorollback.policy import Mode, PolicyError, parse_service, parse_tunables
 REQUIRED = {"cluster": "shop", "service": "auth", "families": ["auth-*"], "task_roles": ["auth-*"]}
 BALANCED = {
     "load_balancer": "app/my-alb/50dc6c495c0c9188",
-    "target_group": ["targetgroup/auth-blue/943f017f100becff", "targetgroup/auth-green/943f017f100becfe"],
+    "target_group": [
+        "targetgroup/auth-blue/943f017f100becff",
+        "targetgroup/auth-green/943f017f100becfe",
+    ],
 }
 
 
@@ -20,15 +23,30 @@ def test_the_defaults_of_the_contract() -> None:
     assert policy.mode is Mode.ENFORCE
     assert (policy.window, policy.stable_after) == (timedelta(hours=1), timedelta(minutes=30))
     assert policy.confirm_within == timedelta(minutes=15)
-    assert (policy.flap_limit, policy.shared_cause_services, policy.max_rollbacks_per_day) == (2, 3, 3)
-    assert (policy.error_rate_percent, policy.latency_p99_seconds, policy.unhealthy_targets) == (5, 2, 2)
+    assert (policy.flap_limit, policy.shared_cause_services, policy.max_rollbacks_per_day) == (
+        2,
+        3,
+        3,
+    )
+    assert (policy.error_rate_percent, policy.latency_p99_seconds, policy.unhealthy_targets) == (
+        5,
+        2,
+        2,
+    )
     assert (policy.minimum_requests, policy.minimum_errors) == (20, 5)
     assert (policy.datapoints_to_alarm, policy.evaluation_periods) == (3, 5)
 
 
 def test_what_the_stack_writes_the_function_reads_back_equal() -> None:
     given = parse_service(
-        {**REQUIRED, **BALANCED, "alarms": ["checkout"], "mode": "observe", "flap_limit": 0, "code_deploy": "shop/auth"}
+        {
+            **REQUIRED,
+            **BALANCED,
+            "alarms": ["checkout"],
+            "mode": "observe",
+            "flap_limit": 0,
+            "code_deploy": "shop/auth",
+        }
     )
     assert parse_service(json.loads(json.dumps(given.to_document()))) == given
 
@@ -51,18 +69,36 @@ def test_what_a_service_says_overrides_the_defaults() -> None:
         pytest.param({"latency_p99_seconds": float("nan")}, "latency_p99_seconds", id="no number"),
         pytest.param({"mode": "dry"}, "mode", id="a mode that is none"),
         pytest.param({"mode": False}, "mode", id="off, as YAML 1.1 reads it"),
-        pytest.param({"dedicated_load_balancer": "yes"}, "dedicated_load_balancer", id="a word for a flag"),
+        pytest.param(
+            {"dedicated_load_balancer": "yes"}, "dedicated_load_balancer", id="a word for a flag"
+        ),
         pytest.param({"families": []}, "families", id="no family"),
         pytest.param({"families": ["a", "a"]}, "families", id="a family twice"),
-        pytest.param({"task_roles": ["arn:aws:iam::111122223333:role/a"]}, "task_roles", id="an ARN for a name"),
-        pytest.param({"datapoints_to_alarm": 6}, "datapoints_to_alarm", id="more datapoints than periods"),
+        pytest.param(
+            {"task_roles": ["arn:aws:iam::111122223333:role/a"]},
+            "task_roles",
+            id="an ARN for a name",
+        ),
+        pytest.param(
+            {"datapoints_to_alarm": 6}, "datapoints_to_alarm", id="more datapoints than periods"
+        ),
         pytest.param({"windows": 60}, "windows", id="a key that is none"),
         pytest.param({"cluster": "a/b"}, "cluster", id="a name that ECS does not take"),
-        pytest.param({"load_balancer": BALANCED["load_balancer"]}, "target_group", id="no target group"),
-        pytest.param({"target_group": BALANCED["target_group"]}, "load_balancer", id="no load balancer"),
-        pytest.param({**BALANCED, "load_balancer": "my-alb"}, "load_balancer", id="no dimension value"),
-        pytest.param({"code_deploy": "shop"}, "code_deploy", id="an application without its deployment group"),
-        pytest.param({"code_deploy": "shop/auth/blue"}, "code_deploy", id="more than application and group"),
+        pytest.param(
+            {"load_balancer": BALANCED["load_balancer"]}, "target_group", id="no target group"
+        ),
+        pytest.param(
+            {"target_group": BALANCED["target_group"]}, "load_balancer", id="no load balancer"
+        ),
+        pytest.param(
+            {**BALANCED, "load_balancer": "my-alb"}, "load_balancer", id="no dimension value"
+        ),
+        pytest.param(
+            {"code_deploy": "shop"}, "code_deploy", id="an application without its deployment group"
+        ),
+        pytest.param(
+            {"code_deploy": "shop/auth/blue"}, "code_deploy", id="more than application and group"
+        ),
         pytest.param({"code_deploy": ["shop", "auth"]}, "code_deploy", id="a list for a text"),
     ],
 )

@@ -51,10 +51,20 @@ def test_items_are_read_as_dynamodb_answers_them(
     items = [to_attributes(item) for item in (held, by_hand, {"pk": "p", "sk": "lease"})]
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps({"Items": items, "Count": 3})))
     lines = told(capsys, "-")
-    assert [line[:5].strip() for line in lines] == ["shop/", "told", "then", "now", "shop/", "then", "now"]
+    assert [line[:5].strip() for line in lines] == [
+        "shop/",
+        "told",
+        "then",
+        "now",
+        "shop/",
+        "then",
+        "now",
+    ]
     assert lines[1] == "told  held, r"
     assert lines[2].removeprefix("then  ") == lines[3].removeprefix("now   ")
-    assert lines[5].startswith("then  roll back to auth:v1, requested: "), "a person's is asked as a person's"
+    assert lines[5].startswith("then  roll back to auth:v1, requested: "), (
+        "a person's is asked as a person's"
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,6 +87,8 @@ def test_what_cannot_be_replayed_is_said(
     assert error in capsys.readouterr().err
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_there_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert replay.main([str(tmp_path / "none")]) == 1
     assert "none" in capsys.readouterr().err

@@ -24,7 +24,12 @@ NAMES = Names()
 AUTH = ServiceKey("shop", "auth")
 ALARM = "auto-rollback/shop/auth/5xx-rate"
 FIRED_AT = datetime(2026, 11, 22, 14, 4, 40, 989000, tzinfo=UTC)
-REASON_DATA = {"version": "1.0", "startDate": "2026-11-22T13:59:00.000+0000", "period": 60, "threshold": 5.0}
+REASON_DATA = {
+    "version": "1.0",
+    "startDate": "2026-11-22T13:59:00.000+0000",
+    "period": 60,
+    "threshold": 5.0,
+}
 
 
 def alarm_event(state: dict[str, Any] | None = None, **detail: Any) -> dict[str, Any]:
@@ -86,7 +91,9 @@ def scheduled(*rules: str) -> dict[str, Any]:
 
 class TestAlarms:
     def test_one_of_ours_in_alarm(self) -> None:
-        assert parse(alarm_event(), NAMES) == AlarmChanged(ALARM, AUTH, "5xx-rate", True, FIRED_AT, REASON_DATA)
+        assert parse(alarm_event(), NAMES) == AlarmChanged(
+            ALARM, AUTH, "5xx-rate", True, FIRED_AT, REASON_DATA
+        )
 
     def test_back_to_ok(self) -> None:
         request = parse(alarm_event({"value": "OK"}), NAMES)
@@ -101,11 +108,17 @@ class TestAlarms:
     @pytest.mark.parametrize(
         ("event", "why"),
         [
-            pytest.param(alarm_event(alarmName="ServerCpuTooHigh"), "is not named", id="another alarm"),
             pytest.param(
-                alarm_event(alarmName="auto-rollback-blue/shop/auth/latency"), "is not named", id="another installation"
+                alarm_event(alarmName="ServerCpuTooHigh"), "is not named", id="another alarm"
             ),
-            pytest.param(alarm_event(alarmName="auto-rollback/shop/auth"), "is not named", id="no signal"),
+            pytest.param(
+                alarm_event(alarmName="auto-rollback-blue/shop/auth/latency"),
+                "is not named",
+                id="another installation",
+            ),
+            pytest.param(
+                alarm_event(alarmName="auto-rollback/shop/auth"), "is not named", id="no signal"
+            ),
         ],
     )
     def test_none_of_ours(self, event: dict[str, Any], why: str) -> None:
@@ -125,7 +138,10 @@ class TestAlarms:
             (alarm_event(muteDetail=None), None),
             (alarm_event(muteDetail={"mutedByArn": "arn:mute"}), "by the mute rule arn:mute"),
             (alarm_event(muteDetail={}), "by a mute rule"),
-            (alarm_event({"actionsSuppressedBy": "WaitPeriod"}), "its actions are suppressed by WaitPeriod"),
+            (
+                alarm_event({"actionsSuppressedBy": "WaitPeriod"}),
+                "its actions are suppressed by WaitPeriod",
+            ),
         ],
         ids=["not", "null", "a mute rule", "a mute rule without a name", "a suppressor"],
     )
@@ -134,7 +150,9 @@ class TestAlarms:
         assert isinstance(request, AlarmChanged)
         assert request.muted == by
 
-    @pytest.mark.parametrize("data", [None, "no JSON", "[1]", 5], ids=["null", "text", "a list", "a number"])
+    @pytest.mark.parametrize(
+        "data", [None, "no JSON", "[1]", 5], ids=["null", "text", "a list", "a number"]
+    )
     def test_reason_data_that_says_nothing_is_empty(self, data: object) -> None:
         request = parse(alarm_event({"reasonData": data}), NAMES)
         assert isinstance(request, AlarmChanged)
@@ -152,20 +170,42 @@ ACTION, DEPLOYMENT = "ECS Service Action", "ECS Deployment State Change"
 @pytest.mark.parametrize(
     ("event", "request_"),
     [
-        pytest.param(ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED"), TasksCannotStart(AUTH, AT), id="cannot start"),
+        pytest.param(
+            ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED"),
+            TasksCannotStart(AUTH, AT),
+            id="cannot start",
+        ),
         pytest.param(
             ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_FAILED"),
-            DeploymentEnded(AUTH, AT, "ecs-svc/123", False, "ECS deployment circuit breaker: task failed to start."),
+            DeploymentEnded(
+                AUTH,
+                AT,
+                "ecs-svc/123",
+                False,
+                "ECS deployment circuit breaker: task failed to start.",
+            ),
             id="failed",
         ),
         pytest.param(
             ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_COMPLETED"),
-            DeploymentEnded(AUTH, AT, "ecs-svc/123", True, "ECS deployment circuit breaker: task failed to start."),
+            DeploymentEnded(
+                AUTH,
+                AT,
+                "ecs-svc/123",
+                True,
+                "ECS deployment circuit breaker: task failed to start.",
+            ),
             id="completed",
         ),
-        pytest.param(scheduled("auto-rollback-sweep"), Sweep(datetime(2026, 11, 22, 14, 5, tzinfo=UTC)), id="sweep"),
         pytest.param(
-            scheduled("auto-rollback-readiness"), DailyAudit(datetime(2026, 11, 22, 14, 5, tzinfo=UTC)), id="audit"
+            scheduled("auto-rollback-sweep"),
+            Sweep(datetime(2026, 11, 22, 14, 5, tzinfo=UTC)),
+            id="sweep",
+        ),
+        pytest.param(
+            scheduled("auto-rollback-readiness"),
+            DailyAudit(datetime(2026, 11, 22, 14, 5, tzinfo=UTC)),
+            id="audit",
         ),
     ],
 )
@@ -174,7 +214,9 @@ def test_events_of_ecs_and_of_the_clock(event: dict[str, Any], request_: object)
 
 
 def test_a_service_with_an_arn_of_the_short_format_is_told_by_the_cluster_beside_it() -> None:
-    event = ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED", "arn:aws:ecs:eu-central-1:111122223333:service/auth")
+    event = ecs_event(
+        ACTION, "SERVICE_TASK_START_IMPAIRED", "arn:aws:ecs:eu-central-1:111122223333:service/auth"
+    )
     event["detail"]["clusterArn"] = "arn:aws:ecs:eu-central-1:111122223333:cluster/shop"
     assert parse(event, NAMES) == TasksCannotStart(AUTH, AT)
 
@@ -185,14 +227,30 @@ def test_a_service_with_an_arn_of_the_short_format_is_told_by_the_cluster_beside
         pytest.param([], "(event)", id="no object"),
         pytest.param(None, "(event)", id="nothing"),
         pytest.param(
-            {"source": "aws.s3", "detail-type": "Object Created"}, "source and detail-type", id="another source"
+            {"source": "aws.s3", "detail-type": "Object Created"},
+            "source and detail-type",
+            id="another source",
         ),
-        pytest.param({"source": ["aws.ecs"], "detail-type": {}}, "source and detail-type", id="a source of no type"),
+        pytest.param(
+            {"source": ["aws.ecs"], "detail-type": {}},
+            "source and detail-type",
+            id="a source of no type",
+        ),
         pytest.param(alarm_event() | {"detail": "text"}, "detail", id="a detail that is no object"),
         pytest.param(alarm_event(alarmName=None), "detail.alarmName", id="no alarm name"),
-        pytest.param(alarm_event(state={"value": "RED"}), "detail.state.value", id="a state of another name"),
-        pytest.param(alarm_event(state={"timestamp": "noon"}), "detail.state.timestamp", id="a time that is none"),
-        pytest.param(alarm_event(state={"timestamp": "2026-11-22T14:04:40"}), "detail.state.timestamp", id="no offset"),
+        pytest.param(
+            alarm_event(state={"value": "RED"}), "detail.state.value", id="a state of another name"
+        ),
+        pytest.param(
+            alarm_event(state={"timestamp": "noon"}),
+            "detail.state.timestamp",
+            id="a time that is none",
+        ),
+        pytest.param(
+            alarm_event(state={"timestamp": "2026-11-22T14:04:40"}),
+            "detail.state.timestamp",
+            id="no offset",
+        ),
         pytest.param(
             alarm_event(state={"timestamp": "0001-01-01T00:00:00+01:00"}),
             "detail.state.timestamp",
@@ -203,12 +261,24 @@ def test_a_service_with_an_arn_of_the_short_format_is_told_by_the_cluster_beside
             "resources",
             id="old ARN and no cluster",
         ),
-        pytest.param(ecs_event(ACTION, "SERVICE_STEADY_STATE"), "detail.eventName", id="a steady state"),
-        pytest.param(ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_IN_PROGRESS"), "detail.eventName", id="a start"),
         pytest.param(
-            ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED") | {"resources": []}, "resources", id="no resource"
+            ecs_event(ACTION, "SERVICE_STEADY_STATE"), "detail.eventName", id="a steady state"
         ),
-        pytest.param(ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_FAILED") | {"time": None}, "time", id="no time"),
+        pytest.param(
+            ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_IN_PROGRESS"),
+            "detail.eventName",
+            id="a start",
+        ),
+        pytest.param(
+            ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED") | {"resources": []},
+            "resources",
+            id="no resource",
+        ),
+        pytest.param(
+            ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_FAILED") | {"time": None},
+            "time",
+            id="no time",
+        ),
         pytest.param(scheduled("somebody-elses"), "resources", id="another rule"),
     ],
 )
@@ -232,12 +302,20 @@ class TestManual:
                     "revision": 18,
                     "reason": "checkout fails",
                 },
-                {"service": "auth", "cluster": "shop", "revision": "18", "reason": "checkout fails"},
+                {
+                    "service": "auth",
+                    "cluster": "shop",
+                    "revision": "18",
+                    "reason": "checkout fails",
+                },
             ),
             ({"service": "auth", "revision": "18"}, {"revision": "18"}),
             ({"service": "auth", "revision": "auth:18"}, {"revision": "auth:18"}),
             (
-                {"service": "auth", "revision": "arn:aws:ecs:eu-central-1:111122223333:task-definition/auth:18"},
+                {
+                    "service": "auth",
+                    "revision": "arn:aws:ecs:eu-central-1:111122223333:task-definition/auth:18",
+                },
                 {"revision": "arn:aws:ecs:eu-central-1:111122223333:task-definition/auth:18"},
             ),
             (
@@ -247,9 +325,15 @@ class TestManual:
             ({"service": "auth", "force": True, "dry_run": True}, {"force": True, "dry_run": True}),
             ({"action": "plan", "service": "auth"}, {"action": "plan"}),
             ({"action": "history"}, {"service": None, "limit": 20}),
-            ({"action": "history", "service": "auth", "limit": 100, "next": "abc"}, {"limit": 100, "next": "abc"}),
+            (
+                {"action": "history", "service": "auth", "limit": 100, "next": "abc"},
+                {"limit": 100, "next": "abc"},
+            ),
             ({"action": "readiness"}, {"action": "readiness"}),
-            ({"action": "release", "service": "auth", "revision": 19}, {"action": "release", "revision": "19"}),
+            (
+                {"action": "release", "service": "auth", "revision": 19},
+                {"action": "release", "revision": "19"},
+            ),
             ({"action": "pause", "minutes": 10080}, {"action": "pause", "minutes": 10080}),
             ({"action": "resume", "service": "auth"}, {"action": "resume", "service": "auth"}),
         ],
@@ -266,31 +350,57 @@ class TestManual:
             pytest.param({}, "service", id="no service"),
             pytest.param({"service": ""}, "service", id="an empty name"),
             pytest.param({"service": 5}, "service", id="a number for a name"),
-            pytest.param({"action": "undo", "service": "auth"}, "action", id="an action that is none"),
+            pytest.param(
+                {"action": "undo", "service": "auth"}, "action", id="an action that is none"
+            ),
             pytest.param({"action": ["plan"], "service": "auth"}, "action", id="a list of actions"),
             pytest.param({"service": "auth", "revison": 18}, "revison", id="a typo"),
             pytest.param({"service": "auth", "revision": 0}, "revision", id="revision 0"),
             pytest.param({"service": "auth", "revision": True}, "revision", id="revision true"),
             pytest.param({"service": "auth", "revision": 18.0}, "revision", id="a fraction"),
             pytest.param({"service": "auth", "revision": "latest"}, "revision", id="no number"),
-            pytest.param({"service": "auth", "revision": "auth:"}, "revision", id="no number after the family"),
-            pytest.param({"service": "auth", "revision": "٣"}, "revision", id="digits of another script"),
-            pytest.param({"service": "auth", "revision": 18, "image_tag": "a"}, "image_tag", id="revision and tag"),
-            pytest.param({"service": "auth", "image_tag": "app:1"}, "image_tag", id="a tag with its repository"),
-            pytest.param({"service": "auth", "image_tag": "a" * 129}, "image_tag", id="a tag too long"),
-            pytest.param({"service": "auth", "container": "app"}, "container", id="a container alone"),
+            pytest.param(
+                {"service": "auth", "revision": "auth:"},
+                "revision",
+                id="no number after the family",
+            ),
+            pytest.param(
+                {"service": "auth", "revision": "٣"}, "revision", id="digits of another script"
+            ),
+            pytest.param(
+                {"service": "auth", "revision": 18, "image_tag": "a"},
+                "image_tag",
+                id="revision and tag",
+            ),
+            pytest.param(
+                {"service": "auth", "image_tag": "app:1"},
+                "image_tag",
+                id="a tag with its repository",
+            ),
+            pytest.param(
+                {"service": "auth", "image_tag": "a" * 129}, "image_tag", id="a tag too long"
+            ),
+            pytest.param(
+                {"service": "auth", "container": "app"}, "container", id="a container alone"
+            ),
             pytest.param({"service": "auth", "force": "true"}, "force", id="a text for a flag"),
             pytest.param({"service": "auth", "dry_run": 1}, "dry_run", id="a number for a flag"),
             pytest.param({"service": "auth", "reason": "x" * 2049}, "reason", id="a long story"),
             pytest.param({"service": "auth", "minutes": 5}, "minutes", id="minutes of a rollback"),
             pytest.param({"action": "pause"}, "minutes", id="a pause without end"),
             pytest.param({"action": "pause", "minutes": 0}, "minutes", id="a pause of nothing"),
-            pytest.param({"action": "pause", "minutes": 10081}, "minutes", id="a pause of more than 7 days"),
+            pytest.param(
+                {"action": "pause", "minutes": 10081}, "minutes", id="a pause of more than 7 days"
+            ),
             pytest.param({"action": "resume", "cluster": "shop"}, "cluster", id="a cluster alone"),
-            pytest.param({"action": "release", "service": "auth"}, "revision", id="release of what"),
+            pytest.param(
+                {"action": "release", "service": "auth"}, "revision", id="release of what"
+            ),
             pytest.param({"action": "release", "revision": 18}, "service", id="release where"),
             pytest.param({"action": "history", "limit": 101}, "limit", id="too many"),
-            pytest.param({"action": "readiness", "force": True}, "force", id="a field of another action"),
+            pytest.param(
+                {"action": "readiness", "force": True}, "force", id="a field of another action"
+            ),
         ],
     )
     def test_what_is_refused(self, payload: dict[str, Any], field: str) -> None:
@@ -302,7 +412,17 @@ class TestManual:
 
     @pytest.mark.parametrize(
         "field",
-        ["action", "service", "cluster", "revision", "image_tag", "container", "force", "dry_run", "reason"],
+        [
+            "action",
+            "service",
+            "cluster",
+            "revision",
+            "image_tag",
+            "container",
+            "force",
+            "dry_run",
+            "reason",
+        ],
     )
     def test_null_is_no_value(self, field: str) -> None:
         with pytest.raises(BadRequest) as refused:
@@ -313,7 +433,9 @@ class TestManual:
 def test_another_installation_has_its_own_names() -> None:
     blue = Names("blue")
     assert isinstance(parse(alarm_event(), blue), NotOurs)
-    assert isinstance(parse(alarm_event(alarmName="auto-rollback-blue/shop/auth/latency"), blue), AlarmChanged)
+    assert isinstance(
+        parse(alarm_event(alarmName="auto-rollback-blue/shop/auth/latency"), blue), AlarmChanged
+    )
     assert isinstance(parse(scheduled("auto-rollback-blue-sweep"), blue), Sweep)
 
 
@@ -325,13 +447,19 @@ SERVICE_OF_OTHERS = "arn:aws:ecs:eu-central-1:999999999999:service/shop/auth"
 @pytest.mark.parametrize(
     "event",
     [
-        pytest.param(alarm_event() | {"account": "999999999999"}, id="the envelope is of another account"),
-        pytest.param(alarm_event() | {"region": "us-east-1"}, id="the envelope is of another Region"),
         pytest.param(
-            ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_FAILED", SERVICE_OF_OTHERS), id="another account's service"
+            alarm_event() | {"account": "999999999999"}, id="the envelope is of another account"
         ),
         pytest.param(
-            ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED", SERVICE_ELSEWHERE), id="a service of another Region"
+            alarm_event() | {"region": "us-east-1"}, id="the envelope is of another Region"
+        ),
+        pytest.param(
+            ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_FAILED", SERVICE_OF_OTHERS),
+            id="another account's service",
+        ),
+        pytest.param(
+            ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED", SERVICE_ELSEWHERE),
+            id="a service of another Region",
         ),
     ],
 )
@@ -345,7 +473,11 @@ def test_an_event_of_elsewhere_is_none_of_ours(event: dict[str, Any]) -> None:
     "event",
     [
         alarm_event(),
-        {key: value for key, value in alarm_event().items() if key not in ("account", "region", "resources")},
+        {
+            key: value
+            for key, value in alarm_event().items()
+            if key not in ("account", "region", "resources")
+        },
         ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_FAILED"),
         scheduled("auto-rollback-sweep"),
     ],

@@ -26,7 +26,9 @@ def test_the_schema_in_the_docs_is_the_one_of_the_types() -> None:
     "result",
     [
         pytest.param(ROLLED_BACK, id="a rollback"),
-        pytest.param(results.ignored(Reason.PAUSED, "why", ServiceKey("shop", "auth")), id="ignored"),
+        pytest.param(
+            results.ignored(Reason.PAUSED, "why", ServiceKey("shop", "auth")), id="ignored"
+        ),
         pytest.param(results.rejected(BadRequest("revision", 18, "a revision")), id="rejected"),
         pytest.param(Result(Outcome.HELD, Reason.SHARED_CAUSE, "why"), id="held"),
     ],

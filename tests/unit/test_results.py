@@ -26,4 +26,6 @@ def test_no_key_is_missing_from_any_result() -> None:
 
 def test_what_was_ignored_before_any_fact_was_read_says_why_all_the_same() -> None:
     result = results.to_json(results.ignored(Reason.MUTED, "by a mute rule"))
-    assert result["evidence"] == [{"rule": "muted", "verdict": "ignore", "detail": "by a mute rule"}]
+    assert result["evidence"] == [
+        {"rule": "muted", "verdict": "ignore", "detail": "by a mute rule"}
+    ]

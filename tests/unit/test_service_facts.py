@@ -51,11 +51,25 @@ def test_the_deployments_that_ecs_is_at_are_known_by_the_ids_of_its_events() -> 
     """As DescribeServices lists them: what is to run, and what still has tasks."""
     at = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
     listed = [
-        {"id": "ecs-svc/2", "status": "PRIMARY", "createdAt": at, "rolloutState": "FAILED", "failedTasks": 3},
-        {"id": "ecs-svc/1", "status": "ACTIVE", "createdAt": at, "rolloutState": "COMPLETED", "runningCount": 4},
+        {
+            "id": "ecs-svc/2",
+            "status": "PRIMARY",
+            "createdAt": at,
+            "rolloutState": "FAILED",
+            "failedTasks": 3,
+        },
+        {
+            "id": "ecs-svc/1",
+            "status": "ACTIVE",
+            "createdAt": at,
+            "rolloutState": "COMPLETED",
+            "runningCount": 4,
+        },
     ]
     ecs = mock.Mock()
-    ecs.describe_services.return_value = {"services": [{"serviceArn": "arn:auth", "deployments": listed}]}
+    ecs.describe_services.return_value = {
+        "services": [{"serviceArn": "arn:auth", "deployments": listed}]
+    }
     service = Ecs(mock.Mock(ecs=ecs)).service(ServiceKey("shop", "auth"))
     assert service is not None
     assert service.primary == EcsDeployment("ecs-svc/2", at, True, "FAILED", 0, 3)

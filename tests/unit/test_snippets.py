@@ -73,7 +73,14 @@ else:
     sys.exit("another command of aws: say here what it answers")
 """
 
-OF_THE_COMMAND_LINE = {"--cli-read-timeout", "--query", "--output", "--cli-binary-format", "--region", "--profile"}
+OF_THE_COMMAND_LINE = {
+    "--cli-read-timeout",
+    "--query",
+    "--output",
+    "--cli-binary-format",
+    "--region",
+    "--profile",
+}
 """Options of `aws` itself, whatever the operation."""
 
 
@@ -101,15 +108,25 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "rollback.sh").symlink_to(PROJECT / "rollback.sh")
     (tmp_path / "event.json").write_text(json.dumps({"action": "readiness"}), encoding="utf-8")
     story = bad_deployment()
-    item = {"pk": "service#my-cluster/auth-service", "facts": packed(record_of(story.facts(), story.policy, story.now))}
-    (tmp_path / "stored.json").write_text(json.dumps({"Items": [to_attributes(item)]}), encoding="utf-8")
+    item = {
+        "pk": "service#my-cluster/auth-service",
+        "facts": packed(record_of(story.facts(), story.policy, story.now)),
+    }
+    (tmp_path / "stored.json").write_text(
+        json.dumps({"Items": [to_attributes(item)]}), encoding="utf-8"
+    )
     return tmp_path
 
 
 def run(folder: Path, code: str) -> Ran:
     """Run a snippet at a terminal on which somebody says yes."""
     path = os.pathsep.join([str(folder / "bin"), os.defpath])
-    environment = {"PATH": path, "HOME": str(folder), "TMPDIR": str(folder), "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {
+        "PATH": path,
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
     ours, theirs = pty.openpty()
     os.write(ours, b"y\ny\ny\n")
     done = subprocess.run(
@@ -125,7 +142,11 @@ def run(folder: Path, code: str) -> Ran:
     os.close(ours)
     os.close(theirs)
     log = folder / "asked"
-    asked = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.exists() else []
+    asked = (
+        [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+        if log.exists()
+        else []
+    )
     return Ran(done.returncode, done.stdout + done.stderr, asked)
 
 
@@ -149,7 +170,11 @@ def test_shell_snippets_run_and_send_what_is_understood(block: Block, folder: Pa
             is_understood(str(call["payload"]))
         operation = str(call["operation"])
         service = botocore.session.get_session().get_service_model(str(call["service"]))
-        (model,) = (service.operation_model(n) for n in service.operation_names if xform_name(n, "-") == operation)
+        (model,) = (
+            service.operation_model(n)
+            for n in service.operation_names
+            if xform_name(n, "-") == operation
+        )
         members = model.input_shape.members if model.input_shape else {}
         known = {f"--{xform_name(member, '-')}" for member in members}
         assert set(call["options"]) <= known | OF_THE_COMMAND_LINE  # type: ignore[call-overload]  # a list of texts
@@ -178,21 +203,31 @@ def test_python_snippets_import_what_is_there(block: Block) -> None:
 def test_the_scene_that_is_told_uses_what_a_stage_has() -> None:
     (told,) = (block for block in blocks("python") if block.place.startswith("docs/local-cloud.md"))
     tree = ast.parse(told.code)
-    (imported,) = (node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and len(node.names) == 2)
+    (imported,) = (
+        node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and len(node.names) == 2
+    )
     module = importlib.import_module(str(imported.module))
     stage = get_type_hints(module.build, vars(module) | {"Cloud": object})["return"]
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "stage":
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id == "stage"
+        ):
             assert hasattr(stage, node.attr), node.attr
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             if node.func.id == "timedelta":
                 timedelta(**{str(keyword.arg): 1 for keyword in node.keywords})
                 continue
             called = getattr(module, node.func.id)
-            assert {keyword.arg for keyword in node.keywords} <= set(inspect.signature(called).parameters)
+            assert {keyword.arg for keyword in node.keywords} <= set(
+                inspect.signature(called).parameters
+            )
 
 
-@pytest.mark.parametrize("name", sorted({code for _, code in inline_code() if code.startswith('{"')}))
+@pytest.mark.parametrize(
+    "name", sorted({code for _, code in inline_code() if code.startswith('{"')})
+)
 def test_payloads_in_sentences_are_understood(name: str) -> None:
     is_understood(name)
 
@@ -211,7 +246,9 @@ def test_the_fields_of_the_payload_are_those_that_are_told() -> None:
     for action in re.findall(r"`([a-z]+)`(?= \(|,|$)", actions):
         with pytest.raises(requests.BadRequest, match="nonsense") as refused:
             requests.parse({"action": action, "service": "auth-service", "nonsense": 1}, Names())
-        taken |= set(re.findall(r"\w+", refused.value.allowed.partition("fields ")[2].partition(" for ")[0]))
+        taken |= set(
+            re.findall(r"\w+", refused.value.allowed.partition("fields ")[2].partition(" for ")[0])
+        )
     assert taken == told
 
 
@@ -229,7 +266,9 @@ def test_the_error_that_is_shown_is_what_a_wrong_configuration_gives(tmp_path: P
     file.write_text(f"{example}    window_minutes: soon\n", encoding="utf-8")
     with pytest.raises(ConfigurationError) as error:
         load(file, Names())
-    assert str(error.value).partition("services.yaml: ")[2] == shown.code.strip().removeprefix("services.yaml: ")
+    assert str(error.value).partition("services.yaml: ")[2] == shown.code.strip().removeprefix(
+        "services.yaml: "
+    )
 
 
 @pytest.mark.parametrize("block", blocks("json"), ids=str)
@@ -244,10 +283,17 @@ def test_json_is_what_it_is_shown_as(block: Block) -> None:
 
 
 def test_options_of_rollback_sh_are_those_of_its_usage() -> None:
-    usage = subprocess.run([PROJECT / "rollback.sh", "--help"], capture_output=True, text=True, check=True).stdout
+    usage = subprocess.run(
+        [PROJECT / "rollback.sh", "--help"], capture_output=True, text=True, check=True
+    ).stdout
     known = set(re.findall(r"--[a-z]+", usage))
     shown = [code for _, code in inline_code()] + [block.code for block in blocks("bash", "text")]
-    lines = [line for code in shown for line in code.splitlines() if line.lstrip().startswith("./rollback.sh")]
+    lines = [
+        line
+        for code in shown
+        for line in code.splitlines()
+        if line.lstrip().startswith("./rollback.sh")
+    ]
     assert len(lines) > 5
     for line in lines:
         assert set(re.findall(r"(?<![\w-])--[a-z-]+", line.partition("#")[0])) <= known, line
@@ -258,7 +304,9 @@ def test_options_of_rollback_sh_are_those_of_its_usage() -> None:
 def test_modules_that_are_run_exist() -> None:
     texts = [code for _, code in inline_code()] + [block.code for block in blocks("bash")]
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
-    named = {name for text in (*texts, makefile) for name in re.findall(r"python -m ([\w.]+)", text)}
+    named = {
+        name for text in (*texts, makefile) for name in re.findall(r"python -m ([\w.]+)", text)
+    }
     assert {"autorollback.replay", "bench.storm"} <= named
     for name in named:
         assert importlib.util.find_spec(name), name

@@ -12,7 +12,10 @@ from autorollback.policy import Policy, ServicePolicy
 
 NOW = datetime(2026, 11, 22, 14, 0, tzinfo=UTC)
 POLICY = ServicePolicy(
-    ServiceKey("shop", "auth"), Policy(families=("*",), task_roles=("*",)), "app/alb/1", ("targetgroup/auth/1",)
+    ServiceKey("shop", "auth"),
+    Policy(families=("*",), task_roles=("*",)),
+    "app/alb/1",
+    ("targetgroup/auth/1",),
 )
 
 
@@ -31,7 +34,9 @@ def one_a_minute(**asked: Any) -> list[dict[str, Any]]:
     [
         pytest.param(timedelta(hours=12), timedelta(0), [60], id="half a day: each minute"),
         pytest.param(timedelta(hours=13), timedelta(0), [300], id="longer: every five minutes"),
-        pytest.param(timedelta(days=62), timedelta(0), [300], id="for as long as CloudWatch keeps these"),
+        pytest.param(
+            timedelta(days=62), timedelta(0), [300], id="for as long as CloudWatch keeps these"
+        ),
         pytest.param(timedelta(days=70), timedelta(0), [3600, 300], id="before that, hours"),
         pytest.param(timedelta(days=70), timedelta(days=65), [3600], id="only hours are left"),
     ],
@@ -44,7 +49,11 @@ def test_requests_are_counted_in_the_finest_datapoints_that_are_kept(
     paginate.side_effect = one_a_minute
     since, until = NOW - began, NOW - ended
     counted = Traffic(mock.Mock(cloudwatch=cloudwatch)).requests(POLICY, since, until, NOW)
-    assert [c.kwargs["MetricDataQueries"][0]["MetricStat"]["Period"] for c in paginate.call_args_list] == asked
+    assert [
+        c.kwargs["MetricDataQueries"][0]["MetricStat"]["Period"] for c in paginate.call_args_list
+    ] == asked
     assert counted.between(since, until) == (until - since) / timedelta(minutes=1)
     if asked[-1] < 3600:
-        assert counted.between(until - timedelta(minutes=30), until) == 30, "a calm part of half an hour is told"
+        assert counted.between(until - timedelta(minutes=30), until) == 30, (
+            "a calm part of half an hour is told"
+        )

@@ -96,7 +96,11 @@ class StateChanges:
         )
 
 
-def read_alarm(described: Answer, signal: str, others: Mapping[str, Answer]) -> Alarm:
+def read_alarm(
+    described: Answer,
+    signal: str,
+    others: Mapping[str, Answer],
+) -> Alarm:
     """The facts of one alarm.
 
     A composite alarm has no datapoints of its own: those of its children in ALARM tell its onset.
@@ -160,7 +164,9 @@ def _first_trace(described: Answer) -> datetime | None:
 
 
 def _earliest_onset(
-    changed_at: datetime | None, children: Sequence[_Child], timing: _Timing
+    changed_at: datetime | None,
+    children: Sequence[_Child],
+    timing: _Timing,
 ) -> datetime | None:
     """The earliest that the trouble can have begun, where no datapoint tells it."""
     if changed_at is None:
@@ -242,7 +248,12 @@ def _datapoints(described: Answer) -> list[Datapoint]:
     try:
         points = []
         for index, measured in enumerate(_measured(reason)):
-            breaching = _breaches(measured.value, index, reason, described)
+            breaching = _breaches(
+                measured.value,
+                index,
+                reason,
+                described,
+            )
             points.append(Datapoint(measured.at, breaching))
     except _STRANGE_DATA:
         return []
@@ -266,7 +277,12 @@ def _measured(reason: Answer) -> list[_Measured]:
     return [_Measured(start + index * period, value) for index, value in values]
 
 
-def _breaches(value: float | None, index: int, reason: Answer, described: Answer) -> bool | None:
+def _breaches(
+    value: float | None,
+    index: int,
+    reason: Answer,
+    described: Answer,
+) -> bool | None:
     """Whether a datapoint breaches; None where it is missing and that says nothing."""
     if value is None:
         treated = str(described.get("TreatMissingData"))
@@ -274,14 +290,24 @@ def _breaches(value: float | None, index: int, reason: Answer, described: Answer
 
     comparison = str(described.get("ComparisonOperator"))
     if reason.get("recentLowerThresholds") or reason.get("recentUpperThresholds"):
-        return _leaves_band(value, index, reason, comparison)
+        return _leaves_band(
+            value,
+            index,
+            reason,
+            comparison,
+        )
 
     compare = _COMPARISONS[comparison]
     threshold = float(reason["threshold"])
     return compare(value, threshold)
 
 
-def _leaves_band(value: float, index: int, reason: Answer, comparison: str) -> bool:
+def _leaves_band(
+    value: float,
+    index: int,
+    reason: Answer,
+    comparison: str,
+) -> bool:
     """Whether a value leaves its anomaly band, on a side that the alarm looks at."""
     lows = reason.get("recentLowerThresholds") or []
     highs = reason.get("recentUpperThresholds") or []

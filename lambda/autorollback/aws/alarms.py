@@ -30,7 +30,11 @@ class Alarms:
     clients: "Clients"
     names: Names
 
-    def of(self, policy: ServicePolicy, event: AlarmChanged | None = None) -> tuple[Alarm, ...]:
+    def of(
+        self,
+        policy: ServicePolicy,
+        event: AlarmChanged | None = None,
+    ) -> tuple[Alarm, ...]:
         """The service's own alarms that exist.
 
         The children of composites are read with them, for the onset. The event that fired tells the
@@ -67,11 +71,11 @@ class Alarms:
                 alarms.append(alarm)
         return tuple(alarms)
 
-    def with_history(self, alarm: Alarm, since: datetime) -> Alarm:
-        """The alarm with its times in ALARM since a moment."""
-        return self.history(alarm.name, since).told_to(alarm)
-
-    def history(self, name: str, since: datetime) -> StateChanges:
+    def history(
+        self,
+        name: str,
+        since: datetime,
+    ) -> StateChanges:
         """An alarm's changes of state since a moment.
 
         DescribeAlarmHistory keeps 30 days, and gives 100 items a page.
@@ -95,7 +99,11 @@ class Alarms:
         signals = (*SIGNALS, *own_signals)
         return {self.names.alarm(policy.key, signal): signal for signal in signals}
 
-    def _described(self, wanted: Sequence[str], policy: ServicePolicy) -> dict[str, Answer]:
+    def _described(
+        self,
+        wanted: Sequence[str],
+        policy: ServicePolicy,
+    ) -> dict[str, Answer]:
         """The alarms that exist, by their names.
 
         DescribeAlarms hides composite and log alarms unless AlarmTypes asks for them (botocore

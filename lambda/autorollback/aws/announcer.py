@@ -39,7 +39,11 @@ class Announcer:
     source: str
     installation: str = ""
 
-    def announce(self, message: Message, resource: str) -> None:
+    def announce(
+        self,
+        message: Message,
+        resource: str,
+    ) -> None:
         """Tell people and machines at once; `resource` is the ARN of the service.
 
         Subscribers of a queue or function get the JSON alone. Message attributes let a subscription filter.
@@ -51,7 +55,12 @@ class Announcer:
             }
         )
 
-    def publish(self, title: str, letter: str, document: dict[str, object]) -> None:
+    def publish(
+        self,
+        title: str,
+        letter: str,
+        document: dict[str, object],
+    ) -> None:
         """One message to people that is about no incident."""
         forms = {"default": json.dumps(document), "email": letter, "sms": title}
         self.clients.sns.publish(
@@ -79,7 +88,11 @@ class Announcer:
             MessageAttributes=_attributes(message),
         )
 
-    def _tell_machines(self, message: Message, resource: str) -> None:
+    def _tell_machines(
+        self,
+        message: Message,
+        resource: str,
+    ) -> None:
         entry: PutEventsRequestEntryTypeDef = {
             "Source": self.source,
             "DetailType": DETAIL_TYPE,

@@ -131,7 +131,11 @@ class Audit:
             )
         return found
 
-    def remember(self, key: ServiceKey, found: Remembered) -> None:
+    def remember(
+        self,
+        key: ServiceKey,
+        found: Remembered,
+    ) -> None:
         """Keep what was found, for the next audit to compare with."""
         item = {
             "pk": _PARTITION,

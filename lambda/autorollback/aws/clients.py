@@ -79,7 +79,11 @@ class Clients:
         self._lock = threading.Lock()
         self._raw = threading.local()
 
-    def _once(self, name: str, make: Callable[[boto3.Session], Client]) -> Client:
+    def _once(
+        self,
+        name: str,
+        make: Callable[[boto3.Session], Client],
+    ) -> Client:
         with self._lock:
             if name not in self._made:
                 self._session = self._session or boto3.Session()

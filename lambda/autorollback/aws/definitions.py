@@ -133,7 +133,11 @@ class Definitions:
             return existing
         return self._register(original, original.pinned(digests))
 
-    def _register(self, original: Definition, content: Content) -> Definition:
+    def _register(
+        self,
+        original: Definition,
+        content: Content,
+    ) -> Definition:
         """Register a copy of a definition.
 
         RegisterTaskDefinition refuses an empty list of tags, and tags that begin with `aws:`, which
@@ -169,7 +173,11 @@ class Definitions:
         )
 
 
-def unknown_fields(raw: object, parsed: object, where: str = "") -> Iterator[str]:
+def unknown_fields(
+    raw: object,
+    parsed: object,
+    where: str = "",
+) -> Iterator[str]:
     """The paths that an answer held and the SDK's model dropped.
 
     A null is no field.

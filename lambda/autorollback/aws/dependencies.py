@@ -58,7 +58,12 @@ class _Known:
 
     def as_answers(self) -> Answers:
         """All of it, as it is now."""
-        return Answers(dict(self.images), dict(self.pushed), dict(self.secrets), dict(self.roles))
+        return Answers(
+            dict(self.images),
+            dict(self.pushed),
+            dict(self.secrets),
+            dict(self.roles),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,11 @@ class Dependencies:
     clients: "Clients"
     _known: _Known = field(default_factory=_Known)
 
-    def answers(self, home: Home, lookups: Iterable[Lookup]) -> Answers:
+    def answers(
+        self,
+        home: Home,
+        lookups: Iterable[Lookup],
+    ) -> Answers:
         """The answers to some lookups, all asked at once; `home` is where the service is."""
         reads: dict[Lookup, Callable[[], None]] = {}
         for lookup in lookups:
@@ -77,7 +86,11 @@ class Dependencies:
         in_parallel(reads)
         return self._known.as_answers()
 
-    def secrets_of(self, service_arn: str, definition: Definition) -> tuple[Secret, ...]:
+    def secrets_of(
+        self,
+        service_arn: str,
+        definition: Definition,
+    ) -> tuple[Secret, ...]:
         """What tasks of a definition are given when they start, and when each last changed."""
         lookups = secrets_of(definition)
         answers = self.answers(Home.of_service(service_arn), lookups)
@@ -87,12 +100,20 @@ class Dependencies:
             secrets[name] = Secret(name, status.changed_at, status.wrong or status.unknown)
         return tuple(secrets[name] for name in sorted(secrets))
 
-    def digest_of(self, repository: str, tag: str) -> str | None:
+    def digest_of(
+        self,
+        repository: str,
+        tag: str,
+    ) -> str | None:
         """The digest that a tag has now; None without such a tag or repository."""
         stored = self._stored(ImagesStored(repository, tags=frozenset({tag})))
         return stored.tags.get(tag)
 
-    def tags_like(self, repository: str, tag: str) -> list[str]:
+    def tags_like(
+        self,
+        repository: str,
+        tag: str,
+    ) -> list[str]:
         """Existing tags that are nearest to one that is not there."""
         ecr = self.clients.ecr
         pages = ecr.get_paginator("describe_images").paginate(
@@ -107,9 +128,20 @@ class Dependencies:
                     tags += image.get("imageTags", [])
         except ecr.exceptions.RepositoryNotFoundException:
             return []
-        return sorted(get_close_matches(tag, tags, n=TAGS_TOLD, cutoff=0))
+        return sorted(
+            get_close_matches(
+                tag,
+                tags,
+                n=TAGS_TOLD,
+                cutoff=0,
+            )
+        )
 
-    def _answer(self, home: Home, lookup: Lookup) -> None:
+    def _answer(
+        self,
+        home: Home,
+        lookup: Lookup,
+    ) -> None:
         known = self._known
         match lookup:
             case ImagesStored():
@@ -163,7 +195,11 @@ class Dependencies:
             return image.get("imagePushedAt")
         return None
 
-    def _secret(self, home: Home, lookup: SecretLookup) -> DependencyStatus:
+    def _secret(
+        self,
+        home: Home,
+        lookup: SecretLookup,
+    ) -> DependencyStatus:
         """Whether a secret or parameter is there, where that can be asked.
 
         A parameter of the same Region may be given by its name, one of another only by its ARN

@@ -65,7 +65,12 @@ class DeploymentGroup:
     original: TaskSet | None = None
 
     @classmethod
-    def of(cls, clients: "Clients", code_deploy: str, mark: str) -> "DeploymentGroup":
+    def of(
+        cls,
+        clients: "Clients",
+        code_deploy: str,
+        mark: str,
+    ) -> "DeploymentGroup":
         """The group that a policy's `code_deploy` names, `<application>/<deployment group>`."""
         application, _, group = code_deploy.partition("/")
         return cls(CodeDeploy(clients, application, group), mark)
@@ -190,7 +195,11 @@ class DeploymentGroup:
         newest = max(known, key=lambda deployment: deployment.created_at, default=None)
         return newest.waits if newest else timedelta()
 
-    def carrying(self, deployment_ids: Sequence[str], incident_id: str) -> str | None:
+    def carrying(
+        self,
+        deployment_ids: Sequence[str],
+        incident_id: str,
+    ) -> str | None:
         """Which of these deployments was created for an incident: its description says so."""
         self.codedeploy.read(deployment_ids)
         wanted = self._description(incident_id)
@@ -266,7 +275,12 @@ class DeploymentGroup:
         try:
             created = client.create_deployment(**asked)
         except client.exceptions.DeploymentLimitExceededException as error:
-            return self._in_the_way(key, incident_id, over, error)
+            return self._in_the_way(
+                key,
+                incident_id,
+                over,
+                error,
+            )
         return created["deploymentId"]
 
     def _in_the_way(

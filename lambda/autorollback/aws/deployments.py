@@ -43,7 +43,11 @@ class Deployments:
             return self._group(code_deploy)
         return Ecs(self.clients)
 
-    def group_of(self, service: Service, code_deploy: str) -> DeploymentGroup:
+    def group_of(
+        self,
+        service: Service,
+        code_deploy: str,
+    ) -> DeploymentGroup:
         """The history of a service that CodeDeploy deploys; read anew.
 
         It begins with the task set that came with the service, while that is there.
@@ -62,16 +66,28 @@ class Deployments:
             return self._group(code_deploy)
         return Deployer(self.clients)
 
-    def newest_of(self, key: ServiceKey, code_deploy: Callable[[], str | None]) -> str:
+    def newest_of(
+        self,
+        key: ServiceKey,
+        code_deploy: Callable[[], str | None],
+    ) -> str:
         """ARN of a service's newest deployment; empty without one.
 
         The deployment group is asked for only where ECS tells no deployment.
         """
-        _, page = newest_of(self.clients, key, code_deploy, self.mark)
+        _, page = newest_of(
+            self.clients,
+            key,
+            code_deploy,
+            self.mark,
+        )
         return next(iter(page.arns), "")
 
     def carrying(
-        self, code_deploy: str, deployments: Sequence[str], incident_id: str
+        self,
+        code_deploy: str,
+        deployments: Sequence[str],
+        incident_id: str,
     ) -> str | None:
         """Which of CodeDeploy's deployments was created for an incident, if one was."""
         return self._group(code_deploy).carrying(deployments, incident_id)

@@ -91,7 +91,11 @@ class History(Protocol):
     In ECS, or in the CodeDeploy deployment group that deploys it.
     """
 
-    def deployments_page(self, key: ServiceKey, after: str | None = None) -> DeploymentPage:
+    def deployments_page(
+        self,
+        key: ServiceKey,
+        after: str | None = None,
+    ) -> DeploymentPage:
         """The newest deployments, or those that follow a page."""
 
     def deployments(self, arns: Sequence[str]) -> tuple[Deployment, ...]:
@@ -160,7 +164,11 @@ class Ecs:
                 found[key] = tuple(sorted(created, reverse=True))
         return found
 
-    def deployments_page(self, key: ServiceKey, after: str | None = None) -> DeploymentPage:
+    def deployments_page(
+        self,
+        key: ServiceKey,
+        after: str | None = None,
+    ) -> DeploymentPage:
         """Up to 20 service deployments, newest first.
 
         AWS keeps 90 days, and none from before 2024-10-25.

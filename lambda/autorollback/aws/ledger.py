@@ -112,7 +112,13 @@ class Ledger:
 
     # one judgement of a service at a time
 
-    def lease(self, key: ServiceKey, owner: str, now: datetime, until: datetime) -> bool:
+    def lease(
+        self,
+        key: ServiceKey,
+        owner: str,
+        now: datetime,
+        until: datetime,
+    ) -> bool:
         """Take the one judgement of a service; False while another owner's lease runs."""
         item = {
             "pk": partition(key),
@@ -131,7 +137,11 @@ class Ledger:
             self._leased.add(key)
         return taken
 
-    def release_lease(self, key: ServiceKey, owner: str) -> None:
+    def release_lease(
+        self,
+        key: ServiceKey,
+        owner: str,
+    ) -> None:
         """Give the lease back, if it is still this owner's."""
         if key not in self._leased:
             return
@@ -140,7 +150,11 @@ class Ledger:
 
     # what is known
 
-    def recall(self, key: ServiceKey, now: datetime) -> ServiceLedger:
+    def recall(
+        self,
+        key: ServiceKey,
+        now: datetime,
+    ) -> ServiceLedger:
         """What the ledger knows of a service, in one strongly consistent query.
 
         Raises:
@@ -164,7 +178,12 @@ class Ledger:
                     keys[ServiceKey(*owner.split("/"))] = None
         return tuple(keys)
 
-    def history(self, key: ServiceKey | None, limit: int, after: str | None) -> HistoryPage:
+    def history(
+        self,
+        key: ServiceKey | None,
+        limit: int,
+        after: str | None,
+    ) -> HistoryPage:
         """Incidents of a service or of all; `after` is what the page before gave.
 
         Raises:
@@ -185,7 +204,10 @@ class Ledger:
         if after:
             where["ExclusiveStartKey"] = _place(after, key)
         answer = self.clients.dynamodb.query(
-            TableName=self.table, ScanIndexForward=False, Limit=limit, **where
+            TableName=self.table,
+            ScanIndexForward=False,
+            Limit=limit,
+            **where,
         )
         incidents = [read_incident(from_attributes(attributes)) for attributes in answer["Items"]]
         last = answer.get("LastEvaluatedKey")
@@ -195,7 +217,11 @@ class Ledger:
     # pauses
 
     def pause(
-        self, key: ServiceKey | None, until: datetime, words: str | None, at: datetime
+        self,
+        key: ServiceKey | None,
+        until: datetime,
+        words: str | None,
+        at: datetime,
     ) -> None:
         """Pause automatic rollbacks of a service, or of all."""
         item = {
@@ -228,7 +254,13 @@ class Ledger:
         items = self._table.query(partition(key), "quarantine#")
         return tuple(read_quarantine(item) for item in items)
 
-    def release(self, key: ServiceKey, lifted: Quarantine, words: str | None, at: datetime) -> None:
+    def release(
+        self,
+        key: ServiceKey,
+        lifted: Quarantine,
+        words: str | None,
+        at: datetime,
+    ) -> None:
         """Lift one quarantine, and record that."""
         record = {
             "pk": partition(key),
@@ -241,7 +273,11 @@ class Ledger:
         removal = self._table.delete_write(partition(key), f"quarantine#{lifted.identity}")
         self._table.transact([self._table.put_write(record), removal])
 
-    def save_known_good(self, key: ServiceKey, good: KnownGood) -> None:
+    def save_known_good(
+        self,
+        key: ServiceKey,
+        good: KnownGood,
+    ) -> None:
         """Remember a revision that ran well, longer than AWS does. The newest time of an identity stands."""
         revision = good.revision
         item = {
@@ -264,7 +300,11 @@ class Ledger:
 
     # incidents
 
-    def claim(self, incident: Incident, over: Incident | None = None) -> bool:
+    def claim(
+        self,
+        incident: Incident,
+        over: Incident | None = None,
+    ) -> bool:
         """Write the intent; False where the service's newest deployment has been claimed before.
 
         `over` is a held claim that a person's force takes the place of: it is closed with the same stroke.
@@ -276,7 +316,11 @@ class Ledger:
         closing = self._table.put_write(*_following(replace(displaced, announced=True), None))
         return self._table.transact([self._table.put_write(item, IS_NEW), closing])
 
-    def save(self, incident: Incident, due: datetime | None) -> Incident:
+    def save(
+        self,
+        incident: Incident,
+        due: datetime | None,
+    ) -> Incident:
         """Write what has become of a claimed incident, and answer it as it now stands.
 
         `due` is when the sweep has to look after it, None when it is over.
@@ -332,7 +376,12 @@ class Ledger:
 
     # what people were told
 
-    def should_notify(self, key: ServiceKey, notice: Notice, now: datetime) -> UnsentNotice | None:
+    def should_notify(
+        self,
+        key: ServiceKey,
+        notice: Notice,
+        now: datetime,
+    ) -> UnsentNotice | None:
         """What people are still to be told; `notified` must follow once they have been.
 
         Until then the sweep has it to do. None where they have been told before.
@@ -366,20 +415,43 @@ class Ledger:
             {"#at": "at", "#result": "result", "#resource": "resource"},
             values,
         )
-        if self._table.update(partition(key), notice.sort_key, expression, is_untold):
+        if self._table.update(
+            partition(key),
+            notice.sort_key,
+            expression,
+            is_untold,
+        ):
             return UnsentNotice(notice.sort_key, notice.message, notice.resource)
         if notice.judged:
             judged_too = Condition("", values={":judged": set(notice.judged)})
-            self._table.update(partition(key), notice.sort_key, "ADD judged :judged", judged_too)
+            self._table.update(
+                partition(key),
+                notice.sort_key,
+                "ADD judged :judged",
+                judged_too,
+            )
         return None
 
-    def notified(self, key: ServiceKey, notice: UnsentNotice) -> None:
+    def notified(
+        self,
+        key: ServiceKey,
+        notice: UnsentNotice,
+    ) -> None:
         """People have been told."""
         expression = "SET announced = :yes REMOVE unfinished, due_at"
         values = Condition("", values={":yes": True})
-        self._table.update(partition(key), notice.sort_key, expression, values)
+        self._table.update(
+            partition(key),
+            notice.sort_key,
+            expression,
+            values,
+        )
 
-    def unsent_notice(self, key: ServiceKey, sort_key: str) -> UnsentNotice | None:
+    def unsent_notice(
+        self,
+        key: ServiceKey,
+        sort_key: str,
+    ) -> UnsentNotice | None:
         """A message that people have not got yet; None where they have meanwhile.
 
         Raises:
@@ -392,7 +464,12 @@ class Ledger:
 
     # what the sweep has to know
 
-    def record_muted(self, key: ServiceKey, alarm: str, at: datetime) -> None:
+    def record_muted(
+        self,
+        key: ServiceKey,
+        alarm: str,
+        at: datetime,
+    ) -> None:
         """Remember that an alarm spoke while it was muted: the sweep leaves it alone too."""
         item = {
             "pk": partition(key),
@@ -402,7 +479,11 @@ class Ledger:
         }
         self._table.put(item)
 
-    def add_pending_check(self, key: ServiceKey, check: PendingCheck) -> None:
+    def add_pending_check(
+        self,
+        key: ServiceKey,
+        check: PendingCheck,
+    ) -> None:
         """Have the sweep look into an ECS event."""
         item = {
             "pk": partition(key),
@@ -417,13 +498,21 @@ class Ledger:
         }
         self._table.put(item)
 
-    def remove_pending_check(self, key: ServiceKey, check: PendingCheck) -> None:
+    def remove_pending_check(
+        self,
+        key: ServiceKey,
+        check: PendingCheck,
+    ) -> None:
         """It has been looked into."""
         self._table.delete(partition(key), _pending_check_key(check))
 
     # an alarm storm
 
-    def share_red(self, red: Sequence[RedAlarm], at: datetime) -> None:
+    def share_red(
+        self,
+        red: Sequence[RedAlarm],
+        at: datetime,
+    ) -> None:
         """Leave a page of red alarms for invocations that CloudWatch throttles."""
         item = {
             "pk": _ALL,
@@ -480,7 +569,9 @@ def _is_text_attribute(value: object) -> bool:
 
 
 def _quarantine_items(
-    incident: Incident, left: Sequence[LeftRevision], at: datetime
+    incident: Incident,
+    left: Sequence[LeftRevision],
+    at: datetime,
 ) -> list[dict[str, Any]]:
     items = {}
     for revision in left:

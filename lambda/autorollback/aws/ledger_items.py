@@ -281,7 +281,9 @@ def service_ledger(items: Sequence[Item], now: datetime) -> ServiceLedger:
 
 
 def _state(
-    by_kind: Mapping[str, Sequence[Item]], incidents: Sequence[Incident], now: datetime
+    by_kind: Mapping[str, Sequence[Item]],
+    incidents: Sequence[Incident],
+    now: datetime,
 ) -> LedgerState:
     paused_until = None
     for item in by_kind.get("pause", []):
@@ -333,7 +335,12 @@ def _known_good(item: Item) -> KnownGood:
     )
     requests = item.get("requests")
     counted = None if requests is None else int(requests)
-    return KnownGood(revision, time_of(item["since"]), time_of(item["until"]), counted)
+    return KnownGood(
+        revision,
+        time_of(item["since"]),
+        time_of(item["until"]),
+        counted,
+    )
 
 
 # --- the page of red alarms that an alarm storm shares ------------------------------------------------------------

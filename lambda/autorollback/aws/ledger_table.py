@@ -50,14 +50,24 @@ class LedgerTable:
     clients: "Clients"
     name: str
 
-    def get(self, pk: str, sk: str, *, consistent: bool = True) -> Item | None:
+    def get(
+        self,
+        pk: str,
+        sk: str,
+        *,
+        consistent: bool = True,
+    ) -> Item | None:
         """One item; None where there is none."""
         dynamodb = self.clients.dynamodb
         answer = dynamodb.get_item(TableName=self.name, Key=_key(pk, sk), ConsistentRead=consistent)
         attributes = answer.get("Item")
         return from_attributes(attributes) if attributes else None
 
-    def query(self, pk: str, prefix: str = "") -> list[Item]:
+    def query(
+        self,
+        pk: str,
+        prefix: str = "",
+    ) -> list[Item]:
         """All items of a partition, or those whose sort key begins so; strongly consistent."""
         expression, values = "pk = :pk", {":pk": pk}
         if prefix:
@@ -73,7 +83,11 @@ class LedgerTable:
         )
         return [from_attributes(attributes) for page in pages for attributes in page["Items"]]
 
-    def put(self, item: Item, condition: Condition | None = None) -> bool:
+    def put(
+        self,
+        item: Item,
+        condition: Condition | None = None,
+    ) -> bool:
         """Write an item; False where the condition does not hold.
 
         An item that is being written in somebody's transaction is somebody's (API PutItem, TransactionConflictException).
@@ -106,7 +120,13 @@ class LedgerTable:
             )
         return True
 
-    def update(self, pk: str, sk: str, expression: str, condition: Condition) -> bool:
+    def update(
+        self,
+        pk: str,
+        sk: str,
+        expression: str,
+        condition: Condition,
+    ) -> bool:
         """Update an item; False where the condition does not hold.
 
         Where the condition has no expression, its names and values alone are used.
@@ -123,7 +143,12 @@ class LedgerTable:
             return False
         return True
 
-    def delete(self, pk: str, sk: str, condition: Condition | None = None) -> bool:
+    def delete(
+        self,
+        pk: str,
+        sk: str,
+        condition: Condition | None = None,
+    ) -> bool:
         """Remove an item; False where the condition does not hold."""
         dynamodb = self.clients.dynamodb
         try:
@@ -158,24 +183,38 @@ class LedgerTable:
         raise AssertionError("the last attempt answers or raises")
 
     def put_write(
-        self, item: Item, condition: Condition | None = None
+        self,
+        item: Item,
+        condition: Condition | None = None,
     ) -> "TransactWriteItemTypeDef":
         """A put, as a transaction takes it."""
         return {"Put": self._put_parameters(item, condition)}
 
     def delete_write(
-        self, pk: str, sk: str, condition: Condition | None = None
+        self,
+        pk: str,
+        sk: str,
+        condition: Condition | None = None,
     ) -> "TransactWriteItemTypeDef":
         """A delete, as a transaction takes it."""
         return {"Delete": self._delete_parameters(pk, sk, condition)}
 
-    def _put_parameters(self, item: Item, condition: Condition | None) -> Any:
+    def _put_parameters(
+        self,
+        item: Item,
+        condition: Condition | None,
+    ) -> Any:
         parameters: dict[str, Any] = {"TableName": self.name, "Item": to_attributes(item)}
         if condition:
             parameters.update(condition.parameters())
         return parameters
 
-    def _delete_parameters(self, pk: str, sk: str, condition: Condition | None) -> Any:
+    def _delete_parameters(
+        self,
+        pk: str,
+        sk: str,
+        condition: Condition | None,
+    ) -> Any:
         parameters: dict[str, Any] = {"TableName": self.name, "Key": _key(pk, sk)}
         if condition:
             parameters.update(condition.parameters())

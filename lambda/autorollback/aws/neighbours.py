@@ -69,7 +69,11 @@ class Neighbours:
     jitter: Callable[[], float] = random.random
     _began: float = field(default_factory=lambda: monotonic())
 
-    def red(self, policy: Policy, now: datetime) -> tuple[RedAlarm, ...]:
+    def red(
+        self,
+        policy: Policy,
+        now: datetime,
+    ) -> tuple[RedAlarm, ...]:
         """One page of this controller's alarms that are in ALARM.
 
         `now` is when the invocation began. Nobody is asked where too few other services are
@@ -150,7 +154,12 @@ class Neighbours:
 
             answer = _explained_by_creations(times, onset, policy.policy.window)
             if answer is None:
-                unsure[key] = partial(self._was_deployed, key, onset, policy)
+                unsure[key] = partial(
+                    self._was_deployed,
+                    key,
+                    onset,
+                    policy,
+                )
             else:
                 answers[key] = answer
 
@@ -176,9 +185,19 @@ class Neighbours:
             created.update(of_cluster)
         return policies, created
 
-    def _was_deployed(self, key: ServiceKey, onset: datetime, policy: ServicePolicy) -> bool:
+    def _was_deployed(
+        self,
+        key: ServiceKey,
+        onset: datetime,
+        policy: ServicePolicy,
+    ) -> bool:
         """Whether one of a service's newest deployments may explain its trouble."""
-        history, page = newest_of(self.clients, key, lambda: policy.code_deploy, self.names.prefix)
+        history, page = newest_of(
+            self.clients,
+            key,
+            lambda: policy.code_deploy,
+            self.names.prefix,
+        )
         newest = history.deployments(page.arns[:NEWEST])
         window = policy.policy.window
         return any(_explains(deployment, onset, window) for deployment in newest)
@@ -212,7 +231,9 @@ def _nearest(
 
 
 def _explained_by_creations(
-    times: Sequence[datetime], onset: datetime, window: timedelta
+    times: Sequence[datetime],
+    onset: datetime,
+    window: timedelta,
 ) -> bool | None:
     """Whether a service was deployed before its onset, by when its deployments were created.
 
@@ -228,7 +249,11 @@ def _explained_by_creations(
     return None
 
 
-def _explains(deployment: Deployment, onset: datetime, window: timedelta) -> bool:
+def _explains(
+    deployment: Deployment,
+    onset: datetime,
+    window: timedelta,
+) -> bool:
     """Whether it had begun by an onset, and not finished a window before it."""
     if deployment.start > onset:
         return False

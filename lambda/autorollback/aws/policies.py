@@ -56,7 +56,11 @@ class Policies:
                     keys.append(key)
         return tuple(sorted(keys, key=str))
 
-    def named(self, service: str, cluster: str | None = None) -> tuple[ServiceKey, ...]:
+    def named(
+        self,
+        service: str,
+        cluster: str | None = None,
+    ) -> tuple[ServiceKey, ...]:
         """The protected services of a name.
 
         More than one only where clusters share it and none is given.
@@ -70,7 +74,11 @@ class Policies:
         return (key,)
 
 
-def _parse(parameter: str, key: ServiceKey, text: str) -> ServicePolicy:
+def _parse(
+    parameter: str,
+    key: ServiceKey,
+    text: str,
+) -> ServicePolicy:
     where = f"parameter {parameter}"
     try:
         document = json.loads(text)

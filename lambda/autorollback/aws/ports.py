@@ -41,17 +41,31 @@ if TYPE_CHECKING:
 class Leases(Protocol):
     """One judgement of a service at a time."""
 
-    def lease(self, key: ServiceKey, owner: str, now: datetime, until: datetime) -> bool:
+    def lease(
+        self,
+        key: ServiceKey,
+        owner: str,
+        now: datetime,
+        until: datetime,
+    ) -> bool:
         """Take the one judgement of a service; False while another owner's lease runs."""
 
-    def release_lease(self, key: ServiceKey, owner: str) -> None:
+    def release_lease(
+        self,
+        key: ServiceKey,
+        owner: str,
+    ) -> None:
         """Give the lease back, if it is still this owner's."""
 
 
 class LedgerReads(Protocol):
     """What the ledger says of services."""
 
-    def recall(self, key: ServiceKey, now: datetime) -> ServiceLedger:
+    def recall(
+        self,
+        key: ServiceKey,
+        now: datetime,
+    ) -> ServiceLedger:
         """All that is known of a service."""
 
     def pause_of_all(self) -> datetime | None:
@@ -60,7 +74,12 @@ class LedgerReads(Protocol):
     def due(self, now: datetime) -> tuple[ServiceKey, ...]:
         """The services that want something of the sweep by now."""
 
-    def history(self, key: ServiceKey | None, limit: int, after: str | None) -> "HistoryPage":
+    def history(
+        self,
+        key: ServiceKey | None,
+        limit: int,
+        after: str | None,
+    ) -> "HistoryPage":
         """Incidents of a service or of all, newest first."""
 
     def quarantines(self, key: ServiceKey) -> "tuple[Quarantine, ...]":
@@ -70,10 +89,18 @@ class LedgerReads(Protocol):
 class Incidents(Protocol):
     """The records of incidents; who lost a conditional write is told so."""
 
-    def claim(self, incident: Incident, over: Incident | None = None) -> bool:
+    def claim(
+        self,
+        incident: Incident,
+        over: Incident | None = None,
+    ) -> bool:
         """Write the intent; False where the service's newest deployment has been claimed before."""
 
-    def save(self, incident: Incident, due: datetime | None) -> Incident:
+    def save(
+        self,
+        incident: Incident,
+        due: datetime | None,
+    ) -> Incident:
         """Write what has become of a claimed incident, and answer it as it now stands."""
 
     def finish(
@@ -94,14 +121,25 @@ class Notices(Protocol):
     """What people were told that is about no incident."""
 
     def should_notify(
-        self, key: ServiceKey, notice: "Notice", now: datetime
+        self,
+        key: ServiceKey,
+        notice: "Notice",
+        now: datetime,
     ) -> "UnsentNotice | None":
         """What people are still to be told; None where they have been told before."""
 
-    def notified(self, key: ServiceKey, notice: "UnsentNotice") -> None:
+    def notified(
+        self,
+        key: ServiceKey,
+        notice: "UnsentNotice",
+    ) -> None:
         """People have been told."""
 
-    def unsent_notice(self, key: ServiceKey, sort_key: str) -> "UnsentNotice | None":
+    def unsent_notice(
+        self,
+        key: ServiceKey,
+        sort_key: str,
+    ) -> "UnsentNotice | None":
         """A message that people have not got yet; None where they have meanwhile."""
 
 
@@ -109,7 +147,11 @@ class Ledger(Leases, LedgerReads, Incidents, Notices, Protocol):
     """What makes a rollback happen once, and what is remembered of it."""
 
     def pause(
-        self, key: ServiceKey | None, until: datetime, words: str | None, at: datetime
+        self,
+        key: ServiceKey | None,
+        until: datetime,
+        words: str | None,
+        at: datetime,
     ) -> None:
         """Pause automatic rollbacks of a service, or of all."""
 
@@ -117,20 +159,41 @@ class Ledger(Leases, LedgerReads, Incidents, Notices, Protocol):
         """End a pause; nothing happens where there is none."""
 
     def release(
-        self, key: ServiceKey, lifted: "Quarantine", words: str | None, at: datetime
+        self,
+        key: ServiceKey,
+        lifted: "Quarantine",
+        words: str | None,
+        at: datetime,
     ) -> None:
         """Lift one quarantine, and record that."""
 
-    def save_known_good(self, key: ServiceKey, good: KnownGood) -> None:
+    def save_known_good(
+        self,
+        key: ServiceKey,
+        good: KnownGood,
+    ) -> None:
         """Remember a revision that ran well; the newest time of an identity stands."""
 
-    def record_muted(self, key: ServiceKey, alarm: str, at: datetime) -> None:
+    def record_muted(
+        self,
+        key: ServiceKey,
+        alarm: str,
+        at: datetime,
+    ) -> None:
         """Remember that an alarm spoke while it was muted."""
 
-    def add_pending_check(self, key: ServiceKey, check: PendingCheck) -> None:
+    def add_pending_check(
+        self,
+        key: ServiceKey,
+        check: PendingCheck,
+    ) -> None:
         """Have the sweep look into an ECS event."""
 
-    def remove_pending_check(self, key: ServiceKey, check: PendingCheck) -> None:
+    def remove_pending_check(
+        self,
+        key: ServiceKey,
+        check: PendingCheck,
+    ) -> None:
         """It has been looked into."""
 
 
@@ -143,7 +206,11 @@ class Policies(Protocol):
     def keys(self) -> tuple[ServiceKey, ...]:
         """Every protected service."""
 
-    def named(self, service: str, cluster: str | None = None) -> tuple[ServiceKey, ...]:
+    def named(
+        self,
+        service: str,
+        cluster: str | None = None,
+    ) -> tuple[ServiceKey, ...]:
         """The protected services of a name."""
 
 
@@ -173,17 +240,28 @@ class Deployments(Protocol):
     def history(self, code_deploy: str | None) -> History:
         """Where the deployments of a service are on record; read anew."""
 
-    def group_of(self, service: Service, code_deploy: str) -> GroupHistory:
+    def group_of(
+        self,
+        service: Service,
+        code_deploy: str,
+    ) -> GroupHistory:
         """The history of a service that CodeDeploy deploys; read anew."""
 
     def backend(self, code_deploy: str | None) -> DeploymentBackend:
         """What acts on a service."""
 
-    def newest_of(self, key: ServiceKey, code_deploy: Callable[[], str | None]) -> str:
+    def newest_of(
+        self,
+        key: ServiceKey,
+        code_deploy: Callable[[], str | None],
+    ) -> str:
         """ARN of a service's newest deployment; empty without one."""
 
     def carrying(
-        self, code_deploy: str, deployments: Sequence[str], incident_id: str
+        self,
+        code_deploy: str,
+        deployments: Sequence[str],
+        incident_id: str,
     ) -> str | None:
         """Which of CodeDeploy's deployments was created for an incident, if one was."""
 
@@ -195,9 +273,15 @@ class Definitions(Protocol):
         """The definition behind an ARN or `family:revision`."""
 
     def restore(
-        self, original: Definition, digests: Mapping[str, str | None], known: Sequence[str] = ()
+        self,
+        original: Definition,
+        digests: Mapping[str, str | None],
+        known: Sequence[str] = (),
     ) -> Definition:
-        """A revision with the same content, its images pinned: one that is there, or a new one."""
+        """A revision with the same content, its images pinned.
+
+        One that is there, or a new one.
+        """
 
 
 class AlarmPast(Protocol):
@@ -210,13 +294,21 @@ class AlarmPast(Protocol):
 class Alarms(Protocol):
     """The alarms of this controller."""
 
-    def of(self, policy: ServicePolicy, event: AlarmChanged | None = None) -> tuple[Alarm, ...]:
+    def of(
+        self,
+        policy: ServicePolicy,
+        event: AlarmChanged | None = None,
+    ) -> tuple[Alarm, ...]:
         """The service's own alarms that exist."""
 
     def red(self) -> tuple[RedAlarm, ...]:
         """One page of the alarms that are in ALARM, of whichever service."""
 
-    def history(self, name: str, since: datetime) -> AlarmPast:
+    def history(
+        self,
+        name: str,
+        since: datetime,
+    ) -> AlarmPast:
         """An alarm's changes of state since a moment."""
 
 
@@ -224,7 +316,11 @@ class Traffic(Protocol):
     """What reaches a service, and who answers."""
 
     def requests(
-        self, policy: ServicePolicy, since: datetime, until: datetime, now: datetime
+        self,
+        policy: ServicePolicy,
+        since: datetime,
+        until: datetime,
+        now: datetime,
     ) -> Requests:
         """The requests that reached a service in a time."""
 
@@ -239,8 +335,12 @@ class Neighbours(Protocol):
     def protected_services(self) -> int:
         """How many services are protected in all."""
 
-    def red(self, policy: Policy, now: datetime) -> tuple[RedAlarm, ...]:
-        """One page of the alarms that are in ALARM, where a shared cause could show at all."""
+    def red(
+        self,
+        policy: Policy,
+        now: datetime,
+    ) -> tuple[RedAlarm, ...]:
+        """One page of the alarms in ALARM; empty where no shared cause could show."""
 
     def in_trouble(
         self,
@@ -255,26 +355,51 @@ class Neighbours(Protocol):
 class Dependencies(Protocol):
     """What a task needs to start."""
 
-    def answers(self, home: Home, lookups: Iterable[Lookup]) -> Answers:
+    def answers(
+        self,
+        home: Home,
+        lookups: Iterable[Lookup],
+    ) -> Answers:
         """The answers to some lookups, all asked at once."""
 
-    def secrets_of(self, service_arn: str, definition: Definition) -> tuple[Secret, ...]:
+    def secrets_of(
+        self,
+        service_arn: str,
+        definition: Definition,
+    ) -> tuple[Secret, ...]:
         """What tasks of a definition are given when they start, and when each last changed."""
 
-    def digest_of(self, repository: str, tag: str) -> str | None:
+    def digest_of(
+        self,
+        repository: str,
+        tag: str,
+    ) -> str | None:
         """The digest that a tag has now; None without such a tag or repository."""
 
-    def tags_like(self, repository: str, tag: str) -> list[str]:
+    def tags_like(
+        self,
+        repository: str,
+        tag: str,
+    ) -> list[str]:
         """Existing tags that are nearest to one that is not there."""
 
 
 class Announcer(Protocol):
     """People and machines who want to know."""
 
-    def announce(self, message: Message, resource: str) -> None:
+    def announce(
+        self,
+        message: Message,
+        resource: str,
+    ) -> None:
         """Tell people and machines at once."""
 
-    def publish(self, title: str, letter: str, document: dict[str, object]) -> None:
+    def publish(
+        self,
+        title: str,
+        letter: str,
+        document: dict[str, object],
+    ) -> None:
         """One message to people that is about no incident."""
 
 
@@ -290,5 +415,9 @@ class Audit(Protocol):
     def remembered(self) -> "Mapping[str, Remembered]":
         """What the audits before found, by `<cluster>/<service>`."""
 
-    def remember(self, key: ServiceKey, found: "Remembered") -> None:
+    def remember(
+        self,
+        key: ServiceKey,
+        found: "Remembered",
+    ) -> None:
         """Keep what was found, for the next audit to compare with."""

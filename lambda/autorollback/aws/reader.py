@@ -1,4 +1,6 @@
-"""Gathers the facts of a judgement: while something is missing, all of it is fetched at once.
+"""Gathers the facts of a judgement.
+
+While something is missing, all of it is fetched at once.
 
 What is missing is the decision's to say (`decision.reads`); here it is asked of AWS and taken into the facts. A read that
 fails is raised, never taken for "nothing there".
@@ -97,7 +99,11 @@ class FactsReader:
     traffic: Traffic
     neighbours: Neighbours
 
-    def snapshot(self, key: ServiceKey, now: datetime) -> Snapshot:
+    def snapshot(
+        self,
+        key: ServiceKey,
+        now: datetime,
+    ) -> Snapshot:
         """Policy, ledger, service and newest deployments, in one round trip."""
         seen = in_parallel(
             {
@@ -130,34 +136,76 @@ class FactsReader:
 
         The event that fired tells the onset of its alarm.
         """
-        return self._complete(self._from_snapshot(snapshot, trigger), snapshot, now, event)
+        return self._complete(
+            self._from_snapshot(snapshot, trigger),
+            snapshot,
+            now,
+            event,
+        )
 
-    def facts_for(self, facts: Facts, snapshot: Snapshot, trigger: Trigger, now: datetime) -> Facts:
+    def facts_for(
+        self,
+        facts: Facts,
+        snapshot: Snapshot,
+        trigger: Trigger,
+        now: datetime,
+    ) -> Facts:
         """The same facts for another trigger, with what that misses."""
-        return self._complete(replace(facts, trigger=trigger), snapshot, now, None)
+        return self._complete(
+            replace(facts, trigger=trigger),
+            snapshot,
+            now,
+            None,
+        )
 
-    def present(self, snapshot: Snapshot, trigger: Trigger, now: datetime) -> Facts:
+    def present(
+        self,
+        snapshot: Snapshot,
+        trigger: Trigger,
+        now: datetime,
+    ) -> Facts:
         """How the service is now: its newest deployments, alarms, healthy targets. Nothing of its past."""
         facts = self._from_snapshot(snapshot, trigger)
         wanted = set(reads.of_the_present(facts))
         if facts.service and facts.service.target_groups:
             wanted.add(reads.TargetHealth(facts.service.target_groups))
-        fetch = _Fetch(self, snapshot, now, None)
+        fetch = _Fetch(
+            self,
+            snapshot,
+            now,
+            None,
+        )
         return taken_in(facts, fetch.all(wanted))
 
-    def with_histories(self, facts: Facts, since: datetime, now: datetime) -> Facts:
-        """The facts with the past of every alarm since a moment, as far back as it is kept."""
+    def with_histories(
+        self,
+        facts: Facts,
+        since: datetime,
+        now: datetime,
+    ) -> Facts:
+        """The facts with the past of every alarm since a moment.
+
+        As far back as CloudWatch keeps it."""
         wanted: dict[Read, Callable[[], Fetched]] = {}
         for read in reads.past_of_alarms(facts, since, now):
             wanted[read] = partial(self.alarms.history, read.alarm, read.since)
         return taken_in(facts, in_parallel(wanted))
 
     def _complete(
-        self, facts: Facts, snapshot: Snapshot, now: datetime, event: AlarmChanged | None
+        self,
+        facts: Facts,
+        snapshot: Snapshot,
+        now: datetime,
+        event: AlarmChanged | None,
     ) -> Facts:
         """Fetch while anything is missing."""
         policy = snapshot.protected
-        fetch = _Fetch(self, snapshot, now, event)
+        fetch = _Fetch(
+            self,
+            snapshot,
+            now,
+            event,
+        )
         wanted = reads.missing(facts, policy, now)
         while wanted:
             facts = taken_in(facts, fetch.all(wanted))
@@ -169,7 +217,11 @@ class FactsReader:
             facts = replace(facts, unread=(*facts.unread, unread))
         return facts
 
-    def _from_snapshot(self, snapshot: Snapshot, trigger: Trigger) -> Facts:
+    def _from_snapshot(
+        self,
+        snapshot: Snapshot,
+        trigger: Trigger,
+    ) -> Facts:
         page = snapshot.page
         so_far = ReadSoFar(
             listed=page.arns,
@@ -207,7 +259,12 @@ class FactsReader:
         if refused:
             return replace(snapshot, service=replace(service, out_of_reach=refused))
         waiting = replace(service, bake=group.waits)
-        return replace(snapshot, service=waiting, page=page, history=group)
+        return replace(
+            snapshot,
+            service=waiting,
+            page=page,
+            history=group,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +291,12 @@ class _Fetch:
                 return self.reader.traffic.healthy_targets(target_groups)
             case reads.RequestsServed(_, since, until):
                 policy = self.snapshot.protected
-                return self.reader.traffic.requests(policy, since, until, self.now)
+                return self.reader.traffic.requests(
+                    policy,
+                    since,
+                    until,
+                    self.now,
+                )
             case reads.ChangedSecrets(definition):
                 return self._secrets(definition)
 
@@ -260,7 +322,12 @@ class _Fetch:
             case reads.RedAlarms():
                 return reader.neighbours.red(policy.policy, self.now)
             case reads.NeighbourDeployments(red, fired, own):
-                return reader.neighbours.in_trouble(red, policy, fired, own)
+                return reader.neighbours.in_trouble(
+                    red,
+                    policy,
+                    fired,
+                    own,
+                )
 
     def _older(self, after: str) -> OlderPage:
         history = self.snapshot.history
@@ -303,7 +370,11 @@ def _comes_late(read: Read) -> bool:
     return isinstance(read, reads.AlarmHistory | reads.DefinitionContent)
 
 
-def _with(facts: Facts, read: Read, answer: Any) -> Facts:
+def _with(
+    facts: Facts,
+    read: Read,
+    answer: Any,
+) -> Facts:
     """The facts with what one read brought; the type of the answer is the read's."""
     if isinstance(read, reads.ReadOfDeployments):
         return _with_deployments(facts, read, answer)
@@ -322,7 +393,11 @@ def _with(facts: Facts, read: Read, answer: Any) -> Facts:
             return replace(facts, secrets=answer)
 
 
-def _with_deployments(facts: Facts, read: reads.ReadOfDeployments, answer: Any) -> Facts:
+def _with_deployments(
+    facts: Facts,
+    read: reads.ReadOfDeployments,
+    answer: Any,
+) -> Facts:
     match read:
         case reads.DeploymentsInFull():
             present = replace(facts.so_far, present=True)
@@ -335,7 +410,11 @@ def _with_deployments(facts: Facts, read: reads.ReadOfDeployments, answer: Any) 
             return _with_definition(facts, arn, answer)
 
 
-def _with_alarms(facts: Facts, read: reads.ReadOfAlarms, answer: Any) -> Facts:
+def _with_alarms(
+    facts: Facts,
+    read: reads.ReadOfAlarms,
+    answer: Any,
+) -> Facts:
     match read:
         case reads.AlarmsNow():
             return replace(facts, alarms=answer)
@@ -348,7 +427,11 @@ def _with_alarms(facts: Facts, read: reads.ReadOfAlarms, answer: Any) -> Facts:
             return replace(facts, neighbours=answer, so_far=asked)
 
 
-def _with_revisions(facts: Facts, asked: tuple[str, ...], found: Mapping[str, Revision]) -> Facts:
+def _with_revisions(
+    facts: Facts,
+    asked: tuple[str, ...],
+    found: Mapping[str, Revision],
+) -> Facts:
     vanished = facts.so_far.vanished | {arn for arn in asked if arn not in found}
     return replace(
         facts,
@@ -370,7 +453,11 @@ def _with_older(facts: Facts, older: OlderPage) -> Facts:
     )
 
 
-def _with_definition(facts: Facts, arn: str, definition: Definition | None) -> Facts:
+def _with_definition(
+    facts: Facts,
+    arn: str,
+    definition: Definition | None,
+) -> Facts:
     """The facts in which every revision of a task definition has the identity that its content gives."""
     asked = replace(facts.so_far, definitions=facts.so_far.definitions | {arn})
     if definition is None:
@@ -384,7 +471,11 @@ def _with_definition(facts: Facts, arn: str, definition: Definition | None) -> F
     return replace(facts, revisions=revisions, so_far=asked)
 
 
-def _with_history(facts: Facts, name: str, changes: AlarmPast) -> Facts:
+def _with_history(
+    facts: Facts,
+    name: str,
+    changes: AlarmPast,
+) -> Facts:
     alarms = []
     for alarm in facts.alarms:
         alarms.append(changes.told_to(alarm) if alarm.name == name else alarm)
@@ -392,7 +483,9 @@ def _with_history(facts: Facts, name: str, changes: AlarmPast) -> Facts:
 
 
 def _with_pause_of_all(
-    ledger: ServiceLedger, pause_of_all: datetime | None, now: datetime
+    ledger: ServiceLedger,
+    pause_of_all: datetime | None,
+    now: datetime,
 ) -> ServiceLedger:
     """What the ledger says of a service, the pause of all services included."""
     pauses = [until for until in (pause_of_all, ledger.state.paused_until) if until]

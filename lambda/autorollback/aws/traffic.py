@@ -50,7 +50,12 @@ class Traffic:
         """
         counts: list[Count] = []
         for start, end, period in _parts(since, until, now):
-            counts += self._counts(policy, start, end, period)
+            counts += self._counts(
+                policy,
+                start,
+                end,
+                period,
+            )
         return Requests(tuple(counts))
 
     def _counts(

@@ -99,7 +99,11 @@ def _settings(revision: Revision | None) -> dict[str, str]:
     return dict(revision.settings) if revision else {}
 
 
-def _was_recorded_good(facts: Facts, target: Revision, deployment: Deployment) -> bool:
+def _was_recorded_good(
+    facts: Facts,
+    target: Revision,
+    deployment: Deployment,
+) -> bool:
     """Whether the ledger saw what a deployment brings run well before that."""
     for good in facts.ledger.known_good:
         if good.until <= deployment.start and good.revision.identity == target.identity:

@@ -28,7 +28,11 @@ _REASONS = {
 }
 
 
-def decide(facts: Facts, policy: Policy, now: datetime) -> Judgement:
+def decide(
+    facts: Facts,
+    policy: Policy,
+    now: datetime,
+) -> Judgement:
     """The judgement of a trigger: a pure function of its arguments.
 
     `policy.mode` observe changes nothing here: whether a verdict is acted on is the caller's.
@@ -40,7 +44,11 @@ def decide(facts: Facts, policy: Policy, now: datetime) -> Judgement:
     return _roll_back(heard, _REASONS[kind])
 
 
-def choose_for_person(facts: Facts, policy: Policy, now: datetime) -> Judgement:
+def choose_for_person(
+    facts: Facts,
+    policy: Policy,
+    now: datetime,
+) -> Judgement:
     """Where a person's rollback without a named revision goes.
 
     That is the last stable one before what runs.
@@ -52,7 +60,10 @@ def choose_for_person(facts: Facts, policy: Policy, now: datetime) -> Judgement:
 
 
 def decide_without_facts(
-    trigger: Trigger, ledger: LedgerState, policy: Policy, now: datetime
+    trigger: Trigger,
+    ledger: LedgerState,
+    policy: Policy,
+    now: datetime,
 ) -> Ignore | None:
     """What needs no facts is decided before any are read."""
     facts = Facts(service=None, trigger=trigger, ledger=ledger)
@@ -60,7 +71,11 @@ def decide_without_facts(
     return answer if isinstance(answer, Ignore) else None
 
 
-def irreversible_target(facts: Facts, verdict: RollBack, chosen: Candidate) -> Hold | None:
+def irreversible_target(
+    facts: Facts,
+    verdict: RollBack,
+    chosen: Candidate,
+) -> Hold | None:
     """Whether something deployed after the target forbids to go back to it.
 
     Asked of all that lies between the chosen target and the suspect.

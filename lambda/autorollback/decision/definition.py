@@ -189,7 +189,12 @@ def _ordered(value: object) -> object:
 
 
 def _as_text(value: object) -> str:
-    return json.dumps(value, sort_keys=True, default=str, separators=(",", ":"))
+    return json.dumps(
+        value,
+        sort_keys=True,
+        default=str,
+        separators=(",", ":"),
+    )
 
 
 def without_version(image: str) -> str:

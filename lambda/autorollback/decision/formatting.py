@@ -33,7 +33,11 @@ def clock(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S}Z"
 
 
-def _two_units(larger: str, rest: int, unit: str) -> str:
+def _two_units(
+    larger: str,
+    rest: int,
+    unit: str,
+) -> str:
     if rest == 0:
         return larger
     return f"{larger} {rest} {unit}"

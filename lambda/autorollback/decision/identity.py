@@ -12,7 +12,11 @@ def identity_of(facts: Facts, arn: str) -> str | None:
     return revision.identity if revision else None
 
 
-def same_identity(facts: Facts, one: str, other: str) -> bool:
+def same_identity(
+    facts: Facts,
+    one: str,
+    other: str,
+) -> bool:
     """Whether two service revisions, given by ARN, are known to be the same build."""
     if one == other:
         return True
@@ -21,7 +25,11 @@ def same_identity(facts: Facts, one: str, other: str) -> bool:
     return identity is not None and identity == identity_of(facts, other)
 
 
-def has_identity_of(facts: Facts, arn: str, wanted: Revision) -> bool:
+def has_identity_of(
+    facts: Facts,
+    arn: str,
+    wanted: Revision,
+) -> bool:
     """Whether a service revision is known to be the same build as another.
 
     It is given by its ARN.
@@ -33,7 +41,11 @@ def has_identity_of(facts: Facts, arn: str, wanted: Revision) -> bool:
     return identity is not None and identity == wanted.identity
 
 
-def may_have_identity_of(facts: Facts, arn: str, wanted: Revision) -> bool:
+def may_have_identity_of(
+    facts: Facts,
+    arn: str,
+    wanted: Revision,
+) -> bool:
     """Whether a service revision, given by ARN, could be the same build as another.
 
     What was not described is told apart by its images, where they are on record.

@@ -83,7 +83,12 @@ def expires_soon(
         return None
 
     name = f"rule {rule['rulePriority']} of the repository's lifecycle policy"
-    foretold = _foretold(rule, image, images, now)
+    foretold = _foretold(
+        rule,
+        image,
+        images,
+        now,
+    )
     return f"{name} {foretold}" if foretold else None
 
 
@@ -113,7 +118,12 @@ def _foretold(
             end = (image.pulled_at or image.at) + timedelta(days=kept)
             condition = ", if it is not pulled before"
         case "imageCountMoreThan":
-            return _crowded_out(image, selection, images, now)
+            return _crowded_out(
+                image,
+                selection,
+                images,
+                now,
+            )
         case other:
             return f"counts by {other}, which this version cannot foretell"
 

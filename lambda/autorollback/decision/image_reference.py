@@ -44,11 +44,19 @@ def parse_image(reference: str) -> Image | None:
     if tag is None and digest is None:
         tag = _DOCKERS_TAG
     region = found["region"] or found["dual_stack"]
-    return Image(found["registry"], region, found["repository"], tag, digest)
+    return Image(
+        found["registry"],
+        region,
+        found["repository"],
+        tag,
+        digest,
+    )
 
 
 def own_image(reference: str, home: Home) -> Image | None:
-    """The image, if it is in the ECR registry of this account and Region; no other is asked."""
+    """The image, if it is in the ECR registry of this account and Region.
+
+    No other registry is asked."""
     image = parse_image(reference)
     if image is None or image.home != home:
         return None

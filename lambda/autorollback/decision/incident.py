@@ -242,9 +242,19 @@ class Incident:
             raise IllegalTransition(f"{event.value} removes the record, it leads to no phase")
         untold = self.intent.untold if self.result is None else self.untold
         intent = replace(self.intent, untold=untold)
-        return replace(self, phase=phase, announced=False, intent=intent)
+        return replace(
+            self,
+            phase=phase,
+            announced=False,
+            intent=intent,
+        )
 
-    def closed(self, event: Event, result: Result, at: datetime) -> "Incident":
+    def closed(
+        self,
+        event: Event,
+        result: Result,
+        at: datetime,
+    ) -> "Incident":
         """The incident ended by an event, with its last result."""
         ended = self.after(event)
         return replace(ended, result=result, closed_at=at)

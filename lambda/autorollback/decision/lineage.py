@@ -54,7 +54,11 @@ def deployment_of(rollback: PastRollback, facts: Facts) -> Deployment | None:
     return None
 
 
-def carries_out(deployment: Deployment, deployed: str | None, rollback: PastRollback) -> bool:
+def carries_out(
+    deployment: Deployment,
+    deployed: str | None,
+    rollback: PastRollback,
+) -> bool:
     """Whether a deployment of a task definition is what a rollback started.
 
     UpdateService does not name the deployment that it begins: until that is known, the definition

@@ -52,7 +52,7 @@ Lookup = ImagesStored | TagPushed | SecretLookup | RoleLookup
 
 @dataclass(frozen=True, slots=True)
 class RepositoryImages:
-    """What a repository has of what was asked: digests, and the digest that each tag has now."""
+    """What a repository has of what was asked: digests, and each tag's digest now."""
 
     digests: frozenset[str] = frozenset()
     tags: Mapping[str, str] = field(default_factory=dict)

@@ -41,7 +41,11 @@ class Target:
     considered: tuple[Candidate, ...]
 
 
-def method_of(facts: Facts, verdict: RollBack, candidate: Candidate) -> RollbackMethod:
+def method_of(
+    facts: Facts,
+    verdict: RollBack,
+    candidate: Candidate,
+) -> RollbackMethod:
     """How to go back to a candidate.
 
     A deployment in progress is stopped where the target then comes back by itself.
@@ -54,7 +58,11 @@ def method_of(facts: Facts, verdict: RollBack, candidate: Candidate) -> Rollback
     return RollbackMethod.STOP_DEPLOYMENT if stops else RollbackMethod.UPDATE_SERVICE
 
 
-def _stop_brings_back(facts: Facts, verdict: RollBack, candidate: Candidate) -> bool:
+def _stop_brings_back(
+    facts: Facts,
+    verdict: RollBack,
+    candidate: Candidate,
+) -> bool:
     newest = verdict.newest
     if newest.status not in (Status.PENDING, Status.IN_PROGRESS):
         return False
@@ -66,7 +74,11 @@ def _stop_brings_back(facts: Facts, verdict: RollBack, candidate: Candidate) -> 
     return source.identity == candidate.revision.identity
 
 
-def left_behind(facts: Facts, suspect: Deployment, chosen: Candidate) -> tuple[LeftRevision, ...]:
+def left_behind(
+    facts: Facts,
+    suspect: Deployment,
+    chosen: Candidate,
+) -> tuple[LeftRevision, ...]:
     """What the blamed deployment and those after it brought: all that the rollback leaves behind."""
     left = []
     for deployment in facts.deployments:
@@ -101,7 +113,11 @@ def runs_now(facts: Facts, newest: Deployment) -> Revision | None:
 
 
 def summary_of(
-    service_name: str, facts: Facts, plan: RollbackPlan, chosen: Candidate, done: str
+    service_name: str,
+    facts: Facts,
+    plan: RollbackPlan,
+    chosen: Candidate,
+    done: str,
 ) -> str:
     """The result in one sentence; `done` says what happened to the service."""
     verdict, target = plan.verdict, chosen.revision
@@ -113,7 +129,11 @@ def summary_of(
     return f"{went}: {why}; :{number} {chosen.detail}.{_baking(facts, plan, chosen)}"
 
 
-def _baking(facts: Facts, plan: RollbackPlan, chosen: Candidate) -> str:
+def _baking(
+    facts: Facts,
+    plan: RollbackPlan,
+    chosen: Candidate,
+) -> str:
     bake = facts.service.bake if facts.service else timedelta()
     if not bake or method_of(facts, plan.verdict, chosen).stops:
         return ""

@@ -58,5 +58,10 @@ def assessed(candidate: Candidate, found: tuple[Check, ...]) -> Candidate:
     if failed:
         detail = "; ".join(failed)
         passed_over = CandidateVerdict.PASSED_OVER
-        return replace(candidate, verdict=passed_over, detail=detail, checks=every)
+        return replace(
+            candidate,
+            verdict=passed_over,
+            detail=detail,
+            checks=every,
+        )
     return replace(candidate, verdict=CandidateVerdict.CHOSEN, checks=every)

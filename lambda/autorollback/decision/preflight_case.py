@@ -40,13 +40,28 @@ class PreflightTarget:
         """With its images taken apart. Only the service's own account and Region are asked."""
         images = own_images(definition, Home.of_service(service.arn))
         stored = _images_stored(revision, images)
-        return cls(service, revision, definition, now_runs, images, stored)
+        return cls(
+            service,
+            revision,
+            definition,
+            now_runs,
+            images,
+            stored,
+        )
 
-    def digest_of(self, container: str, image: Image) -> str | None:
+    def digest_of(
+        self,
+        container: str,
+        image: Image,
+    ) -> str | None:
         """The digest that ran, or that the definition itself is pinned to."""
         return self.revision.images.get(container) or image.digest
 
-    def may_have_moved(self, container: str, image: Image) -> bool:
+    def may_have_moved(
+        self,
+        container: str,
+        image: Image,
+    ) -> bool:
         """Whether only the time of its push tells if a tag still means what ran.
 
         CodeDeploy records no digests.
@@ -55,7 +70,11 @@ class PreflightTarget:
             return False
         return self.digest_of(container, image) is None
 
-    def stored(self, image: Image, answers: Answers) -> RepositoryImages:
+    def stored(
+        self,
+        image: Image,
+        answers: Answers,
+    ) -> RepositoryImages:
         """What the image's repository has of what was asked."""
         return answers.images[self.images_stored[image.repository]]
 
@@ -79,7 +98,7 @@ class PreflightCase:
 
 @dataclass(frozen=True, slots=True)
 class PreflightCheck:
-    """One check: what it needs to be asked of AWS, and what it finds in the answers."""
+    """One check: what it asks of AWS, and what it finds in the answers."""
 
     name: CheckName
     needs: Callable[[PreflightTarget], frozenset[Lookup]]
@@ -102,7 +121,12 @@ def restored_whole(found: Check) -> Check:
     A copy stays the way back if ECS cannot.
     """
     detail = "ECS restores the whole service revision, with its images and settings"
-    return Check(found.name, passed=True, detail=detail, needs_copy=found.needs_copy)
+    return Check(
+        found.name,
+        passed=True,
+        detail=detail,
+        needs_copy=found.needs_copy,
+    )
 
 
 def _images_stored(revision: Revision, images: Mapping[str, Image]) -> Mapping[str, ImagesStored]:

@@ -124,8 +124,14 @@ ReadOfAlarms = AlarmsNow | AlarmHistory | RedAlarms | NeighbourDeployments
 Read = ReadOfDeployments | ReadOfAlarms | TargetHealth | RequestsServed | ChangedSecrets
 
 
-def missing(facts: Facts, configured: ServicePolicy, now: datetime) -> frozenset[Read]:
-    """The reads without which this question cannot be judged as it would be on all the facts; empty at the end.
+def missing(
+    facts: Facts,
+    configured: ServicePolicy,
+    now: datetime,
+) -> frozenset[Read]:
+    """The reads that this question cannot be judged without.
+
+    Empty once it can be judged as it would be on all the facts.
 
     Whether requests can be counted is known from the service's load balancer: hence the whole policy.
     """
@@ -139,7 +145,10 @@ def missing(facts: Facts, configured: ServicePolicy, now: datetime) -> frozenset
 
 
 def of_the_present(facts: Facts) -> Iterator[Read]:
-    """How the service is now: its newest deployments, its alarms, and where it matters its healthy targets."""
+    """How the service is now.
+
+    Its newest deployments, its alarms, and where it matters its healthy targets.
+    """
     service = facts.service
     yield DeploymentsInFull(facts.so_far.listed)
     yield ServiceRevisions(facts.so_far.listed_targets)
@@ -148,8 +157,15 @@ def of_the_present(facts: Facts) -> Iterator[Read]:
         yield TargetHealth(service.target_groups)
 
 
-def past_of_alarms(facts: Facts, since: datetime, now: datetime) -> Iterator[AlarmHistory]:
-    """The histories that tell the past of every alarm since a moment, as far back as CloudWatch keeps it."""
+def past_of_alarms(
+    facts: Facts,
+    since: datetime,
+    now: datetime,
+) -> Iterator[AlarmHistory]:
+    """The histories that tell the past of every alarm since a moment.
+
+    As far back as CloudWatch keeps it.
+    """
     kept = max(since, now - stability.HISTORY_KEPT)
     for alarm in facts.alarms:
         if not stability.past_is_known(alarm, since, now):
@@ -175,7 +191,11 @@ def requests_by_revision(question: Question) -> dict[str, int | None]:
     return counted
 
 
-def given_up_on(facts: Facts, configured: ServicePolicy, now: datetime) -> str | None:
+def given_up_on(
+    facts: Facts,
+    configured: ServicePolicy,
+    now: datetime,
+) -> str | None:
     """What was left unread although no stable revision was found, in words."""
     if facts.so_far.next_page is None:
         return None
@@ -296,7 +316,9 @@ def _newest_start(question: Question) -> datetime:
 
 
 def _of_periods(
-    question: Question, configured: ServicePolicy, periods: Sequence[ServingPeriod]
+    question: Question,
+    configured: ServicePolicy,
+    periods: Sequence[ServingPeriod],
 ) -> list[Read]:
     """The reads without which these periods, and what came after them, cannot be judged."""
     facts, now = question.facts, question.now
@@ -348,7 +370,9 @@ def _replaced_by(deployment: Deployment) -> tuple[str, ...]:
 
 
 def _definitions_since(
-    facts: Facts, moment: datetime, periods: Sequence[ServingPeriod]
+    facts: Facts,
+    moment: datetime,
+    periods: Sequence[ServingPeriod],
 ) -> list[str]:
     """The task definitions whose content the question needs.
 

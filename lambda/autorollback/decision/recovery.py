@@ -93,9 +93,20 @@ def assess(rollback: PastRollback, question: Question) -> Recovery:
     newest = facts.deployments[0] if facts.deployments else None
     begun = deployment_of(rollback, facts)
     runs = _running(facts)
-    seen = Recovery(Progress.OPEN, Sight.NOT_SHOWN_YET, runs, rollback.at, question.now)
+    seen = Recovery(
+        Progress.OPEN,
+        Sight.NOT_SHOWN_YET,
+        runs,
+        rollback.at,
+        question.now,
+    )
 
-    if _another_came(newest, begun, rollback, facts):
+    if _another_came(
+        newest,
+        begun,
+        rollback,
+        facts,
+    ):
         return replace(seen, progress=Progress.SUPERSEDED, sight=Sight.ANOTHER_CAME)
     if newest is None or begun is None:
         return _unfinished(seen, question)
@@ -110,7 +121,10 @@ def assess(rollback: PastRollback, question: Question) -> Recovery:
 
 
 def _another_came(
-    newest: Deployment | None, begun: Deployment | None, rollback: PastRollback, facts: Facts
+    newest: Deployment | None,
+    begun: Deployment | None,
+    rollback: PastRollback,
+    facts: Facts,
 ) -> bool:
     """Whether somebody has deployed something else since the rollback began."""
     if newest is None:
@@ -120,7 +134,11 @@ def _another_came(
     return newest != begun and not _brings_the_same(newest, begun, facts)
 
 
-def _brings_the_same(newest: Deployment, begun: Deployment, facts: Facts) -> bool:
+def _brings_the_same(
+    newest: Deployment,
+    begun: Deployment,
+    facts: Facts,
+) -> bool:
     """Whether a later deployment only restarts what the rollback brought back."""
     went_back = begun.status.is_rollback
     restored = facts.revision(begun.rollback_revision if went_back else begun.target)
@@ -160,7 +178,11 @@ def _unfinished(seen: Recovery, question: Question) -> Recovery:
     return replace(seen, look_again=look_again)
 
 
-def _after_deployment(seen: Recovery, finished: datetime, question: Question) -> Recovery:
+def _after_deployment(
+    seen: Recovery,
+    finished: datetime,
+    question: Question,
+) -> Recovery:
     """Once the deployment has finished, the alarms and the targets tell."""
     alarms = question.facts.alarms
     service = question.facts.service
@@ -179,10 +201,20 @@ def _after_deployment(seen: Recovery, finished: datetime, question: Question) ->
     if stale:
         sure_at = max(_sure_at(alarm, finished) for alarm in stale)
         early = _signals(stale)
-        return replace(seen, sight=Sight.OK_TOO_EARLY, signals=early, look_again=sure_at)
+        return replace(
+            seen,
+            sight=Sight.OK_TOO_EARLY,
+            signals=early,
+            look_again=sure_at,
+        )
 
     calm_since = _calm_since(alarms, seen.began, finished)
-    return replace(seen, progress=Progress.RECOVERED, sight=Sight.ALL_WELL, calm_since=calm_since)
+    return replace(
+        seen,
+        progress=Progress.RECOVERED,
+        sight=Sight.ALL_WELL,
+        calm_since=calm_since,
+    )
 
 
 def _given_time(not_well: Recovery, limit: datetime) -> Recovery:
@@ -192,7 +224,11 @@ def _given_time(not_well: Recovery, limit: datetime) -> Recovery:
     return replace(not_well, progress=Progress.NOT_RECOVERED)
 
 
-def _speaks_of_now(alarm: Alarm, seen: Recovery, finished: datetime) -> bool:
+def _speaks_of_now(
+    alarm: Alarm,
+    seen: Recovery,
+    finished: datetime,
+) -> bool:
     """Whether an alarm's OK rests on datapoints of what the rollback brought back.
 
     One that was calm all through the incident need not: it never missed the trouble. CloudWatch
@@ -210,7 +246,11 @@ def _sure_at(alarm: Alarm, finished: datetime) -> datetime:
     return finished + alarm.evaluation_range + DATAPOINTS_COME_AFTER
 
 
-def _calm_since(alarms: Iterable[Alarm], began: datetime, finished: datetime) -> datetime:
+def _calm_since(
+    alarms: Iterable[Alarm],
+    began: datetime,
+    finished: datetime,
+) -> datetime:
     """When the deployment had finished and the last alarm of the incident was calm."""
     changes = [alarm.since for alarm in alarms if alarm.since is not None]
     since_it_began = [change for change in changes if change > began]

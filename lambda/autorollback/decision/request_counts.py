@@ -13,7 +13,11 @@ class Requests:
 
     counts: tuple[Count, ...]
 
-    def between(self, since: datetime, until: datetime) -> int:
+    def between(
+        self,
+        since: datetime,
+        until: datetime,
+    ) -> int:
         """The requests of every period that lies wholly within a time."""
         requests = 0
         for start, period, count in self.counts:

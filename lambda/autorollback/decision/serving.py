@@ -62,17 +62,28 @@ def serving_periods(facts: Facts, before: Deployment | None = None) -> tuple[Ser
 
 
 def _of_sources(
-    facts: Facts, deployment: Deployment, previous: Deployment | None
+    facts: Facts,
+    deployment: Deployment,
+    previous: Deployment | None,
 ) -> Iterator[ServingPeriod]:
     """What a deployment replaced, where no deployment on record brought that."""
     for source in deployment.sources:
         since = _served_since(facts, source, previous)
         if since is not None:
             since = min(since, deployment.start)
-            yield ServingPeriod(source, since, until=deployment.start, came=since)
+            yield ServingPeriod(
+                source,
+                since,
+                until=deployment.start,
+                came=since,
+            )
 
 
-def _served_since(facts: Facts, source: str, previous: Deployment | None) -> datetime | None:
+def _served_since(
+    facts: Facts,
+    source: str,
+    previous: Deployment | None,
+) -> datetime | None:
     """Since when a source is known to have served; None where that is not known.
 
     It ran on while the previous deployment failed, or before the oldest one that AWS still has.
@@ -95,7 +106,12 @@ def _left_by(deployment: Deployment, following: Deployment | None) -> Iterator[S
 
     until = following.start if following else None
     since = min(finished, until or finished)
-    period = ServingPeriod(revision, since, until, came=since)
+    period = ServingPeriod(
+        revision,
+        since,
+        until,
+        came=since,
+    )
     if deployment.status is Status.SUCCESSFUL:
         period = replace(period, came=deployment.start, brought_by=deployment.arn)
     yield period
@@ -111,7 +127,12 @@ def _across_restarts(facts: Facts, oldest_first: Sequence[ServingPeriod]) -> lis
     joined: list[ServingPeriod] = []
     for period in oldest_first:
         between = succeeded.get(joined[-1].until) if joined else None
-        if between and _was_restarted_by(between, joined[-1], period, facts):
+        if between and _was_restarted_by(
+            between,
+            joined[-1],
+            period,
+            facts,
+        ):
             joined[-1] = replace(joined[-1], revision=period.revision, until=period.until)
         else:
             joined.append(period)
@@ -119,7 +140,10 @@ def _across_restarts(facts: Facts, oldest_first: Sequence[ServingPeriod]) -> lis
 
 
 def _was_restarted_by(
-    between: Deployment, last: ServingPeriod, period: ServingPeriod, facts: Facts
+    between: Deployment,
+    last: ServingPeriod,
+    period: ServingPeriod,
+    facts: Facts,
 ) -> bool:
     """Whether the deployment between two periods only restarted what served in the first."""
     brought_the_second = between.target == period.revision

@@ -79,7 +79,12 @@ def assess(period: ServingPeriod, question: Question) -> StabilityAssessment:
 
     unread = _alarms_not_read(period, facts.alarms, now)
     if unread:
-        return _by_the_record(period, question, calm, unread)
+        return _by_the_record(
+            period,
+            question,
+            calm,
+            unread,
+        )
 
     watched = calm.until - max(calm.since, watched_from(facts, now))
     if watched >= policy.stable_after:
@@ -127,7 +132,9 @@ def proven(period: ServingPeriod, question: Question) -> KnownGood | None:
 
 
 def may_have_been_stable(
-    question: Question, revision: Revision, before: datetime
+    question: Question,
+    revision: Revision,
+    before: datetime,
 ) -> StabilityAssessment | None:
     """How a build fared when it last was, or may have been, stable.
 
@@ -147,7 +154,11 @@ def may_have_been_stable(
     return None
 
 
-def past_is_known(alarm: Alarm, since: datetime, now: datetime) -> bool:
+def past_is_known(
+    alarm: Alarm,
+    since: datetime,
+    now: datetime,
+) -> bool:
     """Whether all of an alarm's times in ALARM since a moment are known.
 
     They are by its history, or by a calm that began before. CloudWatch keeps history for `HISTORY_KEPT`. What lies further
@@ -169,7 +180,11 @@ def watched_from(facts: Facts, now: datetime) -> datetime:
     return max(oldest, now - HISTORY_KEPT)
 
 
-def _calm_part(period: ServingPeriod, alarms: Sequence[Alarm], now: datetime) -> _CalmPart:
+def _calm_part(
+    period: ServingPeriod,
+    alarms: Sequence[Alarm],
+    now: datetime,
+) -> _CalmPart:
     """From the last trouble to the end, or to trouble shortly before it."""
     troubles = _troubles(period, alarms, now)
     end = period.end(now)
@@ -184,7 +199,11 @@ def _calm_part(period: ServingPeriod, alarms: Sequence[Alarm], now: datetime) ->
     return _CalmPart(min(last.until, calm_until), calm_until, broken_by=last)
 
 
-def _troubles(period: ServingPeriod, alarms: Sequence[Alarm], now: datetime) -> list[_Trouble]:
+def _troubles(
+    period: ServingPeriod,
+    alarms: Sequence[Alarm],
+    now: datetime,
+) -> list[_Trouble]:
     """What counts against a serving period: every time in ALARM that began once it came."""
     end = period.end(now)
     found: list[_Trouble] = []
@@ -200,21 +219,31 @@ def _troubles(period: ServingPeriod, alarms: Sequence[Alarm], now: datetime) -> 
     return found
 
 
-def _falls_into(red: AlarmPeriod, period: ServingPeriod, end: datetime) -> bool:
+def _falls_into(
+    red: AlarmPeriod,
+    period: ServingPeriod,
+    end: datetime,
+) -> bool:
     began_with_it = period.came <= red.since < end
     lasted_into_it = red.until is None or red.until > period.since
     return began_with_it and lasted_into_it
 
 
 def _alarms_not_read(
-    period: ServingPeriod, alarms: Sequence[Alarm], now: datetime
+    period: ServingPeriod,
+    alarms: Sequence[Alarm],
+    now: datetime,
 ) -> tuple[str, ...]:
     """The signals of the alarms whose past in a serving period is not known."""
     unread = [alarm.signal for alarm in alarms if not past_is_known(alarm, period.came, now)]
     return tuple(sorted(unread))
 
 
-def _attests(record: KnownGood, period: ServingPeriod, question: Question) -> bool:
+def _attests(
+    record: KnownGood,
+    period: ServingPeriod,
+    question: Question,
+) -> bool:
     """Whether a record stands for a serving period of the very same service revision.
 
     It does if it reaches to the end of it and is long enough by today's policy; behind a load
@@ -233,7 +262,10 @@ def _attests(record: KnownGood, period: ServingPeriod, question: Question) -> bo
 
 
 def _by_the_record(
-    period: ServingPeriod, question: Question, calm: _CalmPart, unread: Sequence[str]
+    period: ServingPeriod,
+    question: Question,
+    calm: _CalmPart,
+    unread: Sequence[str],
 ) -> StabilityAssessment:
     """The ledger's record tells what was not read, where it has one."""
     record = attested(period, question)

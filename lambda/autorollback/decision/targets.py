@@ -60,7 +60,9 @@ class _Dated:
 
 
 def candidates(
-    question: Question, before: Deployment, avoid: Revision | None
+    question: Question,
+    before: Deployment,
+    avoid: Revision | None,
 ) -> tuple[Candidate, ...]:
     """Every revision that ran before a deployment, newest first, each `stable` or `passed_over`.
 
@@ -87,16 +89,27 @@ def source_candidates(question: Question, settings: Deployment) -> tuple[Candida
     return tuple(candidate for candidate in found if candidate.revision.arn in settings.sources)
 
 
-def _known_to_aws(question: Question, before: Deployment, excluded: _Excluded) -> Iterator[_Dated]:
+def _known_to_aws(
+    question: Question,
+    before: Deployment,
+    excluded: _Excluded,
+) -> Iterator[_Dated]:
     for period in serving_periods(question.facts, before):
         revision = question.facts.revision(period.revision)
         if revision is not None:
-            candidate = _of_period(period, revision, question, excluded)
+            candidate = _of_period(
+                period,
+                revision,
+                question,
+                excluded,
+            )
             yield _Dated(period.end(question.now), candidate)
 
 
 def _known_to_the_ledger(
-    question: Question, before: Deployment, excluded: _Excluded
+    question: Question,
+    before: Deployment,
+    excluded: _Excluded,
 ) -> Iterator[_Dated]:
     if not _is_of_this_service(question.facts, before):
         return
@@ -106,12 +119,20 @@ def _known_to_the_ledger(
 
 
 def _of_period(
-    period: ServingPeriod, revision: Revision, question: Question, excluded: _Excluded
+    period: ServingPeriod,
+    revision: Revision,
+    question: Question,
+    excluded: _Excluded,
 ) -> Candidate:
     """What a serving period says of its revision."""
 
     def passed_over(why: str) -> Candidate:
-        return Candidate(revision, _PASSED_OVER, why, ran_until=period.until)
+        return Candidate(
+            revision,
+            _PASSED_OVER,
+            why,
+            ran_until=period.until,
+        )
 
     objection = excluded.objection(revision)
     if objection is not None:
@@ -132,14 +153,29 @@ def _of_period(
 
     detail = f"{detail}{_without_digest(revision)}"
     between = _deployed_since(question.facts, period.end(question.now))
-    return Candidate(revision, _STABLE, detail, between=between, ran_until=period.until)
+    return Candidate(
+        revision,
+        _STABLE,
+        detail,
+        between=between,
+        ran_until=period.until,
+    )
 
 
-def _of_record(record: KnownGood, question: Question, excluded: _Excluded) -> Candidate:
+def _of_record(
+    record: KnownGood,
+    question: Question,
+    excluded: _Excluded,
+) -> Candidate:
     """What the ledger says of a revision, perhaps older than what AWS keeps."""
 
     def passed_over(why: str) -> Candidate:
-        return Candidate(record.revision, _PASSED_OVER, why, ran_until=record.until)
+        return Candidate(
+            record.revision,
+            _PASSED_OVER,
+            why,
+            ran_until=record.until,
+        )
 
     objection = excluded.objection(record.revision)
     if objection is not None:
@@ -156,7 +192,13 @@ def _of_record(record: KnownGood, question: Question, excluded: _Excluded) -> Ca
     between = _deployed_since(question.facts, record.until)
     if not _reaches_back_to(question.facts, record):
         between = (None, *between)
-    return Candidate(record.revision, _STABLE, detail, between=between, ran_until=record.until)
+    return Candidate(
+        record.revision,
+        _STABLE,
+        detail,
+        between=between,
+        ran_until=record.until,
+    )
 
 
 def _requests(period: ServingPeriod, question: Question) -> int | None:
@@ -210,7 +252,11 @@ def _reaches_back_to(facts: Facts, record: KnownGood) -> bool:
     return _took_over_from(oldest, record, facts)
 
 
-def _took_over_from(deployment: Deployment, record: KnownGood, facts: Facts) -> bool:
+def _took_over_from(
+    deployment: Deployment,
+    record: KnownGood,
+    facts: Facts,
+) -> bool:
     """Whether a deployment replaced what was recorded: then none is missing between."""
     replaced = {identity_of(facts, arn) for arn in deployment.sources}
     return replaced == {record.revision.identity}

@@ -10,7 +10,10 @@ from autorollback.policy import Policy
 
 
 def within_window(
-    deployment: Deployment, facts: Facts, onset: datetime, policy: Policy
+    deployment: Deployment,
+    facts: Facts,
+    onset: datetime,
+    policy: Policy,
 ) -> Suspicion | Hold:
     """A suspicion against a deployment in progress or just finished.
 

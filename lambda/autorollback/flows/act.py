@@ -37,24 +37,50 @@ class ActFailed(RuntimeError):  # noqa: N818 - says what happened
 
 
 def would_roll_back(
-    service: ProtectedService, facts: Facts, plan: RollbackPlan, target: Target
+    service: ProtectedService,
+    facts: Facts,
+    plan: RollbackPlan,
+    target: Target,
 ) -> Result:
     """What would be done, and why: the same object as of a rollback that was."""
-    result = _result_of(service, facts, plan, target)
+    result = _result_of(
+        service,
+        facts,
+        plan,
+        target,
+    )
     words = plans.summary_of(
-        service.key.service, facts, plan, target.chosen, "would be rolled back"
+        service.key.service,
+        facts,
+        plan,
+        target.chosen,
+        "would be rolled back",
     )
     return replace(result, outcome=Outcome.WOULD_ROLL_BACK, summary=words)
 
 
 def _result_of(
-    service: ProtectedService, facts: Facts, plan: RollbackPlan, target: Target
+    service: ProtectedService,
+    facts: Facts,
+    plan: RollbackPlan,
+    target: Target,
 ) -> Result:
     """The result of a rollback, as it will be once done."""
     verdict, chosen = plan.verdict, target.chosen
-    words = plans.summary_of(service.key.service, facts, plan, chosen, "rolled back")
+    words = plans.summary_of(
+        service.key.service,
+        facts,
+        plan,
+        chosen,
+        "rolled back",
+    )
     result = results.judged(
-        Outcome.ROLLED_BACK, verdict.reason, words, service.key, plan.evidence, target.considered
+        Outcome.ROLLED_BACK,
+        verdict.reason,
+        words,
+        service.key,
+        plan.evidence,
+        target.considered,
     )
     left = plans.runs_now(facts, verdict.newest)
     return replace(
@@ -68,11 +94,19 @@ def _result_of(
 
 
 def carry_out(
-    service: ProtectedService, facts: Facts, plan: RollbackPlan, target: Target
+    service: ProtectedService,
+    facts: Facts,
+    plan: RollbackPlan,
+    target: Target,
 ) -> Result | Done:
     """Claim the newest deployment, act once, record it, tell people."""
     session, newest = service.session, plan.verdict.newest
-    incident = _claim_of(service, facts, plan, target)
+    incident = _claim_of(
+        service,
+        facts,
+        plan,
+        target,
+    )
     displaced = service.ledger_state.unfinished_claim if plan.forced else None
     backend = session.deployments.backend(incident.intent.code_deploy)
     seen = in_parallel(
@@ -90,7 +124,10 @@ def carry_out(
 
 
 def _claim_of(
-    service: ProtectedService, facts: Facts, plan: RollbackPlan, target: Target
+    service: ProtectedService,
+    facts: Facts,
+    plan: RollbackPlan,
+    target: Target,
 ) -> Incident:
     """The claim, with all that is needed to act on it again."""
     session, newest = service.session, plan.verdict.newest
@@ -98,7 +135,12 @@ def _claim_of(
         service.key,
         newest,
         session.now,
-        _intent_of(service, facts, plan, target),
+        _intent_of(
+            service,
+            facts,
+            plan,
+            target,
+        ),
         automatic=plan.automatic,
         suffix=_suffix(service, newest.arn, plan),
     )
@@ -111,7 +153,11 @@ def _claim_of(
     return replace(incident.with_result(result), facts=rested_on)
 
 
-def _suffix(service: ProtectedService, newest: str, plan: RollbackPlan) -> str:
+def _suffix(
+    service: ProtectedService,
+    newest: str,
+    plan: RollbackPlan,
+) -> str:
     """What lets the claim stand beside others on the same deployment."""
     if plan.forced:
         return f"forced-{service.session.request_id}"
@@ -123,7 +169,10 @@ def _suffix(service: ProtectedService, newest: str, plan: RollbackPlan) -> str:
 
 
 def _intent_of(
-    service: ProtectedService, facts: Facts, plan: RollbackPlan, target: Target
+    service: ProtectedService,
+    facts: Facts,
+    plan: RollbackPlan,
+    target: Target,
 ) -> Intent:
     chosen, verdict = target.chosen, plan.verdict
     method = plans.method_of(facts, verdict, chosen)
@@ -135,7 +184,12 @@ def _intent_of(
         digests=dict(chosen.revision.images),
         needs_copy=any(check.needs_copy for check in chosen.checks),
         service_arn=facts.service.arn if facts.service else "",
-        result=_result_of(service, facts, plan, target),
+        result=_result_of(
+            service,
+            facts,
+            plan,
+            target,
+        ),
         code_deploy=service.configured.code_deploy if method.through_code_deploy else None,
         copies=plans.possible_copies(facts, chosen),
         pins=plan.pins,
@@ -188,9 +242,17 @@ def try_again(service: ProtectedService, incident: Incident) -> Result | Done:
     claimed = incident.after(Event.STOP_FAILED)
     result = replace(intent.result, summary=f"{intent.result.summary} {failed}")
     again = replace(
-        claimed.intent, method=intent.method.instead, again_at=session.now, result=result
+        claimed.intent,
+        method=intent.method.instead,
+        again_at=session.now,
+        result=result,
     )
-    claim = replace(claimed, intent=again, result=None, rollback_deployment=None)
+    claim = replace(
+        claimed,
+        intent=again,
+        result=None,
+        rollback_deployment=None,
+    )
     saved = session.ledger.save(claim, due=session.now)
     return resume(service, saved)
 
@@ -202,7 +264,11 @@ def _since_claim(listed: tuple[str, ...], incident: Incident) -> tuple[str, ...]
     return listed[: listed.index(incident.deployment)]
 
 
-def _carrying_out(session: Session, since: tuple[str, ...], incident: Incident) -> str | None:
+def _carrying_out(
+    session: Session,
+    since: tuple[str, ...],
+    incident: Incident,
+) -> str | None:
     """Which of the deployments since the claim carries its rollback out: the first, if one does."""
     intent = incident.intent
     if intent.code_deploy:
@@ -257,7 +323,11 @@ def _act(service: ProtectedService, incident: Incident) -> Result | Done:
 class _Attempt:
     """One attempt at the act. `incident` is the record as it stands, also where the attempt fails."""
 
-    def __init__(self, session: Session, incident: Incident) -> None:
+    def __init__(
+        self,
+        session: Session,
+        incident: Incident,
+    ) -> None:
         self.session = session
         self.incident = incident
         self.backend: DeploymentBackend = session.deployments.backend(incident.intent.code_deploy)
@@ -319,7 +389,12 @@ class _Attempt:
     def _deploy(self) -> str | None:
         incident = self.incident
         over = None if incident.intent.forced else incident.deployment
-        return self.backend.update(incident.key, incident.intent.deploy, incident.incident_id, over)
+        return self.backend.update(
+            incident.key,
+            incident.intent.deploy,
+            incident.incident_id,
+            over,
+        )
 
     def _only_over(self, newest: str | None) -> None:
         if newest != self.incident.deployment:
@@ -332,16 +407,30 @@ def _follows(incident: Incident, why: str) -> Done:
     name = target.task_definition if target else "its target"
     detail = f"{incident.key} goes back to {name} within minutes: {why}"
     key = incident.key
-    return Done(detail, detail, key.cluster, key.service, incident_id=incident.incident_id)
+    return Done(
+        detail,
+        detail,
+        key.cluster,
+        key.service,
+        incident_id=incident.incident_id,
+    )
 
 
-def _cannot_be_restored(session: Session, incident: Incident, why: str) -> Result:
+def _cannot_be_restored(
+    session: Session,
+    incident: Incident,
+    why: str,
+) -> Result:
     if incident.intent.again_at is not None:
         return _escalate(session, incident, why)
     return _held_back(session, incident, why)
 
 
-def _refused(session: Session, incident: Incident, error: ClientError) -> Result:
+def _refused(
+    session: Session,
+    incident: Incident,
+    error: ClientError,
+) -> Result:
     """AWS said no: the retry goes on, or it is given up and people are told.
 
     Raises:
@@ -361,7 +450,11 @@ def _refused(session: Session, incident: Incident, error: ClientError) -> Result
 # --- record -------------------------------------------------------------------------------------------------------
 
 
-def _record(service: ProtectedService, incident: Incident, deployment: str | None) -> Result:
+def _record(
+    service: ProtectedService,
+    incident: Incident,
+    deployment: str | None,
+) -> Result:
     """The act is done: tell people, and write it down, whether they could be told or not.
 
     One write is enough: until then the intent stands, from which a retry finds the act that was done. What people could
@@ -377,7 +470,13 @@ def _record(service: ProtectedService, incident: Incident, deployment: str | Non
     due = session.now
     if told.announced:
         due = session.now + service.policy.confirm_within
-    session.ledger.finish(told, due, session.request_id, intent.left, session.now)
+    session.ledger.finish(
+        told,
+        due,
+        session.request_id,
+        intent.left,
+        session.now,
+    )
     return result
 
 
@@ -397,13 +496,22 @@ def _came_to_nothing(session: Session, incident: Incident) -> Result:
         result = replace(
             incident.intent.result, summary=words, incident_state=IncidentState.SUPERSEDED
         )
-        return _close(session, incident, Event.DISPLACED, result)
+        return _close(
+            session,
+            incident,
+            Event.DISPLACED,
+            result,
+        )
     session.ledger.retract(incident)
     detail = "another deployment started before the rollback did"
     return results.ignored(Reason.SUPERSEDED, detail, incident.key)
 
 
-def _held_back(session: Session, incident: Incident, why: str) -> Result:
+def _held_back(
+    session: Session,
+    incident: Incident,
+    why: str,
+) -> Result:
     """The target cannot be registered again as it was, and a changed one would not be what ran: a person decides."""
     intent = incident.intent
     result = replace(
@@ -427,7 +535,11 @@ def _held_back(session: Session, incident: Incident, why: str) -> Result:
     return result
 
 
-def _give_up(session: Session, incident: Incident, why: str) -> Result:
+def _give_up(
+    session: Session,
+    incident: Incident,
+    why: str,
+) -> Result:
     """Close a claim that cannot be finished, and tell people."""
     result = replace(
         incident.intent.result,
@@ -435,10 +547,19 @@ def _give_up(session: Session, incident: Incident, why: str) -> Result:
         summary=why,
         incident_state=IncidentState.FAILED,
     )
-    return _close(session, incident, Event.GIVEN_UP, result)
+    return _close(
+        session,
+        incident,
+        Event.GIVEN_UP,
+        result,
+    )
 
 
-def _escalate(session: Session, incident: Incident, why: str) -> Result:
+def _escalate(
+    session: Session,
+    incident: Incident,
+    why: str,
+) -> Result:
     """The rollback that was asked for failed, and so did the second try: people must look now."""
     service = session.deployments.service(incident.key)
     runs = "nothing: the service is gone"
@@ -451,10 +572,20 @@ def _escalate(session: Session, incident: Incident, why: str) -> Result:
         summary=f"{incident.key.service}: not recovered: {first}: {why}; {look}.",
         incident_state=IncidentState.NOT_RECOVERED,
     )
-    return _close(session, incident, Event.SECOND_TRY_FAILED, result)
+    return _close(
+        session,
+        incident,
+        Event.SECOND_TRY_FAILED,
+        result,
+    )
 
 
-def _close(session: Session, incident: Incident, event: Event, result: Result) -> Result:
+def _close(
+    session: Session,
+    incident: Incident,
+    event: Event,
+    result: Result,
+) -> Result:
     closed = incident.closed(event, result, session.now)
     told = announce.tell_of_incident(session, closed, is_own=_is_own(session, incident))
     due = None if told.announced else session.now

@@ -9,7 +9,12 @@ from autorollback.naming import ServiceKey
 from autorollback.results import Message
 
 
-def tell_of_incident(session: Session, incident: Incident, *, is_own: bool) -> Incident:
+def tell_of_incident(
+    session: Session,
+    incident: Incident,
+    *,
+    is_own: bool,
+) -> Incident:
     """Tell people what they have not been told of an incident.
 
     Returned is the incident as the caller must write it.
@@ -17,14 +22,23 @@ def tell_of_incident(session: Session, incident: Incident, *, is_own: bool) -> I
     A message of the invocation's `own` that cannot be sent fails the invocation, once it has done all else.
     """
     untold = list(incident.untold)
-    while untold and _send(session, untold[0], incident.intent.service_arn, is_own=is_own):
+    while untold and _send(
+        session,
+        untold[0],
+        incident.intent.service_arn,
+        is_own=is_own,
+    ):
         untold.pop(0)
     earlier = tuple(untold[:-1])
     intent = replace(incident.intent, untold=earlier)
     return replace(incident, announced=not untold, intent=intent)
 
 
-def tell_once(session: Session, key: ServiceKey, notice: Notice) -> None:
+def tell_once(
+    session: Session,
+    key: ServiceKey,
+    notice: Notice,
+) -> None:
     """Tell people of a verdict on a deployment, once for each reason."""
     unsent = session.ledger.should_notify(key, notice, session.now)
     if unsent:
@@ -60,12 +74,27 @@ def send_of_incident(session: Session, incident: Incident) -> None:
     session.ledger.save(told, due=None if is_over else session.now)
 
 
-def _send_notice(session: Session, key: ServiceKey, notice: UnsentNotice) -> None:
-    if _send(session, notice.message, notice.resource, is_own=True):
+def _send_notice(
+    session: Session,
+    key: ServiceKey,
+    notice: UnsentNotice,
+) -> None:
+    if _send(
+        session,
+        notice.message,
+        notice.resource,
+        is_own=True,
+    ):
         session.ledger.notified(key, notice)
 
 
-def _send(session: Session, message: Message, resource: str, *, is_own: bool) -> bool:
+def _send(
+    session: Session,
+    message: Message,
+    resource: str,
+    *,
+    is_own: bool,
+) -> bool:
     try:
         session.announcer.announce(message, resource)
     except Exception as error:  # noqa: BLE001 - whatever it is, the message is kept and sent later

@@ -30,7 +30,12 @@ def deployment_completed(service: ProtectedService, ended: DeploymentEnded) -> A
     red = [alarm for alarm in facts.alarms if alarm.in_alarm]
     if red:
         about_red = Trigger(TriggerKind.ALARM, ended.at, red[0].name)
-        facts = service.session.reader.facts_for(facts, service.snapshot, about_red, service.now)
+        facts = service.session.reader.facts_for(
+            facts,
+            service.snapshot,
+            about_red,
+            service.now,
+        )
         return respond.act_on(service, facts, decide(facts, service.policy, service.now))
     if returned:
         return returned
@@ -70,7 +75,13 @@ def _returned_from_quarantine(service: ProtectedService, facts: Facts) -> Done |
     left = f"it was rolled back from at {clock(since)}"
     detail = f"{brought.task_definition} runs in {key} again, though {left}"
     summary = results.revision_summary(brought)
-    told = Done(detail, f"{detail}.", key.cluster, key.service, goes_to=summary)
+    told = Done(
+        detail,
+        f"{detail}.",
+        key.cluster,
+        key.service,
+        goes_to=summary,
+    )
     notice = Notice(
         about=newest.arn,
         reason=_QUARANTINED,

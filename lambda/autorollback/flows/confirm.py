@@ -92,7 +92,12 @@ def _look_after(service: ProtectedService, ended: DeploymentEnded) -> Answer:
 def _leave_to_the_sweep(session: Session, ended: DeploymentEnded) -> None:
     """No alarm need be red that would bring a failure up again: the sweep asks later."""
     if not ended.completed:
-        check = PendingCheck("", ended.at, session.now, named=ended.deployment_id)
+        check = PendingCheck(
+            "",
+            ended.at,
+            session.now,
+            named=ended.deployment_id,
+        )
         session.ledger.add_pending_check(ended.service, check)
 
 
@@ -114,7 +119,11 @@ def follow(service: ProtectedService) -> Answer:
     return answers[0]
 
 
-def _follow(service: ProtectedService, facts: Facts, incident: Incident) -> Answer:
+def _follow(
+    service: ProtectedService,
+    facts: Facts,
+    incident: Incident,
+) -> Answer:
     ledger, now = service.session.ledger, service.now
     if _stop_failed(incident, facts, now):
         return act.try_again(service, incident)
@@ -133,13 +142,19 @@ def _follow(service: ProtectedService, facts: Facts, incident: Incident) -> Answ
 
 
 def _due(
-    service: ProtectedService, incident: Incident, look_again: datetime | None
+    service: ProtectedService,
+    incident: Incident,
+    look_again: datetime | None,
 ) -> datetime | None:
     """When the sweep looks after an open incident: at once where people have not been told of it."""
     return look_again if incident.announced else service.now
 
 
-def _stop_failed(incident: Incident, facts: Facts, now: datetime) -> bool:
+def _stop_failed(
+    incident: Incident,
+    facts: Facts,
+    now: datetime,
+) -> bool:
     """Whether the newest deployment was to be stopped and rolled back, and was not.
 
     After that nobody is in charge of it.
@@ -151,7 +166,11 @@ def _stop_failed(incident: Incident, facts: Facts, now: datetime) -> bool:
     return not_rolled_back or _stands_stopped(incident, facts, Status.SUCCESSFUL)
 
 
-def _stands_stopped(incident: Incident, facts: Facts, status: Status) -> bool:
+def _stands_stopped(
+    incident: Incident,
+    facts: Facts,
+    status: Status,
+) -> bool:
     """Whether the newest deployment is the one that this incident had stopped, and stands so.
 
     ECS says ROLLBACK_REQUESTED at once; CodeDeploy that the stop is pending (botocore codedeploy/2014-10-06, StopStatus).
@@ -165,7 +184,11 @@ def _stands_stopped(incident: Incident, facts: Facts, status: Status) -> bool:
     return newest.arn == incident.deployment and newest.status is status
 
 
-def _close(service: ProtectedService, incident: Incident, recovery: Recovery) -> Result:
+def _close(
+    service: ProtectedService,
+    incident: Incident,
+    recovery: Recovery,
+) -> Result:
     ended_as = recovery.progress.value.replace("_", " ")
     result = replace(
         incident.shown,
@@ -213,6 +236,11 @@ def _failed(service: ProtectedService, trigger: Trigger) -> Result | Done:
     is_left = isinstance(result, Result) and result.reason is Reason.HANDLED_BY_ECS
     if is_left and newest:
         due = service.now + ECS_HAS
-        check = PendingCheck(newest, trigger.at, due, named=trigger.deployment)
+        check = PendingCheck(
+            newest,
+            trigger.at,
+            due,
+            named=trigger.deployment,
+        )
         service.session.ledger.add_pending_check(service.key, check)
     return result

@@ -1,4 +1,4 @@
-"""What a person names instead of leaving the choice: a revision, or a tag of an image."""
+"""What a person names: a revision, or a tag of an image."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -30,7 +30,11 @@ SHOWN = 19
 """Characters of a digest, enough to tell two apart."""
 
 
-def revision_named(service: ProtectedService, facts: Facts, wanted: str) -> Candidate:
+def revision_named(
+    service: ProtectedService,
+    facts: Facts,
+    wanted: str,
+) -> Candidate:
     """A revision that a person named, with the digests that it ran with here.
 
     They are those of its best run, else of its newest. AWS is asked for as much of the service's
@@ -50,7 +54,11 @@ def revision_named(service: ProtectedService, facts: Facts, wanted: str) -> Cand
     return _seen_by_ledger(facts, definition) or _never_ran(service, definition)
 
 
-def tagged(service: ProtectedService, facts: Facts, asked: Manual) -> Candidate:
+def tagged(
+    service: ProtectedService,
+    facts: Facts,
+    asked: Manual,
+) -> Candidate:
     """The definition that the service runs now, with a tag resolved to its digest.
 
     Raises:
@@ -79,7 +87,11 @@ def tagged(service: ProtectedService, facts: Facts, asked: Manual) -> Candidate:
 # --- a revision ------------------------------------------------------------------------------
 
 
-def _definition_named(service: ProtectedService, running: str, wanted: str) -> Definition:
+def _definition_named(
+    service: ProtectedService,
+    running: str,
+    wanted: str,
+) -> Definition:
     """A revision number of the service's family, `family:18`, or an ARN."""
     family = _family(running)
     reference = f"{family}:{wanted}" if wanted.isdecimal() else wanted
@@ -96,7 +108,11 @@ def _family(reference: str) -> str:
     return reference.rpartition("/")[2].partition(":")[0]
 
 
-def _with_runs_of(service: ProtectedService, facts: Facts, definition: Definition) -> Facts:
+def _with_runs_of(
+    service: ProtectedService,
+    facts: Facts,
+    definition: Definition,
+) -> Facts:
     """The facts with further pages of deployments, until one brings the definition.
 
     Or until nothing is left to read.
@@ -112,7 +128,11 @@ def _with_runs_of(service: ProtectedService, facts: Facts, definition: Definitio
     return facts
 
 
-def _with_page(service: ProtectedService, facts: Facts, page: DeploymentPage) -> Facts:
+def _with_page(
+    service: ProtectedService,
+    facts: Facts,
+    page: DeploymentPage,
+) -> Facts:
     history = service.snapshot.history
     known = {deployment.arn for deployment in facts.deployments}
     deployments = [arn for arn in page.arns if arn not in known]
@@ -139,7 +159,11 @@ def _runs_of(facts: Facts, definition: Definition) -> dict[str, Revision]:
     return runs
 
 
-def _with_histories(service: ProtectedService, facts: Facts, runs: Mapping[str, Revision]) -> Facts:
+def _with_histories(
+    service: ProtectedService,
+    facts: Facts,
+    runs: Mapping[str, Revision],
+) -> Facts:
     """The facts with the alarms' histories since these runs, or as CloudWatch keeps them."""
     since = service.now
     for period in serving_periods(facts):
@@ -173,7 +197,11 @@ class _Run:
         return f"was named by a person; it came to this service at {came}: {fared}"
 
 
-def _best_run(service: ProtectedService, facts: Facts, runs: Mapping[str, Revision]) -> Candidate:
+def _best_run(
+    service: ProtectedService,
+    facts: Facts,
+    runs: Mapping[str, Revision],
+) -> Candidate:
     assessed: dict[str, _Run] = {}
     for arn, revision in runs.items():
         quarantined = revision.identity in facts.ledger.quarantined
@@ -189,7 +217,13 @@ def _best_run(service: ProtectedService, facts: Facts, runs: Mapping[str, Revisi
     best = max(assessed.values(), key=lambda run: run.worth)
     stable = CandidateVerdict.STABLE
     checks = (_ran(best.detail),)
-    return Candidate(best.revision, stable, best.detail, checks, ran_until=best.until)
+    return Candidate(
+        best.revision,
+        stable,
+        best.detail,
+        checks,
+        ran_until=best.until,
+    )
 
 
 def _seen_by_ledger(facts: Facts, definition: Definition) -> Candidate | None:
@@ -199,7 +233,13 @@ def _seen_by_ledger(facts: Facts, definition: Definition) -> Candidate | None:
             detail = f"was named by a person; {seen}"
             revision = described_as(known.revision, definition)
             stable = CandidateVerdict.STABLE
-            return Candidate(revision, stable, detail, (_ran(detail),), ran_until=known.until)
+            return Candidate(
+                revision,
+                stable,
+                detail,
+                (_ran(detail),),
+                ran_until=known.until,
+            )
     return None
 
 
@@ -208,7 +248,12 @@ def _never_ran(service: ProtectedService, definition: Definition) -> Candidate:
     detail = "was named by a person; no run of it in this service is on record"
     revision = _as_revision(service, definition, images)
     check = Check(CheckName.HAS_RUN_HERE, None, detail)
-    return Candidate(revision, CandidateVerdict.STABLE, detail, (check,))
+    return Candidate(
+        revision,
+        CandidateVerdict.STABLE,
+        detail,
+        (check,),
+    )
 
 
 def _ran(detail: str) -> Check:
@@ -218,7 +263,11 @@ def _ran(detail: str) -> Check:
 # --- a tag -----------------------------------------------------------------------------------
 
 
-def _definition_that_runs(service: ProtectedService, ecs_service: Service, tag: str) -> Definition:
+def _definition_that_runs(
+    service: ProtectedService,
+    ecs_service: Service,
+    tag: str,
+) -> Definition:
     try:
         return service.session.definitions.describe(ecs_service.task_definition)
     except UnknownDefinition as error:
@@ -238,7 +287,9 @@ def _containers_named(own: Mapping[str, Image], container: str | None) -> Mappin
 
 
 def _repository_of(
-    named: Mapping[str, Image], own: Mapping[str, Image], container: str | None
+    named: Mapping[str, Image],
+    own: Mapping[str, Image],
+    container: str | None,
 ) -> str:
     """The one repository of their images."""
     repositories = {image.repository for image in named.values()}
@@ -250,7 +301,11 @@ def _repository_of(
     return repositories.pop()
 
 
-def _digest_of(service: ProtectedService, repository: str, tag: str) -> str:
+def _digest_of(
+    service: ProtectedService,
+    repository: str,
+    tag: str,
+) -> str:
     dependencies = service.session.dependencies
     digest = dependencies.digest_of(repository, tag)
     if digest is None:
@@ -261,7 +316,9 @@ def _digest_of(service: ProtectedService, repository: str, tag: str) -> str:
 
 
 def _as_revision(
-    service: ProtectedService, definition: Definition, images: Mapping[str, str | None]
+    service: ProtectedService,
+    definition: Definition,
+    images: Mapping[str, str | None],
 ) -> Revision:
     return Revision(
         arn=definition.arn,

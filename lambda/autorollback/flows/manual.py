@@ -127,7 +127,11 @@ def _roll_back(session: Session, asked: Manual) -> Answer:
 class _Request:
     """A person's request for a rollback of one service, with the facts that it rests on."""
 
-    def __init__(self, service: ProtectedService, asked: Manual) -> None:
+    def __init__(
+        self,
+        service: ProtectedService,
+        asked: Manual,
+    ) -> None:
         self.service = service
         self.asked = asked
         trigger = Trigger(TriggerKind.ALARM, service.now)
@@ -157,22 +161,47 @@ class _Request:
         first = min(red, key=lambda alarm: alarm.onset or now)
         trigger = Trigger(TriggerKind.ALARM, first.since or now, first.name)
         reader = self.service.session.reader
-        facts = reader.facts_for(self.facts, self.service.snapshot, trigger, now)
+        facts = reader.facts_for(
+            self.facts,
+            self.service.snapshot,
+            trigger,
+            now,
+        )
         return decide(facts, self.service.policy, now).evidence
 
-    def answer(self, judgement: Judgement, *, plan_only: bool) -> Answer:
+    def answer(
+        self,
+        judgement: Judgement,
+        *,
+        plan_only: bool,
+    ) -> Answer:
         """Do it, or say what would be done."""
         match judgement.verdict:
             case Ignore(reason, detail):
                 return results.judged(
-                    Outcome.IGNORED, reason, detail, self.service.key, judgement.evidence
+                    Outcome.IGNORED,
+                    reason,
+                    detail,
+                    self.service.key,
+                    judgement.evidence,
                 )
             case Hold() as hold:
-                return respond.held(self.service, self.facts, judgement, hold)
+                return respond.held(
+                    self.service,
+                    self.facts,
+                    judgement,
+                    hold,
+                )
             case RollBack() as verdict:
                 return self._to_target(judgement, verdict, plan_only=plan_only)
 
-    def _to_target(self, judgement: Judgement, verdict: RollBack, *, plan_only: bool) -> Answer:
+    def _to_target(
+        self,
+        judgement: Judgement,
+        verdict: RollBack,
+        *,
+        plan_only: bool,
+    ) -> Answer:
         asked = self.asked
         names_target = asked.revision is not None or asked.image_tag is not None
         plan = RollbackPlan(
@@ -188,11 +217,26 @@ class _Request:
         if chosen is None:
             hold = respond.no_candidate(plan, considered)
             looked_at = replace(judgement, candidates=considered)
-            return respond.held(self.service, self.facts, looked_at, hold)
+            return respond.held(
+                self.service,
+                self.facts,
+                looked_at,
+                hold,
+            )
         target = Target(chosen, considered)
         if plan_only:
-            return act.would_roll_back(self.service, self.facts, plan, target)
-        return act.carry_out(self.service, self.facts, plan, target)
+            return act.would_roll_back(
+                self.service,
+                self.facts,
+                plan,
+                target,
+            )
+        return act.carry_out(
+            self.service,
+            self.facts,
+            plan,
+            target,
+        )
 
     def _named(self) -> Candidate | None:
         """What the person named instead of leaving the choice."""
@@ -208,13 +252,23 @@ class _Request:
     def _to_the_named(self, named: Candidate) -> Judgement:
         undone, newest = undone_by_person(self.facts), self.facts.deployments[0]
         suspect = undone.deployment if undone else newest
-        verdict = RollBack(Reason.REQUESTED, "a person asked for it", suspect, newest, (named,))
+        verdict = RollBack(
+            Reason.REQUESTED,
+            "a person asked for it",
+            suspect,
+            newest,
+            (named,),
+        )
         what = self.asked.image_tag or named.revision.task_definition
         finding = _finding(Reason.REQUESTED, FindingVerdict.ROLL_BACK, f"a person named {what}")
         return Judgement(verdict, (finding,), (named,))
 
 
-def _finding(reason: Reason, verdict: FindingVerdict, detail: str) -> RuleFinding:
+def _finding(
+    reason: Reason,
+    verdict: FindingVerdict,
+    detail: str,
+) -> RuleFinding:
     return RuleFinding(reason.value, verdict, detail)
 
 

@@ -12,7 +12,9 @@ from autorollback.naming import Home
 
 
 def choose(
-    service: ProtectedService, facts: Facts, plan: RollbackPlan
+    service: ProtectedService,
+    facts: Facts,
+    plan: RollbackPlan,
 ) -> tuple[Candidate | None, tuple[Candidate, ...]]:
     """The first stable candidate that passes, and every candidate with what was found about it."""
     if facts.service is None:
@@ -21,7 +23,13 @@ def choose(
     looked_at: dict[str, Candidate] = {}
     chosen: Candidate | None = None
     for candidate in plan.verdict.candidates:
-        found = _find(service.session, facts.service, facts, plan, candidate)
+        found = _find(
+            service.session,
+            facts.service,
+            facts,
+            plan,
+            candidate,
+        )
         assessed = preflight.assessed(candidate, found)
         looked_at[candidate.revision.arn] = assessed
         if assessed.verdict is CandidateVerdict.CHOSEN:
@@ -33,7 +41,11 @@ def choose(
 
 
 def _find(
-    session: Session, ecs_service: Service, facts: Facts, plan: RollbackPlan, candidate: Candidate
+    session: Session,
+    ecs_service: Service,
+    facts: Facts,
+    plan: RollbackPlan,
+    candidate: Candidate,
 ) -> tuple[Check, ...]:
     """All that the preflight finds about a candidate; force skips what could refuse."""
     home = Home.of_service(ecs_service.arn)
@@ -41,7 +53,12 @@ def _find(
     now_runs = runs_now(facts, plan.verdict.newest)
     try:
         definition = describe(candidate.revision.task_definition_arn)
-        target = PreflightTarget.of(ecs_service, candidate.revision, definition, now_runs)
+        target = PreflightTarget.of(
+            ecs_service,
+            candidate.revision,
+            definition,
+            now_runs,
+        )
         if plan.forced:
             needed = preflight.needed_when_forced(target)
             return preflight.checks_when_forced(target, session.dependencies.answers(home, needed))
@@ -54,5 +71,11 @@ def _find(
     answers = session.dependencies.answers(home, preflight.needed(target))
     method = method_of(facts, plan.verdict, candidate)
     whole = method is RollbackMethod.STOP_DEPLOYMENT
-    case = PreflightCase(target, running, candidate.ran_until, whole, answers)
+    case = PreflightCase(
+        target,
+        running,
+        candidate.ran_until,
+        whole,
+        answers,
+    )
     return preflight.checks(case)

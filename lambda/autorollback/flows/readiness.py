@@ -173,11 +173,21 @@ def _looked_at(service: ProtectedService, ecs_service: Service) -> _Seen:
     running = _definition(session, ecs_service.task_definition)
     paused_until = service.ledger_state.state.paused_until
     findings = (
-        *readiness_findings.of_service(facts, service.policy, paused_until, service.now),
+        *readiness_findings.of_service(
+            facts,
+            service.policy,
+            paused_until,
+            service.now,
+        ),
         *of_target,
         *readiness_findings.of_definition(ecs_service.task_definition, running, service.policy),
         *readiness_findings.of_alarms(session.audit.alarms(policy)),
-        *_of_images(service, ecs_service, running, chosen),
+        *_of_images(
+            service,
+            ecs_service,
+            running,
+            chosen,
+        ),
     )
     return _Seen(ServiceReadiness(service.key, findings), _runs_well(service, facts))
 
@@ -189,7 +199,12 @@ def _facts(service: ProtectedService) -> Facts:
     """
     now, reader = service.now, service.session.reader
     facts = reader.facts(service.snapshot, Trigger(TriggerKind.ALARM, now), now)
-    coming = Deployment(arn=NEXT, status=Status.PENDING, created_at=now, target="")
+    coming = Deployment(
+        arn=NEXT,
+        status=Status.PENDING,
+        created_at=now,
+        target="",
+    )
     facts = replace(facts, deployments=(coming, *facts.deployments))
 
     serving = _serving(service, facts)
@@ -208,7 +223,11 @@ def _serving(service: ProtectedService, facts: Facts) -> ServingPeriod | None:
     return None
 
 
-def _with_identity(service: ProtectedService, facts: Facts, arn: str) -> Facts:
+def _with_identity(
+    service: ProtectedService,
+    facts: Facts,
+    arn: str,
+) -> Facts:
     """The facts with the identity of a service revision, where its definition is there."""
     revision = facts.revisions[arn]
     if revision.identity is not None:
@@ -220,12 +239,21 @@ def _with_identity(service: ProtectedService, facts: Facts, arn: str) -> Facts:
     return replace(facts, revisions={**facts.revisions, arn: described})
 
 
-def _with_requests(service: ProtectedService, facts: Facts, serving: ServingPeriod) -> Facts:
+def _with_requests(
+    service: ProtectedService,
+    facts: Facts,
+    serving: ServingPeriod,
+) -> Facts:
     """The facts with the requests that reached what serves now, behind a load balancer."""
     policy, now = service.configured, service.now
     if not policy.load_balancer:
         return facts
-    requests = service.session.traffic.requests(policy, serving.since, now, now)
+    requests = service.session.traffic.requests(
+        policy,
+        serving.since,
+        now,
+        now,
+    )
     assessment = stability.assess(serving, Question(facts, service.policy, now))
     counted = requests.between(assessment.calm_since, assessment.calm_until)
     return replace(facts, requests={**facts.requests, serving.revision: counted})
@@ -250,8 +278,19 @@ def _target(
         return None, (readiness_findings.no_stable_target(candidates, service.policy),)
 
     newest = next(iter(facts.deployments[1:]), coming)
-    verdict = RollBack(Reason.REQUESTED, "the readiness audit", coming, newest, stable)
-    plan = RollbackPlan(verdict, evidence=(), considered=stable, automatic=False)
+    verdict = RollBack(
+        Reason.REQUESTED,
+        "the readiness audit",
+        coming,
+        newest,
+        stable,
+    )
+    plan = RollbackPlan(
+        verdict,
+        evidence=(),
+        considered=stable,
+        automatic=False,
+    )
     chosen, considered = preflight.choose(service, facts, plan)
     failed = readiness_findings.of_failed_checks(considered, is_fatal=chosen is None)
     if chosen is None:
@@ -290,7 +329,12 @@ def _of_images(
     found = readiness_findings.of_running_images(runs, repositories, ecs_service.controller)
     if chosen is None:
         return found
-    of_kept = readiness_findings.of_kept_images(kept, repositories, chosen.revision, service.now)
+    of_kept = readiness_findings.of_kept_images(
+        kept,
+        repositories,
+        chosen.revision,
+        service.now,
+    )
     return (*found, *of_kept)
 
 

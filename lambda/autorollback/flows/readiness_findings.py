@@ -1,4 +1,4 @@
-"""What the readiness audit finds, and what to do about it: from what was read, without asking."""
+"""What the readiness audit finds in what was read, and what to do about it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -58,30 +58,53 @@ KEEP = (
 def unprotected(key: ServiceKey) -> ReadinessFinding:
     """A name that no policy has."""
     remedy = "add the service to services.yaml and deploy"
-    return ReadinessFinding("protected", _ERROR, f"{key} has no policy parameter", remedy)
+    return ReadinessFinding(
+        "protected",
+        _ERROR,
+        f"{key} has no policy parameter",
+        remedy,
+    )
 
 
 def unreadable_policy(error: PolicyError) -> ReadinessFinding:
     """A policy that was edited by hand into nonsense."""
     remedy = "deploy the stack again: it writes the policy as services.yaml has it"
-    return ReadinessFinding("protected", _ERROR, f"its policy cannot be read: {error}", remedy)
+    return ReadinessFinding(
+        "protected",
+        _ERROR,
+        f"its policy cannot be read: {error}",
+        remedy,
+    )
 
 
 def unknown(key: ServiceKey) -> ReadinessFinding:
     """A policy of a service that is not there."""
     remedy = "correct cluster and service in services.yaml, or take the service out"
-    return ReadinessFinding("service_active", _ERROR, f"ECS knows no service {key}", remedy)
+    return ReadinessFinding(
+        "service_active",
+        _ERROR,
+        f"ECS knows no service {key}",
+        remedy,
+    )
 
 
 def refused(why: str) -> ReadinessFinding:
     """What AWS refused to tell."""
     grant = "grant what the error names, or deploy the stack again"
     remedy = f"{grant}; a policy of the resource or the organization may deny it too"
-    return ReadinessFinding("can_be_read", _ERROR, why, remedy)
+    return ReadinessFinding(
+        "can_be_read",
+        _ERROR,
+        why,
+        remedy,
+    )
 
 
 def of_service(
-    facts: Facts, policy: Policy, paused_until: datetime | None, now: datetime
+    facts: Facts,
+    policy: Policy,
+    paused_until: datetime | None,
+    now: datetime,
 ) -> Iterator[ReadinessFinding]:
     """Its state, its mode and its tags."""
     possible = can_be_rolled_back(facts)
@@ -90,15 +113,30 @@ def of_service(
     if policy.mode is not Mode.ENFORCE:
         detail = f"its mode is {policy.mode.value}: nothing is rolled back by itself"
         remedy = "set mode: enforce in services.yaml once you trust its verdicts"
-        yield ReadinessFinding("mode", _WARNING, detail, remedy)
+        yield ReadinessFinding(
+            "mode",
+            _WARNING,
+            detail,
+            remedy,
+        )
     if paused_until and paused_until > now:
         detail = f"automatic rollbacks are paused until {paused_until:%Y-%m-%d %H:%M}Z"
-        yield ReadinessFinding("mode", _WARNING, detail, 'invoke with {"action": "resume"}')
+        yield ReadinessFinding(
+            "mode",
+            _WARNING,
+            detail,
+            'invoke with {"action": "resume"}',
+        )
     if facts.service and facts.service.irreversible:
         detail = "the service is tagged as irreversible"
         take_off = "take the tag auto-rollback:irreversible off the service"
         remedy = f"{take_off} once older code can live with its data again"
-        yield ReadinessFinding("irreversible_change", _ERROR, detail, remedy)
+        yield ReadinessFinding(
+            "irreversible_change",
+            _ERROR,
+            detail,
+            remedy,
+        )
 
 
 def _cannot_be_rolled_back(hold: Hold) -> ReadinessFinding:
@@ -106,7 +144,12 @@ def _cannot_be_rolled_back(hold: Hold) -> ReadinessFinding:
     if hold.reason is Reason.UNSUPPORTED_DEPLOYMENT_CONTROLLER:
         move = "move the service to the ECS deployment controller"
         remedy = f"do what it says, {move}, or take it out of services.yaml"
-    return ReadinessFinding("service_active", _ERROR, hold.detail, remedy)
+    return ReadinessFinding(
+        "service_active",
+        _ERROR,
+        hold.detail,
+        remedy,
+    )
 
 
 def no_stable_target(candidates: Sequence[Candidate], policy: Policy) -> ReadinessFinding:
@@ -117,14 +160,17 @@ def no_stable_target(candidates: Sequence[Candidate], policy: Policy) -> Readine
     detail = "; ".join(told) or "AWS has no deployment of it on record"
     serve = f"let a revision serve {policy.stable_after_minutes} minutes"
     return ReadinessFinding(
-        "stable_target", _ERROR, detail, f"{serve}, with requests and without alarm"
+        "stable_target",
+        _ERROR,
+        detail,
+        f"{serve}, with requests and without alarm",
     )
 
 
 def of_failed_checks(
     considered: Iterable[Candidate], *, is_fatal: bool
 ) -> tuple[ReadinessFinding, ...]:
-    """Each check that a candidate fails; `is_fatal` says that none is left to go back to."""
+    """Each check that a candidate fails; `is_fatal`: there is no other candidate."""
     severity = _ERROR if is_fatal else _WARNING
     found: list[ReadinessFinding] = []
     for candidate in considered:
@@ -132,14 +178,23 @@ def of_failed_checks(
             if check.passed is False:
                 detail = _of_candidate(candidate, check)
                 remedy = REMEDIES[check.name]
-                found.append(ReadinessFinding(check.name.value, severity, detail, remedy))
+                found.append(
+                    ReadinessFinding(
+                        check.name.value,
+                        severity,
+                        detail,
+                        remedy,
+                    )
+                )
     return tuple(found)
 
 
 def of_chosen(
-    chosen: Candidate, definition: Definition, policy: Policy
+    chosen: Candidate,
+    definition: Definition,
+    policy: Policy,
 ) -> Iterator[ReadinessFinding]:
-    """What the function's role must allow, and what could not be checked of what would be taken."""
+    """What must be allowed or could not be checked of what would be taken."""
     if not _is_granted(definition.family, policy.families):
         yield _family_not_granted(chosen, definition.family)
     for role in definition.roles:
@@ -147,14 +202,24 @@ def of_chosen(
         if not _is_granted(path, policy.task_roles):
             detail = f"the role {path} may not be passed to its tasks"
             remedy = f"add {path} to task_roles in services.yaml and deploy"
-            yield ReadinessFinding("role_granted", _ERROR, detail, remedy)
+            yield ReadinessFinding(
+                "role_granted",
+                _ERROR,
+                detail,
+                remedy,
+            )
     for check in chosen.checks:
         if check.passed is None:
             yield _not_checked(check)
         if check.changed_since_run:
             detail = _of_candidate(chosen, check)
             remedy = "make sure that the revision can work with the new value"
-            yield ReadinessFinding(check.name.value, _WARNING, detail, remedy)
+            yield ReadinessFinding(
+                check.name.value,
+                _WARNING,
+                detail,
+                remedy,
+            )
 
 
 def _is_granted(name: str, patterns: Iterable[str]) -> bool:
@@ -168,13 +233,23 @@ def _family_not_granted(chosen: Candidate, family: str) -> ReadinessFinding:
         severity = _ERROR
         detail = f"{detail}, and one is needed"
     remedy = f"add {family} to families in services.yaml and deploy"
-    return ReadinessFinding("family_granted", severity, detail, remedy)
+    return ReadinessFinding(
+        "family_granted",
+        severity,
+        detail,
+        remedy,
+    )
 
 
 def _not_checked(check: Check) -> ReadinessFinding:
     what = "image" if check.name is CheckName.IMAGE_PRESENT else "secret or parameter"
     remedy = f"keep the {what} where it is for as long as you want to be able to go back to it"
-    return ReadinessFinding(check.name.value, _INFO, check.detail, remedy)
+    return ReadinessFinding(
+        check.name.value,
+        _INFO,
+        check.detail,
+        remedy,
+    )
 
 
 def _of_candidate(candidate: Candidate, check: Check) -> str:
@@ -182,13 +257,20 @@ def _of_candidate(candidate: Candidate, check: Check) -> str:
 
 
 def of_definition(
-    reference: str, running: Definition | None, policy: Policy
+    reference: str,
+    running: Definition | None,
+    policy: Policy,
 ) -> Iterator[ReadinessFinding]:
     """Whether the running definition is still there and ACTIVE."""
     if running is None:
         detail = f"{reference} cannot be described"
         remedy = "deploy a revision that exists, before the running tasks have to be replaced"
-        yield ReadinessFinding("definition_active", _ERROR, detail, remedy)
+        yield ReadinessFinding(
+            "definition_active",
+            _ERROR,
+            detail,
+            remedy,
+        )
     elif running.status != "ACTIVE":
         state = f"the running definition {running.name} is {running.status}"
         detail = f"{state}: a rollback to it registers a pinned copy"
@@ -196,7 +278,12 @@ def of_definition(
         nothing = f"nothing needs doing while its family is in families ({families})"
         keep = "set skip_destroy (Terraform) or RETAIN on replacement (CloudFormation)"
         remedy = f"{nothing}; to keep revisions, {keep}"
-        yield ReadinessFinding("definition_active", _WARNING, detail, remedy)
+        yield ReadinessFinding(
+            "definition_active",
+            _WARNING,
+            detail,
+            remedy,
+        )
 
 
 def of_alarms(alarms: Mapping[str, bool | None]) -> Iterator[ReadinessFinding]:
@@ -204,15 +291,30 @@ def of_alarms(alarms: Mapping[str, bool | None]) -> Iterator[ReadinessFinding]:
     if not alarms:
         detail = "no alarm watches this service: only its task failures are seen"
         remedy = "name alarms of your own under alarms in services.yaml"
-        yield ReadinessFinding("alarms_present", _WARNING, detail, remedy)
+        yield ReadinessFinding(
+            "alarms_present",
+            _WARNING,
+            detail,
+            remedy,
+        )
     for name, enabled in alarms.items():
         if enabled is None:
             remedy = "deploy the stack again, or correct alarms in services.yaml"
-            yield ReadinessFinding("alarms_present", _ERROR, f"there is no alarm {name}", remedy)
+            yield ReadinessFinding(
+                "alarms_present",
+                _ERROR,
+                f"there is no alarm {name}",
+                remedy,
+            )
         elif not enabled:
             detail = f"the actions of the alarm {name} are disabled"
             remedy = f"aws cloudwatch enable-alarm-actions --alarm-names '{name}'"
-            yield ReadinessFinding("alarms_enabled", _WARNING, detail, remedy)
+            yield ReadinessFinding(
+                "alarms_enabled",
+                _WARNING,
+                detail,
+                remedy,
+            )
 
 
 def of_running_images(
@@ -227,14 +329,23 @@ def of_running_images(
         if repository is None:
             detail = f"{name}: there is no repository {image.repository}"
             remedy = "restore the repository, or deploy from another"
-            finding = ReadinessFinding(CheckName.IMAGE_PRESENT.value, _ERROR, detail, remedy)
+            finding = ReadinessFinding(
+                CheckName.IMAGE_PRESENT.value,
+                _ERROR,
+                detail,
+                remedy,
+            )
             found.append(finding)
         elif image.tag and not image.digest and repository.can_move(image.tag):
             found.append(_tag_can_move(name, image, controller))
     return tuple(found)
 
 
-def _tag_can_move(name: str, image: Image, controller: Controller) -> ReadinessFinding:
+def _tag_can_move(
+    name: str,
+    image: Image,
+    controller: Controller,
+) -> ReadinessFinding:
     effect = "a rollback pins the digest all the same"
     if controller is Controller.CODE_DEPLOY:
         not_gone_back_to = "a revision whose tag was pushed over is not gone back to"
@@ -244,7 +355,12 @@ def _tag_can_move(name: str, image: Image, controller: Controller) -> ReadinessF
         "--image-tag-mutability IMMUTABLE"
     )
     detail = f"{name}: {image.repository}:{image.tag} can be pushed over"
-    return ReadinessFinding("tag_mutable", _WARNING, detail, f"{effect}; to rule it out: {command}")
+    return ReadinessFinding(
+        "tag_mutable",
+        _WARNING,
+        detail,
+        f"{effect}; to rule it out: {command}",
+    )
 
 
 def of_kept_images(
@@ -258,7 +374,17 @@ def of_kept_images(
         repository, digest = repositories[image.repository], target.images.get(name)
         if repository is None or not repository.lifecycle or not digest:
             continue
-        gone = expires_soon(repository.lifecycle, digest, repository.images, now)
+        gone = expires_soon(
+            repository.lifecycle,
+            digest,
+            repository.images,
+            now,
+        )
         if gone:
             detail = f"{name}: {image.repository}@{digest}: {gone}"
-            yield ReadinessFinding("image_kept", _WARNING, detail, KEEP)
+            yield ReadinessFinding(
+                "image_kept",
+                _WARNING,
+                detail,
+                KEEP,
+            )

@@ -14,7 +14,11 @@ from autorollback.requests import BadRequest, Manual
 from autorollback.results import Answer, Done, HistoryAnswer
 
 
-def history(session: Session, asked: Manual, key: ServiceKey | None) -> HistoryAnswer:
+def history(
+    session: Session,
+    asked: Manual,
+    key: ServiceKey | None,
+) -> HistoryAnswer:
     """Incidents of a service or of all, newest first.
 
     Raises:
@@ -31,12 +35,21 @@ def history(session: Session, asked: Manual, key: ServiceKey | None) -> HistoryA
     return HistoryAnswer(records, page.next)
 
 
-def pause(session: Session, asked: Manual, key: ServiceKey | None) -> Answer:
+def pause(
+    session: Session,
+    asked: Manual,
+    key: ServiceKey | None,
+) -> Answer:
     """Automatic rollbacks rest until a time; a person's own go on."""
     if key and not _is_protected(session, key):
         return unprotected(session, key)
     until = session.now + timedelta(minutes=asked.minutes or 0)
-    session.ledger.pause(key, until, asked.reason, session.now)
+    session.ledger.pause(
+        key,
+        until,
+        asked.reason,
+        session.now,
+    )
     whose = key or "all services"
     return Done(f"automatic rollbacks of {whose} are paused until {clock(until)}")
 
@@ -52,7 +65,11 @@ def resume(session: Session, key: ServiceKey | None) -> Answer:
     return Done(f"automatic rollbacks of {key} are not paused; {still}")
 
 
-def release(session: Session, asked: Manual, key: ServiceKey) -> Done:
+def release(
+    session: Session,
+    asked: Manual,
+    key: ServiceKey,
+) -> Done:
     """Lift the quarantine of what ran under a revision.
 
     Raises:
@@ -67,7 +84,12 @@ def release(session: Session, asked: Manual, key: ServiceKey) -> Done:
         allowed = f"a quarantined revision of {key}: {listed}"
         raise BadRequest("revision", asked.revision, allowed)
     for quarantine in named:
-        session.ledger.release(key, quarantine, asked.reason, session.now)
+        session.ledger.release(
+            key,
+            quarantine,
+            asked.reason,
+            session.now,
+        )
     released = ", ".join(sorted({q.task_definition for q in named}))
     return Done(f"{released} of {key} may be rolled back to again")
 

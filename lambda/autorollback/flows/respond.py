@@ -65,7 +65,12 @@ def respond(session: Session, cause: AlarmChanged | TasksCannotStart) -> Answer:
 def _leave_to_the_sweep(session: Session, cause: AlarmChanged | TasksCannotStart) -> None:
     """Nothing promises that ECS says again that tasks cannot start: the sweep asks later."""
     if isinstance(cause, TasksCannotStart):
-        check = PendingCheck("", cause.at, session.now, tasks=True)
+        check = PendingCheck(
+            "",
+            cause.at,
+            session.now,
+            tasks=True,
+        )
         session.ledger.add_pending_check(cause.service, check)
 
 
@@ -84,7 +89,12 @@ def trigger_of(cause: Cause) -> Trigger:
     """What asks for a judgement, in the terms of the judgement."""
     match cause:
         case AlarmChanged():
-            return Trigger(TriggerKind.ALARM, cause.at, cause.alarm, cause.muted)
+            return Trigger(
+                TriggerKind.ALARM,
+                cause.at,
+                cause.alarm,
+                cause.muted,
+            )
         case TasksCannotStart():
             return Trigger(TriggerKind.TASKS_CANNOT_START, cause.at)
         case DeploymentEnded():
@@ -93,51 +103,120 @@ def trigger_of(cause: Cause) -> Trigger:
 
 
 def judge(
-    service: ProtectedService, trigger: Trigger, event: AlarmChanged | None = None
+    service: ProtectedService,
+    trigger: Trigger,
+    event: AlarmChanged | None = None,
 ) -> Result | Done:
     """Gather the facts, decide, and act on the verdict. The caller holds the service's lease."""
     ledger = service.ledger_state.state
-    early = decide_without_facts(trigger, ledger, service.policy, service.now)
+    early = decide_without_facts(
+        trigger,
+        ledger,
+        service.policy,
+        service.now,
+    )
     if early is not None:
         return results.ignored(early.reason, early.detail, service.key)
-    facts = service.session.reader.facts(service.snapshot, trigger, service.now, event)
+    facts = service.session.reader.facts(
+        service.snapshot,
+        trigger,
+        service.now,
+        event,
+    )
     return act_on(service, facts, decide(facts, service.policy, service.now))
 
 
-def act_on(service: ProtectedService, facts: Facts, judgement: Judgement) -> Result | Done:
+def act_on(
+    service: ProtectedService,
+    facts: Facts,
+    judgement: Judgement,
+) -> Result | Done:
     """Carry out a verdict.
 
     Roll back, say what would be rolled back, tell people that it holds, or nothing.
     """
     match judgement.verdict:
         case Ignore(reason, detail):
-            return results.judged(Outcome.IGNORED, reason, detail, service.key, judgement.evidence)
+            return results.judged(
+                Outcome.IGNORED,
+                reason,
+                detail,
+                service.key,
+                judgement.evidence,
+            )
         case Hold() as hold:
-            return _hold(service, facts, judgement, hold)
+            return _hold(
+                service,
+                facts,
+                judgement,
+                hold,
+            )
         case RollBack() as verdict:
-            plan = RollbackPlan(verdict, judgement.evidence, judgement.candidates, automatic=True)
-            return _roll_back(service, facts, judgement, plan)
+            plan = RollbackPlan(
+                verdict,
+                judgement.evidence,
+                judgement.candidates,
+                automatic=True,
+            )
+            return _roll_back(
+                service,
+                facts,
+                judgement,
+                plan,
+            )
 
 
 def _roll_back(
-    service: ProtectedService, facts: Facts, judgement: Judgement, plan: RollbackPlan
+    service: ProtectedService,
+    facts: Facts,
+    judgement: Judgement,
+    plan: RollbackPlan,
 ) -> Result | Done:
     chosen, considered = preflight.choose(service, facts, plan)
     if chosen is None:
         hold = no_candidate(plan, considered)
-        return _hold(service, facts, _holding(judgement, hold, considered), hold)
+        return _hold(
+            service,
+            facts,
+            _holding(judgement, hold, considered),
+            hold,
+        )
     irreversible = irreversible_target(facts, plan.verdict, chosen)
     if irreversible:
-        return _hold(service, facts, _holding(judgement, irreversible, considered), irreversible)
+        return _hold(
+            service,
+            facts,
+            _holding(judgement, irreversible, considered),
+            irreversible,
+        )
     target = Target(chosen, considered)
     if service.policy.mode is Mode.OBSERVE:
-        result = act.would_roll_back(service, facts, plan, target)
-        _tell_once(service, facts, plan.verdict.suspect.arn, result)
+        result = act.would_roll_back(
+            service,
+            facts,
+            plan,
+            target,
+        )
+        _tell_once(
+            service,
+            facts,
+            plan.verdict.suspect.arn,
+            result,
+        )
         return result
-    return act.carry_out(service, facts, plan, target)
+    return act.carry_out(
+        service,
+        facts,
+        plan,
+        target,
+    )
 
 
-def _holding(judgement: Judgement, hold: Hold, considered: tuple[Candidate, ...]) -> Judgement:
+def _holding(
+    judgement: Judgement,
+    hold: Hold,
+    considered: tuple[Candidate, ...],
+) -> Judgement:
     """The judgement with a hold that was found after it."""
     finding = RuleFinding(hold.reason.value, FindingVerdict.HOLD, hold.detail)
     return Judgement(hold, (*judgement.evidence, finding), considered)
@@ -152,26 +231,56 @@ def no_candidate(plan: RollbackPlan, considered: tuple[Candidate, ...]) -> Hold:
     return Hold(Reason.NO_CANDIDATE_PASSES_PREFLIGHT, detail, plan.verdict.suspect)
 
 
-def held(service: ProtectedService, facts: Facts, judgement: Judgement, hold: Hold) -> Result:
+def held(
+    service: ProtectedService,
+    facts: Facts,
+    judgement: Judgement,
+    hold: Hold,
+) -> Result:
     """The result of a verdict that a person has to decide on."""
     words = f"{service.key.service} is not rolled back: {hold.detail}."
     result = results.judged(
-        Outcome.HELD, hold.reason, words, service.key, judgement.evidence, judgement.candidates
+        Outcome.HELD,
+        hold.reason,
+        words,
+        service.key,
+        judgement.evidence,
+        judgement.candidates,
     )
     suspect = facts.revision(hold.suspect.target) if hold.suspect else None
     return replace(result, came_from=results.revision_summary(suspect))
 
 
-def _hold(service: ProtectedService, facts: Facts, judgement: Judgement, hold: Hold) -> Result:
-    result = held(service, facts, judgement, hold)
+def _hold(
+    service: ProtectedService,
+    facts: Facts,
+    judgement: Judgement,
+    hold: Hold,
+) -> Result:
+    result = held(
+        service,
+        facts,
+        judgement,
+        hold,
+    )
     if hold.reason in NOT_ANNOUNCED:
         return result
     about = hold.suspect or facts.newest
-    _tell_once(service, facts, about.arn if about else "none", result)
+    _tell_once(
+        service,
+        facts,
+        about.arn if about else "none",
+        result,
+    )
     return result
 
 
-def _tell_once(service: ProtectedService, facts: Facts, deployment: str, result: Result) -> None:
+def _tell_once(
+    service: ProtectedService,
+    facts: Facts,
+    deployment: str,
+    result: Result,
+) -> None:
     """People are told once for each suspect deployment and reason, not once for each alarm."""
     red = tuple(alarm.name for alarm in facts.alarms if alarm.in_alarm)
     newest = facts.newest.arn if facts.newest else ""

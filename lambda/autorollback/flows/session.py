@@ -95,7 +95,13 @@ class Session:
         dependencies = Dependencies(clients)
         alarms = Alarms(clients, names)
         traffic = Traffic(clients)
-        neighbours = Neighbours(clients, names, ledger, policies, settings.protected_services)
+        neighbours = Neighbours(
+            clients,
+            names,
+            ledger,
+            policies,
+            settings.protected_services,
+        )
         reader = FactsReader(
             policies=policies,
             ledger=ledger,
@@ -117,7 +123,12 @@ class Session:
             dependencies=dependencies,
             alarms=alarms,
             traffic=traffic,
-            announcer=Announcer(clients, settings.topic_arn, names.prefix, names.installation),
+            announcer=Announcer(
+                clients,
+                settings.topic_arn,
+                names.prefix,
+                names.installation,
+            ),
             audit=Audit(clients, names, settings.table),
             report=report,
         )
@@ -135,7 +146,12 @@ class Session:
     @contextmanager
     def lease(self, key: ServiceKey) -> Iterator[bool]:
         """Hold the one judgement of a service; False where another invocation holds it."""
-        taken = self.ledger.lease(key, self.request_id, self.now, self.invocation.lease_until)
+        taken = self.ledger.lease(
+            key,
+            self.request_id,
+            self.now,
+            self.invocation.lease_until,
+        )
         try:
             yield taken
         finally:
@@ -193,7 +209,12 @@ class ProtectedService:
         """
         session = self.session
         until = session.invocation.lease_until
-        if not session.ledger.lease(self.key, session.request_id, session.now, until):
+        if not session.ledger.lease(
+            self.key,
+            session.request_id,
+            session.now,
+            until,
+        ):
             return None
         return session.look_at(self.key)
 

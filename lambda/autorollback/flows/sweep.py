@@ -27,7 +27,12 @@ def sweep(session: Session) -> Done:
     due = session.ledger.due(session.now)
     red = _by_service(session.alarms.red())
     keys = _fairly(session, list(dict.fromkeys([*due, *red])))
-    looked_at, failures = _look_after_all(session, keys, due, red)
+    looked_at, failures = _look_after_all(
+        session,
+        keys,
+        due,
+        red,
+    )
     failures += _send_kept(session, due)
     metrics.count_sweep(session.names.metric_namespace)
     if failures:
@@ -89,7 +94,11 @@ def _send_kept(session: Session, due: Iterable[ServiceKey]) -> list[Exception]:
     return failures
 
 
-def _look_after(session: Session, key: ServiceKey, red: Sequence[RedAlarm]) -> Answer:
+def _look_after(
+    session: Session,
+    key: ServiceKey,
+    red: Sequence[RedAlarm],
+) -> Answer:
     with session.lease(key) as leased:
         if not leased:
             return already_being_judged(key)
@@ -99,7 +108,11 @@ def _look_after(session: Session, key: ServiceKey, red: Sequence[RedAlarm]) -> A
         return _next_step(service, red)
 
 
-def _has_news(session: Session, key: ServiceKey, red: Sequence[RedAlarm]) -> bool:
+def _has_news(
+    session: Session,
+    key: ServiceKey,
+    red: Sequence[RedAlarm],
+) -> bool:
     """Whether a red alarm has no verdict of its own on the newest deployment, nor was heard muted."""
     known = session.ledger.recall(key, session.now)
     if known.unfinished_claim or known.pending_checks:
@@ -114,7 +127,11 @@ def _code_deploy(session: Session, key: ServiceKey) -> str | None:
     return policy.code_deploy if policy else None
 
 
-def _unjudged(alarm: RedAlarm, newest: str, known: ServiceLedger) -> bool:
+def _unjudged(
+    alarm: RedAlarm,
+    newest: str,
+    known: ServiceLedger,
+) -> bool:
     muted_at = known.muted.get(alarm.name)
     if muted_at is not None and alarm.onset <= muted_at:
         return False

@@ -17,7 +17,12 @@ def _name_alone(_aws: Aws, name: str, _properties: Properties) -> str:
     return name
 
 
-def _no_update(_aws: Aws, _physical: str, _old: Properties, _new: Properties) -> None:
+def _no_update(
+    _aws: Aws,
+    _physical: str,
+    _old: Properties,
+    _new: Properties,
+) -> None:
     """Nothing to do."""
 
 

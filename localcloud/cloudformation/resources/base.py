@@ -18,7 +18,12 @@ _LENGTH_OF_CHANCE = 12
 class Aws:
     """Clients by service, made once."""
 
-    def __init__(self, session: boto3.Session, account: str, region: str) -> None:
+    def __init__(
+        self,
+        session: boto3.Session,
+        account: str,
+        region: str,
+    ) -> None:
         self._session = session
         self.account = account
         self.region = region
@@ -66,7 +71,12 @@ class Type:
     lower_case: bool = False
     replaced_by: frozenset[str] = frozenset()
 
-    def name_for(self, stack: str, logical: str, properties: Properties) -> str:
+    def name_for(
+        self,
+        stack: str,
+        logical: str,
+        properties: Properties,
+    ) -> str:
         """The name that the properties give, or one as CloudFormation makes it.
 
         That is made of stack, logical name and chance.
@@ -141,7 +151,12 @@ def arn_of(service: str, pattern: str) -> Attributes:
 def overwrite_by(create: Create) -> Update:
     """For resources whose Put call overwrites them."""
 
-    def update(aws: Aws, physical: str, _old: Properties, new: Properties) -> None:
+    def update(
+        aws: Aws,
+        physical: str,
+        _old: Properties,
+        new: Properties,
+    ) -> None:
         create(aws, physical, new)
 
     return update

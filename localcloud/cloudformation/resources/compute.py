@@ -36,7 +36,12 @@ def _put_rule(aws: Aws, name: str, properties: Properties) -> str:
     return name
 
 
-def _update_rule(aws: Aws, physical: str, old: Properties, new: Properties) -> None:
+def _update_rule(
+    aws: Aws,
+    physical: str,
+    old: Properties,
+    new: Properties,
+) -> None:
     gone = _target_ids(old) - _target_ids(new)
     _remove_targets(aws, physical, gone)
     _put_rule(aws, physical, new)
@@ -67,9 +72,19 @@ def _create_function(aws: Aws, name: str, properties: Properties) -> str:
     return name
 
 
-def _update_function(aws: Aws, physical: str, old: Properties, new: Properties) -> None:
+def _update_function(
+    aws: Aws,
+    physical: str,
+    old: Properties,
+    new: Properties,
+) -> None:
     configuration = without(
-        new, "Tags", "ReservedConcurrentExecutions", "Code", "Architectures", "PackageType"
+        new,
+        "Tags",
+        "ReservedConcurrentExecutions",
+        "Code",
+        "Architectures",
+        "PackageType",
     )
     configuration["FunctionName"] = physical
     aws("lambda").update_function_configuration(**configuration)
@@ -124,11 +139,21 @@ def _create_repository(aws: Aws, name: str, properties: Properties) -> str:
     if properties.get("ImageTagMutability"):
         repository["imageTagMutability"] = properties["ImageTagMutability"]
     aws("ecr").create_repository(**repository)
-    _configure_repository(aws, name, {}, properties)
+    _configure_repository(
+        aws,
+        name,
+        {},
+        properties,
+    )
     return name
 
 
-def _configure_repository(aws: Aws, physical: str, _old: Properties, new: Properties) -> None:
+def _configure_repository(
+    aws: Aws,
+    physical: str,
+    _old: Properties,
+    new: Properties,
+) -> None:
     lifecycle = new.get("LifecyclePolicy", {}).get("LifecyclePolicyText")
     if lifecycle:
         aws("ecr").put_lifecycle_policy(
@@ -167,7 +192,12 @@ TYPES: dict[str, Type] = {
     ),
     "AWS::ECR::Repository": Type(
         create=_create_repository,
-        delete=delete_by("ecr", "delete_repository", "repositoryName", force=True),
+        delete=delete_by(
+            "ecr",
+            "delete_repository",
+            "repositoryName",
+            force=True,
+        ),
         update=_configure_repository,
         attributes=arn_of("ecr", "repository/{}"),
         name="RepositoryName",

@@ -40,24 +40,49 @@ _KEY = frozenset(
 def _create_role(aws: Aws, name: str, properties: Properties) -> str:
     refuse_unknown("AWS::IAM::Role", properties, _ROLE)
     role = given(
-        properties, "Description", "Path", "MaxSessionDuration", "PermissionsBoundary", "Tags"
+        properties,
+        "Description",
+        "Path",
+        "MaxSessionDuration",
+        "PermissionsBoundary",
+        "Tags",
     )
     role["RoleName"] = name
     role["AssumeRolePolicyDocument"] = as_text(properties["AssumeRolePolicyDocument"])
     aws("iam").create_role(**role)
-    _set_role_policies(aws, name, {}, properties)
+    _set_role_policies(
+        aws,
+        name,
+        {},
+        properties,
+    )
     return name
 
 
-def _update_role(aws: Aws, physical: str, old: Properties, new: Properties) -> None:
+def _update_role(
+    aws: Aws,
+    physical: str,
+    old: Properties,
+    new: Properties,
+) -> None:
     refuse_unknown("AWS::IAM::Role", new, _ROLE)
     document = as_text(new["AssumeRolePolicyDocument"])
     aws("iam").update_assume_role_policy(RoleName=physical, PolicyDocument=document)
     aws("iam").update_role(RoleName=physical, **given(new, "Description", "MaxSessionDuration"))
-    _set_role_policies(aws, physical, old, new)
+    _set_role_policies(
+        aws,
+        physical,
+        old,
+        new,
+    )
 
 
-def _set_role_policies(aws: Aws, role: str, old: Properties, new: Properties) -> None:
+def _set_role_policies(
+    aws: Aws,
+    role: str,
+    old: Properties,
+    new: Properties,
+) -> None:
     """Have those of `new`, and no longer those of `old`."""
     attached_before = set(old.get("ManagedPolicyArns", []))
     attached = new.get("ManagedPolicyArns", [])
@@ -81,7 +106,12 @@ def _inline_policies(properties: Properties) -> dict[str, str]:
 
 
 def _delete_role(aws: Aws, physical: str, properties: Properties) -> None:
-    _set_role_policies(aws, physical, properties, {})
+    _set_role_policies(
+        aws,
+        physical,
+        properties,
+        {},
+    )
     aws("iam").delete_role(RoleName=physical)
 
 
@@ -99,7 +129,12 @@ def _put_policy(aws: Aws, name: str, properties: Properties) -> str:
     return name
 
 
-def _update_policy(aws: Aws, physical: str, old: Properties, new: Properties) -> None:
+def _update_policy(
+    aws: Aws,
+    physical: str,
+    old: Properties,
+    new: Properties,
+) -> None:
     for role in set(old["Roles"]) - set(new["Roles"]):
         aws("iam").delete_role_policy(RoleName=role, PolicyName=physical)
     _put_policy(aws, physical, new)
@@ -117,13 +152,28 @@ def _create_managed_policy(aws: Aws, name: str, properties: Properties) -> str:
     policy["PolicyDocument"] = as_text(properties["PolicyDocument"])
     answer = aws("iam").create_policy(**policy)
     arn = str(answer["Policy"]["Arn"])
-    _set_roles(aws, arn, {}, properties)
+    _set_roles(
+        aws,
+        arn,
+        {},
+        properties,
+    )
     return arn
 
 
-def _update_managed_policy(aws: Aws, physical: str, old: Properties, new: Properties) -> None:
+def _update_managed_policy(
+    aws: Aws,
+    physical: str,
+    old: Properties,
+    new: Properties,
+) -> None:
     refuse_unknown("AWS::IAM::ManagedPolicy", new, _MANAGED_POLICY)
-    _set_roles(aws, physical, old, new)
+    _set_roles(
+        aws,
+        physical,
+        old,
+        new,
+    )
     if old["PolicyDocument"] != new["PolicyDocument"]:
         document = as_text(new["PolicyDocument"])
         aws("iam").create_policy_version(
@@ -132,7 +182,12 @@ def _update_managed_policy(aws: Aws, physical: str, old: Properties, new: Proper
         _drop_old_versions(aws, physical)
 
 
-def _set_roles(aws: Aws, policy: str, old: Properties, new: Properties) -> None:
+def _set_roles(
+    aws: Aws,
+    policy: str,
+    old: Properties,
+    new: Properties,
+) -> None:
     """Attach the policy to the roles of `new`, and no longer to those of `old`."""
     before = set(old.get("Roles", []))
     after = set(new.get("Roles", []))
@@ -150,7 +205,12 @@ def _drop_old_versions(aws: Aws, policy: str) -> None:
 
 
 def _delete_managed_policy(aws: Aws, physical: str, properties: Properties) -> None:
-    _set_roles(aws, physical, properties, {})
+    _set_roles(
+        aws,
+        physical,
+        properties,
+        {},
+    )
     _drop_old_versions(aws, physical)
     aws("iam").delete_policy(PolicyArn=physical)
 
@@ -161,7 +221,12 @@ def _managed_policy_attributes(_aws: Aws, physical: str, _properties: Properties
 
 def _create_key(aws: Aws, _name: str, properties: Properties) -> str:
     refuse_unknown("AWS::KMS::Key", properties, _KEY)
-    key = given(properties, "Description", "KeySpec", "KeyUsage")
+    key = given(
+        properties,
+        "Description",
+        "KeySpec",
+        "KeyUsage",
+    )
     key["Policy"] = as_text(properties["KeyPolicy"])
     answer = aws("kms").create_key(**key)
     key_id = str(answer["KeyMetadata"]["KeyId"])
@@ -169,7 +234,12 @@ def _create_key(aws: Aws, _name: str, properties: Properties) -> str:
     return key_id
 
 
-def _update_key(aws: Aws, physical: str, _old: Properties, new: Properties) -> None:
+def _update_key(
+    aws: Aws,
+    physical: str,
+    _old: Properties,
+    new: Properties,
+) -> None:
     policy = as_text(new["KeyPolicy"])
     description = new.get("Description", "")
     aws("kms").put_key_policy(KeyId=physical, PolicyName="default", Policy=policy)

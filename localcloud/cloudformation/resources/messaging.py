@@ -38,7 +38,12 @@ def _create_topic(aws: Aws, name: str, properties: Properties) -> str:
     return arn
 
 
-def _update_topic(aws: Aws, physical: str, old: Properties, new: Properties) -> None:
+def _update_topic(
+    aws: Aws,
+    physical: str,
+    old: Properties,
+    new: Properties,
+) -> None:
     refuse_unknown("AWS::SNS::Topic", new, _TOPIC_TO_UPDATE)
     for key in _TOPIC_ATTRIBUTES:
         if old.get(key) != new.get(key):
@@ -55,7 +60,12 @@ def _topic_attributes(_aws: Aws, physical: str, _properties: Properties) -> dict
 
 def _subscribe(aws: Aws, _name: str, properties: Properties) -> str:
     refuse_unknown("AWS::SNS::Subscription", properties, _SUBSCRIPTION)
-    subscription = given(properties, "TopicArn", "Protocol", "Endpoint")
+    subscription = given(
+        properties,
+        "TopicArn",
+        "Protocol",
+        "Endpoint",
+    )
     attributes = as_texts(given(properties, *_SUBSCRIPTION_ATTRIBUTES))
     answer = aws("sns").subscribe(**subscription, Attributes=attributes, ReturnSubscriptionArn=True)
     return str(answer["SubscriptionArn"])
@@ -77,7 +87,12 @@ def _create_queue(aws: Aws, name: str, properties: Properties) -> str:
     return str(answer["QueueUrl"])
 
 
-def _update_queue(aws: Aws, physical: str, _old: Properties, new: Properties) -> None:
+def _update_queue(
+    aws: Aws,
+    physical: str,
+    _old: Properties,
+    new: Properties,
+) -> None:
     aws("sqs").set_queue_attributes(QueueUrl=physical, Attributes=_queue_settings(new))
 
 

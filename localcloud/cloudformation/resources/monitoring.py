@@ -43,11 +43,21 @@ def _create_log_group(aws: Aws, name: str, properties: Properties) -> str:
     if properties.get("KmsKeyId"):
         group["kmsKeyId"] = properties["KmsKeyId"]
     aws("logs").create_log_group(**group)
-    _set_retention(aws, name, {}, properties)
+    _set_retention(
+        aws,
+        name,
+        {},
+        properties,
+    )
     return name
 
 
-def _set_retention(aws: Aws, physical: str, _old: Properties, new: Properties) -> None:
+def _set_retention(
+    aws: Aws,
+    physical: str,
+    _old: Properties,
+    new: Properties,
+) -> None:
     days = new.get("RetentionInDays")
     if days:
         aws("logs").put_retention_policy(logGroupName=physical, retentionInDays=int(days))

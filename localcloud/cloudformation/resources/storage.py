@@ -37,7 +37,12 @@ def _put_parameter(aws: Aws, name: str, properties: Properties) -> str:
     return name
 
 
-def _update_parameter(aws: Aws, physical: str, _old: Properties, new: Properties) -> None:
+def _update_parameter(
+    aws: Aws,
+    physical: str,
+    _old: Properties,
+    new: Properties,
+) -> None:
     parameter = without(new, "Tags") | {"Name": physical, "Overwrite": True}
     aws("ssm").put_parameter(**parameter)
 
@@ -53,7 +58,12 @@ def _create_table(aws: Aws, name: str, properties: Properties) -> str:
     return name
 
 
-def _update_table(aws: Aws, physical: str, old: Properties, new: Properties) -> None:
+def _update_table(
+    aws: Aws,
+    physical: str,
+    old: Properties,
+    new: Properties,
+) -> None:
     if without(new, *_TABLE_SETTINGS) != without(old, *_TABLE_SETTINGS):
         raise NotModelled(f"updates of the table {physical} other than recovery and time to live")
     _set_up_table(aws, physical, new)
@@ -74,11 +84,21 @@ def _create_bucket(aws: Aws, name: str, properties: Properties) -> str:
     refuse_unknown("AWS::S3::Bucket", properties, _BUCKET)
     location = {"LocationConstraint": aws.region}
     aws("s3").create_bucket(Bucket=name, CreateBucketConfiguration=location)
-    _configure_bucket(aws, name, {}, properties)
+    _configure_bucket(
+        aws,
+        name,
+        {},
+        properties,
+    )
     return name
 
 
-def _configure_bucket(aws: Aws, physical: str, _old: Properties, new: Properties) -> None:
+def _configure_bucket(
+    aws: Aws,
+    physical: str,
+    _old: Properties,
+    new: Properties,
+) -> None:
     refuse_unknown("AWS::S3::Bucket", new, _BUCKET)
     versioning = new.get("VersioningConfiguration")
     if versioning:

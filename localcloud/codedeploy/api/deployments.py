@@ -99,7 +99,13 @@ class DeploymentOperations:
         now = self._deployer.ecs.now()
         self._revisions.register(application, location, now)
 
-        deployment = _deployment_of(asked, group, service, location, now)
+        deployment = _deployment_of(
+            asked,
+            group,
+            service,
+            location,
+            now,
+        )
         self._deployer.begin(deployment)
         return ActionResult({"deploymentId": deployment.deployment_id})
 
@@ -183,7 +189,11 @@ def find_deployment(deployer: Deployer, deployment_id: str) -> Deployment:
 
 
 def _deployment_of(
-    asked: Settings, group: DeploymentGroup, service: Service, location: Location, now: datetime
+    asked: Settings,
+    group: DeploymentGroup,
+    service: Service,
+    location: Location,
+    now: datetime,
 ) -> Deployment:
     """Make the deployment that is asked for. What is not said is the group's."""
     rollback = asked.get("autoRollbackConfiguration", group.auto_rollback_configuration)
@@ -228,7 +238,12 @@ def _wanted(backend: CodeDeployBackend, asked: Settings) -> _Wanted:
     if start is not None and end is not None and start > end:
         message = "The specified time range was specified in an invalid format."
         raise Refusal("InvalidTimeRangeException", message)
-    return _Wanted(group, asked.get("includeOnlyStatuses") or [], start, end)
+    return _Wanted(
+        group,
+        asked.get("includeOnlyStatuses") or [],
+        start,
+        end,
+    )
 
 
 def _asked_group(backend: CodeDeployBackend, asked: Settings) -> DeploymentGroup | None:

@@ -132,4 +132,9 @@ class GroupOperations:
     def _shown(self, group: DeploymentGroup) -> ApiObject:
         newest_first = [one for one in self._deployer.newest_first() if one.group is group]
         target = self._deployer.last_location(group)
-        return answers.group(group, _deployment_group_info(group), target, newest_first)
+        return answers.group(
+            group,
+            _deployment_group_info(group),
+            target,
+            newest_first,
+        )

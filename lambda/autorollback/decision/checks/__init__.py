@@ -1,4 +1,4 @@
-"""The checks before a rollback, one module each, and the one list that gives their order."""
+"""The checks before a rollback, one module each, in their order."""
 
 from autorollback.decision.checks import (
     definition_usable,

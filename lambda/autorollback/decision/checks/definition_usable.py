@@ -54,14 +54,22 @@ def reasons_to_restore(target: PreflightTarget, answers: Answers) -> list[str]:
     if definition.status != "ACTIVE":
         why.append(f"{definition.name} is {definition.status}")
     for name, reference in sorted(definition.images.items()):
-        reason = _no_longer_means(name, reference, target, answers)
+        reason = _no_longer_means(
+            name,
+            reference,
+            target,
+            answers,
+        )
         if reason:
             why.append(reason)
     return why
 
 
 def _no_longer_means(
-    name: str, reference: str, target: PreflightTarget, answers: Answers
+    name: str,
+    reference: str,
+    target: PreflightTarget,
+    answers: Answers,
 ) -> str | None:
     """Why an image reference may not mean the digest that ran; None where it does.
 
@@ -98,12 +106,22 @@ def _as_it_is_or_as_copy(definition: Definition, why: Sequence[str]) -> Check:
     reasons = "; ".join(why)
     if not definition.unknown_fields:
         detail = f"{reasons}: will be restored as a pinned copy"
-        return Check(CheckName.DEFINITION_USABLE, passed=True, detail=detail, needs_copy=True)
+        return Check(
+            CheckName.DEFINITION_USABLE,
+            passed=True,
+            detail=detail,
+            needs_copy=True,
+        )
 
     fields = ", ".join(definition.unknown_fields)
     cannot = f"it cannot be copied: this version does not know its fields {fields}"
     detail = f"{reasons}; {cannot}. Update the controller"
-    return Check(CheckName.DEFINITION_USABLE, passed=False, detail=detail, needs_copy=True)
+    return Check(
+        CheckName.DEFINITION_USABLE,
+        passed=False,
+        detail=detail,
+        needs_copy=True,
+    )
 
 
 CHECK = PreflightCheck(CheckName.DEFINITION_USABLE, needs, find)

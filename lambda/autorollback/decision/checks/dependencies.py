@@ -9,7 +9,9 @@ from autorollback.decision.verdicts import Check, CheckName
 
 
 def findings(
-    check: CheckName, statuses: Mapping[str, DependencyStatus], ran_until: datetime | None
+    check: CheckName,
+    statuses: Mapping[str, DependencyStatus],
+    ran_until: datetime | None,
 ) -> tuple[Check, ...]:
     """What is wrong, else how many were found; and what could not be looked for. By name."""
     if not statuses:
@@ -34,7 +36,9 @@ def findings(
 
 
 def _all_found(
-    check: CheckName, fine: Mapping[str, DependencyStatus], ran_until: datetime | None
+    check: CheckName,
+    fine: Mapping[str, DependencyStatus],
+    ran_until: datetime | None,
 ) -> Check:
     """All are there; which of them changed after the candidate last ran."""
     told = [f"{len(fine)} found"]
@@ -44,4 +48,9 @@ def _all_found(
             changed.append(name)
             told.append(f"{name} changed at {clock(status.changed_at)}, after it last ran")
     detail = "; ".join(told)
-    return Check(check, passed=True, detail=detail, changed_since_run=tuple(changed))
+    return Check(
+        check,
+        passed=True,
+        detail=detail,
+        changed_since_run=tuple(changed),
+    )

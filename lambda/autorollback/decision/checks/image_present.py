@@ -30,7 +30,11 @@ def find(case: PreflightCase) -> tuple[Check, ...]:
     return tuple(found)
 
 
-def _pushed_over(case: PreflightCase, name: str, image: Image) -> Check | None:
+def _pushed_over(
+    case: PreflightCase,
+    name: str,
+    image: Image,
+) -> Check | None:
     """A tag that was pushed over since the revision came: nobody can tell what ran."""
     if not image.tag or not case.target.may_have_moved(name, image):
         return None
@@ -44,7 +48,11 @@ def _pushed_over(case: PreflightCase, name: str, image: Image) -> Check | None:
     return Check(CheckName.IMAGE_PRESENT, passed=False, detail=detail)
 
 
-def _present(case: PreflightCase, name: str, image: Image) -> Check:
+def _present(
+    case: PreflightCase,
+    name: str,
+    image: Image,
+) -> Check:
     stored = case.target.stored(image, case.answers)
     digest = case.target.digest_of(name, image)
     if digest:
@@ -55,7 +63,12 @@ def _present(case: PreflightCase, name: str, image: Image) -> Check:
     return _found(name, what, is_there=image.tag in stored.tags)
 
 
-def _found(name: str, what: str, *, is_there: bool) -> Check:
+def _found(
+    name: str,
+    what: str,
+    *,
+    is_there: bool,
+) -> Check:
     where = "in ECR" if is_there else "not in ECR"
     return Check(CheckName.IMAGE_PRESENT, is_there, f"{name}: {what} is {where}")
 

@@ -48,7 +48,11 @@ def _matches(case: PreflightCase) -> Check:
     return Check(CheckName.SETTINGS_MATCH, passed=True, detail=detail)
 
 
-def _missing_port(service: Service, definition: Definition, running: Definition) -> str | None:
+def _missing_port(
+    service: Service,
+    definition: Definition,
+    running: Definition,
+) -> str | None:
     """A place that requests are sent to, and that only the running definition has."""
     for place in service.ports:
         if place in running.ports and place not in definition.ports:
@@ -66,7 +70,9 @@ def _other_network(definition: Definition, running: Definition) -> str | None:
 
 
 def _other_platform(
-    definition: Definition, running: Definition, settings: Mapping[str, str]
+    definition: Definition,
+    running: Definition,
+    settings: Mapping[str, str],
 ) -> str | None:
     platform = _platform(running, settings)
     registered_for = definition.compatibilities

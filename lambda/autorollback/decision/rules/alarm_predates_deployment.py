@@ -39,11 +39,20 @@ def _asked_in_order(facts: Facts) -> list[Alarm]:
     return [fired, *others] if fired else others
 
 
-def _convict_by(alarm: Alarm, suspect: Deployment, question: Question) -> Suspicion | Hold:
+def _convict_by(
+    alarm: Alarm,
+    suspect: Deployment,
+    question: Question,
+) -> Suspicion | Hold:
     if alarm.onset is None:
         detail = f"when {alarm.signal} began is not known"
         return Hold(Reason.ALARM_PREDATES_DEPLOYMENT, detail, suspect)
-    still_starting = slow_start(alarm, suspect, question.facts, question.now)
+    still_starting = slow_start(
+        alarm,
+        suspect,
+        question.facts,
+        question.now,
+    )
     if still_starting:
         return still_starting
     if predates(alarm, suspect):
@@ -53,10 +62,19 @@ def _convict_by(alarm: Alarm, suspect: Deployment, question: Question) -> Suspic
     if is_late and not suspect.status.in_progress:
         detail = f"{alarm.signal} began long after the deployment"
         return Hold(Reason.NO_RECENT_DEPLOYMENT, detail, suspect)
-    return Suspicion(suspect, alarm.onset, after_words(alarm, suspect), alarm)
+    return Suspicion(
+        suspect,
+        alarm.onset,
+        after_words(alarm, suspect),
+        alarm,
+    )
 
 
-def _convict_chain(alarm: Alarm, suspect: Deployment, question: Question) -> Suspicion | Hold:
+def _convict_chain(
+    alarm: Alarm,
+    suspect: Deployment,
+    question: Question,
+) -> Suspicion | Hold:
     """The trouble began before the newest deployment: is an earlier one to blame, replaced before it had proven itself?
 
     Every deployment from that one on is suspect, and the target lies before it. A restart proves nothing and replaces
@@ -83,20 +101,40 @@ def _convict_chain(alarm: Alarm, suspect: Deployment, question: Question) -> Sus
 
 
 def _blame_earlier(
-    alarm: Alarm, earlier: Deployment, question: Question
+    alarm: Alarm,
+    earlier: Deployment,
+    question: Question,
 ) -> Suspicion | Hold | None:
     facts = question.facts
     if alarm.onset is None:
         return None
-    if isinstance(within_window(earlier, facts, alarm.onset, question.policy), Hold):
+    if isinstance(
+        within_window(
+            earlier,
+            facts,
+            alarm.onset,
+            question.policy,
+        ),
+        Hold,
+    ):
         return None
-    still_starting = slow_start(alarm, earlier, facts, question.now)
+    still_starting = slow_start(
+        alarm,
+        earlier,
+        facts,
+        question.now,
+    )
     if still_starting:
         return still_starting
     name = name_of(facts.revision(earlier.target))
     replaced = "which was replaced before it had proven itself"
     detail = f"{after_words(alarm, earlier)} of {name}, {replaced}"
-    return Suspicion(earlier, alarm.onset, detail, alarm)
+    return Suspicion(
+        earlier,
+        alarm.onset,
+        detail,
+        alarm,
+    )
 
 
 def _ask(case: Case) -> Suspicion | Hold:

@@ -3,27 +3,28 @@
 from collections.abc import Sequence
 
 from autorollback.decision.case import Case, Passed, Rule
+from autorollback.decision.definition import IRREVERSIBLE_TAG
 from autorollback.decision.facts import Deployment, Facts, Revision
 from autorollback.decision.verdicts import Hold, Reason
 
-TAG = "auto-rollback:irreversible"
-
 
 def reversible(
-    facts: Facts, suspect: Deployment, between: Sequence[Revision | None] = ()
+    facts: Facts,
+    suspect: Deployment,
+    between: Sequence[Revision | None] = (),
 ) -> Passed | Hold:
     """Whether the suspect, and what was deployed `between` the target and it, can be undone.
 
     None stands for a revision that could not be described.
     """
     if facts.service and facts.service.irreversible:
-        detail = f"the service has the tag {TAG}"
+        detail = f"the service has the tag {IRREVERSIBLE_TAG}"
         return Hold(Reason.IRREVERSIBLE_CHANGE, detail, suspect)
     for revision in (facts.revision(suspect.target), *between):
         objection = _objection(revision)
         if objection:
             return Hold(Reason.IRREVERSIBLE_CHANGE, objection, suspect)
-    return Passed(f"no tag {TAG}")
+    return Passed(f"no tag {IRREVERSIBLE_TAG}")
 
 
 def _objection(revision: Revision | None) -> str | None:
@@ -31,9 +32,9 @@ def _objection(revision: Revision | None) -> str | None:
     if revision:
         what = revision.task_definition
     if revision is None or revision.identity is None:
-        return f"the tags of {what} could not be read, and one of them may be {TAG}"
+        return f"the tags of {what} could not be read, and one of them may be {IRREVERSIBLE_TAG}"
     if revision.irreversible:
-        return f"{what} has the tag {TAG}"
+        return f"{what} has the tag {IRREVERSIBLE_TAG}"
     return None
 
 

@@ -51,7 +51,11 @@ def _borne_out(facts: Facts) -> Passed | Ignore:
     return Ignore(Reason.SUPERSEDED, f"{said}, and {of_newest}")
 
 
-def _failure_seen(facts: Facts, service: Service, newest: Deployment) -> str | None:
+def _failure_seen(
+    facts: Facts,
+    service: Service,
+    newest: Deployment,
+) -> str | None:
     """By what ECS bears a failed deployment out, if it does. CodeDeploy's are none of its own."""
     primary, named = service.primary, facts.trigger.deployment
     if primary and named == primary.id and primary.rollout == "FAILED":
@@ -64,7 +68,11 @@ def _failure_seen(facts: Facts, service: Service, newest: Deployment) -> str | N
     return None
 
 
-def _failing_tasks(facts: Facts, service: Service, newest: Deployment) -> str | None:
+def _failing_tasks(
+    facts: Facts,
+    service: Service,
+    newest: Deployment,
+) -> str | None:
     """By what ECS bears out that the newest deployment's own tasks fail, if it does.
 
     Once a task of a deployment has run well, ECS counts failures no more (`failedTasks`, botocore ecs/2014-11-13): of one

@@ -28,7 +28,12 @@ def find_suspect(question: Question) -> Suspicion | Hold | Ignore:
     """The deployment that is suspect; restarts that nothing followed are passed over."""
     facts, onset = question.facts, trouble_began(question.facts)
     for index, deployment in enumerate(facts.deployments):
-        suspicion = within_window(deployment, facts, onset, question.policy)
+        suspicion = within_window(
+            deployment,
+            facts,
+            onset,
+            question.policy,
+        )
         if isinstance(suspicion, Hold):
             return suspicion
         hold = _cannot_be_told(facts, index) or _goes_back(question, index)
@@ -43,7 +48,9 @@ def find_suspect(question: Question) -> Suspicion | Hold | Ignore:
 
 
 def _of_restart(
-    question: Question, index: int, suspicion: Suspicion
+    question: Question,
+    index: int,
+    suspicion: Suspicion,
 ) -> Suspicion | Hold | Ignore | None:
     """What is to be said of a deployment that brought what ran already; None where it is passed over."""
     facts, deployment = question.facts, suspicion.suspect
@@ -85,7 +92,11 @@ def _deployer(facts: Facts) -> str:
     return "CodeDeploy" if through_code_deploy else "ECS"
 
 
-def _of_an_older_one(facts: Facts, deployment: Deployment, onset: datetime) -> Ignore | None:
+def _of_an_older_one(
+    facts: Facts,
+    deployment: Deployment,
+    onset: datetime,
+) -> Ignore | None:
     """What ECS said before a deployment began, it said of an older one; of this one it will speak again."""
     if facts.trigger.kind is TriggerKind.ALARM or onset >= deployment.start - CLOCK_SKEW:
         return None
@@ -94,7 +105,11 @@ def _of_an_older_one(facts: Facts, deployment: Deployment, onset: datetime) -> I
     return Ignore(Reason.SUPERSEDED, detail)
 
 
-def _began_before(facts: Facts, deployment: Deployment, onset: datetime) -> bool:
+def _began_before(
+    facts: Facts,
+    deployment: Deployment,
+    onset: datetime,
+) -> bool:
     """Whether the trouble that the trigger speaks of was there before a deployment began."""
     alarm = facts.alarm(facts.trigger.alarm)
     if alarm and alarm.onset:

@@ -13,7 +13,12 @@ from autorollback.decision.verdicts import Hold, Reason
 UNHEALTHY_TARGETS = "unhealthy-targets"
 
 
-def slow_start(alarm: Alarm, suspect: Deployment, facts: Facts, now: datetime) -> Hold | None:
+def slow_start(
+    alarm: Alarm,
+    suspect: Deployment,
+    facts: Facts,
+    now: datetime,
+) -> Hold | None:
     """The hold where an alarm may speak of tasks that still start.
 
     None where it does not.
