@@ -53,6 +53,10 @@ quick: $(INSTALLED) ## lint, and the tests that need no server: seconds
 	@coverage run -m pytest -n 0 $(QUICK)
 	@coverage report --skip-covered
 
+.PHONY: mutants
+mutants: $(INSTALLED) ## change 200 places of the decision, one at a time: which of them does no test notice? half an hour
+	@python -m bench.mutants
+
 .PHONY: test
 test: install lint ## lint, then every test
 	@coverage run -m pytest -n 0 $(QUICK)

@@ -61,9 +61,7 @@ class Mutant:
 def mutants_of(path: Path) -> Iterator[Mutant]:
     """Every mutant of one file."""
     tree = ast.parse(path.read_text())
-    relative = path.relative_to(DECISION).with_suffix("")
-    parts = [part for part in relative.parts if part != "__init__"]
-    module = ".".join([PACKAGE, *parts])
+    module = _module_of(path)
     places = [node for node in _places(tree) if not isinstance(node, ast.JoinedStr)]
     for number, node in enumerate(places):
         for change in range(_changes_of(node)):
@@ -76,6 +74,12 @@ def mutants_of(path: Path) -> Iterator[Mutant]:
                 continue
             where = f"{path.name}:{getattr(node, 'lineno', 0)}: {before}  ->  {after}"
             yield Mutant(module, ast.unparse(ast.fix_missing_locations(changed)), where)
+
+
+def _module_of(path: Path) -> str:
+    relative = path.relative_to(DECISION).with_suffix("")
+    parts = [part for part in relative.parts if part != "__init__"]
+    return ".".join([PACKAGE, *parts])
 
 
 def _places(tree: ast.AST) -> Iterator[ast.AST]:
@@ -157,6 +161,11 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self.mutant.source, self.mutant.where, "exec"), vars(module))  # noqa: S102 - its purpose
 
 
+def unchanged(path: Path) -> Mutant:
+    """A module as it is: what no test may notice."""
+    return Mutant(_module_of(path), path.read_text(encoding="utf-8"), "nothing")
+
+
 def survives(mutant: Mutant, tests: Sequence[str]) -> bool:
     """Whether no test notices a mutant; each runs in a process forked from this one."""
     child = os.fork()
@@ -201,6 +210,9 @@ def main() -> int:
     drawn = random.Random(asked.seed).sample(everything, min(asked.number, len(everything)))  # noqa: S311 - a sample
     tests = [folder for folder in TESTS if Path(folder).exists()]
     print(f"{len(drawn)} of {len(everything)} mutants, seed {asked.seed}", flush=True)
+    if not survives(unchanged(files[0]), tests):
+        print("The tests fail without any change: no mutant would tell anything", file=sys.stderr)
+        return 2
     survivors: list[Mutant] = []
     with ThreadPoolExecutor(asked.at_once) as pool:
         for number, (mutant, survived) in enumerate(

@@ -23,7 +23,8 @@ class Cloud:
     """One running cloud.
 
     `emit` delivers a whole AWS event to the rules of the default bus; it does nothing until rules
-    exist. `replaced` is what stands in the place of something of moto's.
+    exist. `replaced` is what stands in the place of something of moto's, `services` what
+    was added, by its class.
     """
 
     account: ClassVar[str] = "123456789012"
@@ -35,17 +36,17 @@ class Cloud:
     recorder: Recorder = field(default_factory=Recorder)
     emit: Callable[[dict[str, Any]], None] = lambda _event: None
     replaced: list[object] = field(default_factory=list)
+    services: dict[type[Any], Any] = field(default_factory=dict)
     _sessions: dict[str, boto3.Session] = field(default_factory=dict)
-    _services: dict[type[Any], Any] = field(default_factory=dict)
     _undo: ExitStack = field(default_factory=ExitStack)
 
     def add(self, service: object) -> None:
         """Have a service found by its class, by those that are installed after it."""
-        self._services[type(service)] = service
+        self.services[type(service)] = service
 
     def service(self, kind: type[Service]) -> Service:
         """The service of this class that was added."""
-        found: Service = self._services[kind]
+        found: Service = self.services[kind]
         return found
 
     def environment(self, access_key: str = "local") -> dict[str, str]:

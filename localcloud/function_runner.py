@@ -46,6 +46,7 @@ class Context:
 
 def main() -> None:
     """Answer one request, or fork for many."""
+    sys.addaudithook(_stay_on_this_machine)
     if sys.argv[1] == "--warm":
         serve(int(sys.argv[2]), json.loads(sys.argv[3]))
         return
@@ -53,6 +54,25 @@ def main() -> None:
     _set_time(request)
     sys.path.insert(0, request["task_root"])
     answer(request, os.fdopen(int(sys.argv[1]), "w"))
+
+
+def _stay_on_this_machine(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuse a function what is not of the local cloud: it must never reach a real one.
+
+    Source of the events: https://docs.python.org/3/library/audit_events.html.
+    """
+    if event in ("socket.connect", "socket.sendto"):
+        address = arguments[1]
+        host = address[0] if isinstance(address, tuple) else "localhost"
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        host = arguments[0]
+    else:
+        return
+    name = host.decode() if isinstance(host, bytes) else host
+    if name not in (None, "", "localhost", "::1") and not str(name).startswith("127."):
+        raise RuntimeError(
+            f"{name} is not this machine: a function of the local cloud reaches nothing else"
+        )
 
 
 def answer(request: dict[str, Any], answer_to: TextIO) -> None:

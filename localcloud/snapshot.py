@@ -65,7 +65,7 @@ class Copier:
         """The state as it is now; nothing may be running.
 
         Raises:
-            TypeError: something in it cannot be copied.
+            AttributeError, PicklingError, TypeError: something in it cannot be copied.
         """
         written = io.BytesIO()
         pickler = _Pickler(written, self._cloud, self._numbers)
@@ -155,7 +155,7 @@ def _holds_only_constants(function: FunctionType) -> bool:
     """Whether what a function was made with never changes: words, numbers, and such functions."""
     for cell in function.__closure__ or ():
         held = cell.cell_contents
-        parts = held if isinstance(held, list | tuple) else [held]
+        parts = held if isinstance(held, tuple) else [held]
         for part in parts:
             is_value = isinstance(part, str | bytes | int | float | None)
             if not is_value and not _is_constant(part):

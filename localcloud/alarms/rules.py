@@ -54,13 +54,13 @@ class _Parser:
         parts = [self._conjunction()]
         while self._take("OR"):
             parts.append(self._conjunction())
-        return lambda state_of: any(part(state_of) for part in parts)
+        return _any_of(tuple(parts))
 
     def _conjunction(self) -> Condition:
         parts = [self._term()]
         while self._take("AND"):
             parts.append(self._term())
-        return lambda state_of: all(part(state_of) for part in parts)
+        return _all_of(tuple(parts))
 
     def _term(self) -> Condition:
         if self._take("NOT"):
@@ -114,3 +114,11 @@ class _Parser:
     def _unexpected(self) -> RuleError:
         found = self._peek() or "end"
         return RuleError(f"AlarmRule {self._text!r}: unexpected {found!r}")
+
+
+def _any_of(parts: tuple[Condition, ...]) -> Condition:
+    return lambda state_of: any(part(state_of) for part in parts)
+
+
+def _all_of(parts: tuple[Condition, ...]) -> Condition:
+    return lambda state_of: all(part(state_of) for part in parts)

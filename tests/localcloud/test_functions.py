@@ -35,6 +35,9 @@ def fail(event, context):
 def sleep(event, context):
     time.sleep(30)
 
+def leave(event, context):
+    urllib.request.urlopen(event["url"], timeout=1)
+
 def die(event, context):
     os._exit(3)
 
@@ -123,6 +126,14 @@ def test_a_failure_is_reported_as_the_runtime_does(
     assert answer["FunctionError"] == "Unhandled"
     assert payload["errorType"] == error_type
     assert message in payload["errorMessage"]
+
+
+def test_a_function_reaches_nothing_but_this_machine(cloud: server.Cloud, client: Any) -> None:
+    function(cloud, "leave")
+    for host in ("sts.amazonaws.com", "192.0.2.1"):
+        event = json.dumps({"url": f"http://{host}/"})
+        answer = client.invoke(FunctionName="leave", Payload=event)
+        assert "reaches nothing else" in json.load(answer["Payload"])["errorMessage"]
 
 
 def test_a_failing_event_is_tried_three_times_and_then_sent_to_the_destination(

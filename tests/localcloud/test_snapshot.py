@@ -1,5 +1,6 @@
 """A copy of a cloud is a cloud of its own that begins where the other was."""
 
+import pickle
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -41,6 +42,8 @@ def snapshot() -> Snapshot:
         cloud.traffic.serve("prod", "auth", **served)
         wanted: Any = ALARM
         cloud.session().client("cloudwatch").put_metric_alarm(AlarmName="errors", **wanted)
+        rule = "ALARM(errors) OR (ALARM(errors) AND NOT OK(errors))"
+        cloud.session().client("cloudwatch").put_composite_alarm(AlarmName="either", AlarmRule=rule)
         cloud.session().client("ssm").put_parameter(Name="/said", Value="before", Type="String")
         cloud.clock.advance(timedelta(minutes=20))
         return copier.take()
@@ -50,6 +53,14 @@ def alarm(cloud: server.Cloud) -> str:
     (found,) = (
         cloud.session().client("cloudwatch").describe_alarms(AlarmNames=["errors"])["MetricAlarms"]
     )
+    return found["StateValue"]
+
+
+def composite(cloud: server.Cloud) -> str:
+    cloudwatch = cloud.session().client("cloudwatch")
+    (found,) = cloudwatch.describe_alarms(AlarmNames=["either"], AlarmTypes=["CompositeAlarm"])[
+        "CompositeAlarms"
+    ]
     return found["StateValue"]
 
 
@@ -65,10 +76,10 @@ def test_a_copy_goes_on_from_the_moment_of_the_other(snapshot: Snapshot) -> None
             <= cloud.clock.now() - (START + timedelta(minutes=20))
             < timedelta(minutes=1)
         )
-        assert alarm(cloud) == "OK"
+        assert (alarm(cloud), composite(cloud)) == ("OK", "OK")
         World.of(cloud).deploy("prod", "auth", "auth:2")
         cloud.clock.advance(timedelta(minutes=10))
-        assert alarm(cloud) == "ALARM"
+        assert (alarm(cloud), composite(cloud)) == ("ALARM", "ALARM")
 
 
 def test_what_happens_in_one_copy_is_not_seen_in_the_next(snapshot: Snapshot) -> None:
@@ -89,3 +100,13 @@ def test_a_cloud_after_a_copy_is_empty(snapshot: Snapshot) -> None:
         Copier(cloud).give(snapshot)
     with server.running(START) as cloud, pytest.raises(ClientError, match="ParameterNotFound"):
         said(cloud)
+
+
+def test_a_function_that_remembers_is_not_shared_by_copies() -> None:
+    with server.running(START) as cloud:
+        copier = Copier(cloud)
+        remembered: list[str] = []
+        behaviours: Any = cloud.traffic._behaviours
+        behaviours["an image"] = lambda said: remembered.append(said)
+        with pytest.raises((AttributeError, pickle.PicklingError)):
+            copier.take()
