@@ -93,7 +93,7 @@ def test_the_target_ran_well_before_the_suspect_and_is_neither_it_nor_quarantine
     suspect = facts.revisions[verdict.suspect.target]
     served = {
         s.revision
-        for s in serving_periods(facts, verdict.suspect)
+        for s in serving_periods(facts)
         if s.end(NOW) - s.since >= story.policy.stable_after
     }
     for candidate in verdict.candidates:

@@ -245,6 +245,52 @@ def test_so_it_is_of_what_ecs_says(kind: TriggerKind, story: History) -> None:
     assert in_short(decide(world.read(), story.policy, NOW)) == in_short(everything)
 
 
+@st.composite
+def busy_histories(draw: st.DrawFn) -> History:
+    """Builds that came and went back and forth within the hour, restarts among them; some have the same images."""
+    story = incident()
+    ages = st.sampled_from([5, 9, 20, 40, 70, 100, 300, 1000, 3000])
+    for ago in sorted(draw(st.sets(ages, min_size=2, max_size=7)), reverse=True):
+        status = draw(st.sampled_from([Status.SUCCESSFUL] * 4 + [Status.STOPPED]))
+        story.deployed(
+            draw(st.sampled_from(["v1", "v2", "v3", "v4"])), ago=minutes(ago), status=status
+        )
+    alike = draw(st.sets(st.sampled_from(["v1", "v2", "v3", "v4"])))
+    for arn, revision in story.revisions.items():
+        if revision.identity in alike:
+            story.revisions[arn] = replace(revision, images={"app": "sha256:alike"})
+    return story.alarm("5xx-rate", onset=minutes(draw(st.sampled_from([4, 8, 15]))))
+
+
+@settings(max_examples=400, deadline=None, derandomize=True)
+@given(busy_histories())
+def test_so_it_is_of_builds_that_come_and_go_within_the_hour(story: History) -> None:
+    everything = decide(story.facts(), story.policy, NOW)
+    assert in_short(decide(World(story).read(), story.policy, NOW)) == in_short(everything)
+
+
+def test_restarts_that_part_a_time_in_service_are_found_though_each_part_is_short() -> None:
+    story = incident().deployed("v2", ago=minutes(100)).deployed("v2", ago=minutes(70))
+    story.deployed("v3", ago=minutes(40)).alarm("5xx-rate", onset=minutes(15))
+    verdict = decide(World(story).read(), story.policy, NOW).verdict
+    assert isinstance(verdict, RollBack)
+    assert verdict.candidates[0].revision.identity == "v2"
+
+
+def test_of_several_changes_within_the_hour_the_newest_is_asked_about() -> None:
+    """It brings back the images of what ECS rolled back to long ago."""
+    story = incident().deployed("v2", ago=minutes(3000))
+    for ago in (1000, 300):
+        story.deployed("v1", ago=minutes(ago), status=Status.ROLLBACK_SUCCESSFUL)
+    story.deployed("v4", ago=minutes(100)).deployed("v3", ago=minutes(70))
+    story.deployed("v1", ago=minutes(5)).alarm("5xx-rate", onset=minutes(4))
+    for arn, revision in story.revisions.items():
+        if revision.identity != "v3":
+            story.revisions[arn] = replace(revision, images={"app": "sha256:alike"})
+    everything = decide(story.facts(), story.policy, NOW)
+    assert in_short(decide(World(story).read(), story.policy, NOW)) == in_short(everything)
+
+
 def kinds(asked: Sequence[Read]) -> set[type]:
     return {type(read) for read in asked}
 

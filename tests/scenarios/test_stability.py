@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from autorollback.decision.decide import choose_for_person
-from autorollback.decision.facts import AlarmPeriod, KnownGood, Status, TriggerKind
+from autorollback.decision.facts import AlarmPeriod, Facts, KnownGood, Status, TriggerKind
 from autorollback.decision.formatting import clock
 from autorollback.decision.lineage import running_before
 from autorollback.decision.quarantine import quarantined
 from autorollback.decision.question import Question
-from autorollback.decision.serving import serving_periods
+from autorollback.decision.serving import ServingPeriod, serving_periods
 from autorollback.decision.stability import attested, may_have_been_stable, past_is_known, proven
 from autorollback.decision.targets import candidates
 from autorollback.decision.verdicts import RollBack
@@ -26,6 +26,11 @@ from tests.scenarios.history import (
     minutes,
     seconds,
 )
+
+
+def replaced_last(facts: Facts) -> ServingPeriod:
+    """The newest serving period that was over when the newest deployment began."""
+    return next(p for p in serving_periods(facts) if p.ended_by(facts.deployments[0].start))
 
 
 def passed_over(story: History, build: str) -> str:
@@ -449,7 +454,7 @@ def test_a_record_that_does_not_cover_the_serving_period_is_no_substitute_for_re
     changed: dict[str, Any],
 ) -> None:
     story = remembered(bad_deployment(), **changed)
-    period = serving_periods(story.facts(), story.facts().deployments[0])[0]
+    period = replaced_last(story.facts())
     assert attested(period, Question(story.facts(), story.policy, story.now)) is None
 
 
@@ -546,7 +551,7 @@ class TestProven:
 
     def remembered(self, story: History) -> KnownGood | None:
         facts = story.event(TriggerKind.DEPLOYMENT_FAILED).facts()
-        period = serving_periods(facts, facts.deployments[0])[0]
+        period = replaced_last(facts)
         return proven(period, Question(facts, story.policy, NOW))
 
     def story(self, **first: Any) -> History:

@@ -7,6 +7,7 @@ from unittest import mock
 import pytest
 
 from autorollback.aws.traffic import Traffic
+from autorollback.decision.request_counts import Requests
 from autorollback.naming import ServiceKey
 from autorollback.policy import Policy, ServicePolicy
 
@@ -27,6 +28,14 @@ def one_a_minute(**asked: Any) -> list[dict[str, Any]]:
     times = [start + n * period for n in range((asked["EndTime"] - start) // period)]
     values = [period / timedelta(minutes=1)] * len(times)
     return [{"MetricDataResults": [{"Timestamps": times, "Values": values}]}]
+
+
+def test_only_periods_that_lie_wholly_within_a_time_are_counted() -> None:
+    minute = timedelta(minutes=1)
+    counted = Requests(((NOW - 2 * minute, minute, 3), (NOW - minute, minute, 5), (NOW, minute, 7)))
+    assert counted.between(NOW - 2 * minute, NOW) == 8
+    assert counted.between(NOW - 2 * minute, NOW - timedelta(seconds=1)) == 3
+    assert counted.between(NOW - minute - timedelta(seconds=59), NOW) == 5
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,6 @@ class Service:
         bake: how long the traffic of each of its deployments waits by configuration, all steps together; with CodeDeploy, how
             long the newest keeps what ran before.
         task_sets: those of a service that ECS does not deploy itself.
-        deployments: what ECS says of those that it is at; none where it does not deploy the service itself.
         deployments: what ECS says of those that it is at; none where another controller deploys.
         out_of_reach: why its deployment controller cannot be worked with, in words; None where it can.
     """

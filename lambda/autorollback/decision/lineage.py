@@ -24,6 +24,12 @@ def running_before(facts: Facts, index: int) -> Revision | None:
     return facts.revision(min(settled or sources))
 
 
+def running_now(facts: Facts) -> Revision | None:
+    """What the newest deployment left or is bringing; None where that was not described."""
+    newest = facts.newest
+    return facts.revision(newest.leaves or newest.target) if newest else None
+
+
 def something_ran_before(facts: Facts, index: int) -> bool:
     """Whether a deployment replaced anything, described or not."""
     if facts.deployments[index].sources:

@@ -6,10 +6,10 @@ How the rollback is done, what it leaves behind, and what the result says.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from autorollback.decision.facts import Controller, Deployment, Facts, Revision, Status
+from autorollback.decision.facts import Controller, Deployment, Facts, Status
 from autorollback.decision.formatting import span
 from autorollback.decision.incident import LeftRevision, RollbackMethod
-from autorollback.decision.lineage import running_before
+from autorollback.decision.lineage import running_before, running_now
 from autorollback.decision.verdicts import Candidate, RollBack, RuleFinding
 
 
@@ -107,11 +107,6 @@ def possible_copies(facts: Facts, chosen: Candidate) -> tuple[str, ...]:
     return tuple(arn for arn in arns if arn != target.task_definition_arn)
 
 
-def runs_now(facts: Facts, newest: Deployment) -> Revision | None:
-    """What the service runs: what its newest deployment left, or brings."""
-    return facts.revision(newest.leaves or newest.target)
-
-
 def summary_of(
     service_name: str,
     facts: Facts,
@@ -121,7 +116,7 @@ def summary_of(
 ) -> str:
     """The result in one sentence; `done` says what happened to the service."""
     verdict, target = plan.verdict, chosen.revision
-    left = runs_now(facts, verdict.newest)
+    left = running_now(facts)
     source = f" from {left.task_definition}" if left else ""
     why = plan.words or verdict.detail
     number = target.task_definition.rpartition(":")[2]

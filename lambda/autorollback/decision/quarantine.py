@@ -7,7 +7,7 @@ from autorollback.decision.facts import Facts
 from autorollback.decision.identity import same_identity
 from autorollback.decision.lineage import deployment_of, running_before
 from autorollback.decision.question import Question
-from autorollback.decision.serving import ServingPeriod, serving_periods
+from autorollback.decision.serving import ServingPeriod
 
 
 def quarantined(question: Question) -> dict[str, datetime]:
@@ -29,7 +29,7 @@ def _proven_by_persons(question: Question) -> dict[str | None, datetime]:
     facts = question.facts
     begun_by_persons = _deployed_by_persons(facts)
     found: dict[str | None, datetime] = {}
-    for period in serving_periods(facts):
+    for period in question.periods:
         begun = begun_by_persons.get(period.brought_by)
         revision = facts.revision(period.revision)
         if begun is None or revision is None:

@@ -1,19 +1,28 @@
 """What is asked of the decision: the facts, the policy and the moment."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from autorollback.decision.facts import Facts
+from autorollback.decision.serving import ServingPeriod, serving_periods
 from autorollback.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The three arguments of every judgement, which travel together."""
+    """The three arguments of every judgement, which travel together.
+
+    Attributes:
+        periods: the serving periods that the facts tell of, newest first. Nearly every rule asks for them.
+    """
 
     facts: Facts
     policy: Policy
     now: datetime
+    periods: tuple[ServingPeriod, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "periods", serving_periods(self.facts))
 
     @property
     def behind_load_balancer(self) -> bool:

@@ -28,7 +28,7 @@ from autorollback.decision.rules.alarm_is_flapping import LOOKED_BACK
 from autorollback.decision.rules.alarm_predates_deployment import convict
 from autorollback.decision.rules.no_recent_deployment import find_suspect
 from autorollback.decision.rules.slow_start import UNHEALTHY_TARGETS
-from autorollback.decision.serving import ServingPeriod, serving_periods
+from autorollback.decision.serving import ServingPeriod
 from autorollback.decision.verdicts import Candidate, CandidateVerdict, Reason
 from autorollback.policy import ServicePolicy
 
@@ -178,7 +178,7 @@ def requests_by_revision(question: Question) -> dict[str, int | None]:
     Of a revision's periods the one with most stands.
     """
     counted: dict[str, int | None] = {}
-    for period in serving_periods(question.facts):
+    for period in question.periods:
         for served in question.facts.so_far.requests:
             if (served.revision, served.since) != (period.revision, period.since):
                 continue
@@ -276,7 +276,7 @@ def _of_neighbours(facts: Facts) -> Iterator[Read]:
 def _of_the_past(question: Question, configured: ServicePolicy) -> list[Read]:
     """What is missing of the newest serving periods, and of ever more of them until one is stable."""
     facts = question.facts
-    long_enough = [p for p in serving_periods(facts) if _may_prove(p, question)]
+    long_enough = _long_enough(question)
     looked_at = PERIODS_AT_ONCE
     while True:
         wanted = long_enough[:looked_at]
@@ -300,19 +300,56 @@ def _of_older_deployments(facts: Facts) -> list[Read]:
     return [OlderDeployments(so_far.next_page)]
 
 
-def _may_prove(period: ServingPeriod, question: Question) -> bool:
-    """Whether a serving period was long enough to prove its revision.
+def _long_enough(question: Question) -> list[ServingPeriod]:
+    """The serving periods that may prove their revision, newest first.
+
+    Each is long enough, alone or with those beside it that turn out to be one period, once their identities are known.
+    """
+    found: list[ServingPeriod] = []
+    together: list[ServingPeriod] = []
+    for period in question.periods:
+        if together and not _may_be_one(together[-1], period, question.facts):
+            found.extend(_if_long_enough(together, question))
+            together = []
+        together.append(period)
+    found.extend(_if_long_enough(together, question))
+    return found
+
+
+def _may_be_one(
+    newer: ServingPeriod,
+    older: ServingPeriod,
+    facts: Facts,
+) -> bool:
+    """Whether only a restart may lie between two serving periods; those that are known to be one are joined already."""
+    restarted, before = facts.revision(newer.revision), facts.revision(older.revision)
+    if restarted is None or before is None or restarted.images != before.images:
+        return False
+    return restarted.identity is None or before.identity is None
+
+
+def _if_long_enough(together: list[ServingPeriod], question: Question) -> list[ServingPeriod]:
+    """These periods, where they were long enough to prove what ran.
 
     One that lasts counts up to the newest deployment: that is a restart then, and whether what it restarted had been
     stable is asked.
     """
-    end = period.until or _newest_start(question)
-    return end - period.since >= question.policy.stable_after
+    served = timedelta()
+    for period in together:
+        end = period.until or _newest_start(question)
+        served += end - period.since
+    return together if served >= question.policy.stable_after else []
 
 
 def _newest_start(question: Question) -> datetime:
     newest = question.facts.newest
     return newest.start if newest else question.now
+
+
+def _oldest_start(question: Question) -> datetime:
+    """Where nothing served long enough, any of the deployments may belong to the chain that is to blame."""
+    starts = [deployment.start for deployment in question.facts.deployments]
+    return min(starts, default=question.now)
 
 
 def _of_periods(
@@ -324,7 +361,7 @@ def _of_periods(
     facts, now = question.facts, question.now
     reads: list[Read] = []
     ends = [period.end(now) for period in periods]
-    for arn in _definitions_since(facts, min(ends, default=now), periods):
+    for arn in _definitions_since(facts, min(ends, default=_oldest_start(question)), periods):
         reads.append(DefinitionContent(arn))
     unknown = _unknown_revisions(facts)
     if unknown:

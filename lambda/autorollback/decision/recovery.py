@@ -235,10 +235,11 @@ def _speaks_of_now(
     evaluates a calm alarm on, without saying so: once its whole range lies after the cut-over, its
     OK is fresh.
     """
-    calm_all_along = alarm.since is None or alarm.since <= seen.began
-    if calm_all_along or seen.seen_at >= _sure_at(alarm, finished):
+    since = alarm.since
+    if since is None or since <= seen.began:
         return True
-    return alarm.since is not None and alarm.since >= finished + alarm.period
+    changed_after_it_finished = since >= finished + alarm.period
+    return changed_after_it_finished or seen.seen_at >= _sure_at(alarm, finished)
 
 
 def _sure_at(alarm: Alarm, finished: datetime) -> datetime:

@@ -37,14 +37,11 @@ class ServingPeriod:
         return self.until is not None and self.until <= moment
 
 
-def serving_periods(facts: Facts, before: Deployment | None = None) -> tuple[ServingPeriod, ...]:
+def serving_periods(facts: Facts) -> tuple[ServingPeriod, ...]:
     """The serving periods that are evidence, newest first.
 
     A deployment that failed, was stopped or rolled back is no evidence for its target. A restart of
     the same identity does not interrupt the period that it falls into.
-
-    Args:
-        before: leave out what had not ended when this deployment started.
     """
     oldest_first = sorted(facts.deployments, key=lambda d: (d.start, d.arn))
     found: list[ServingPeriod] = []
@@ -55,10 +52,7 @@ def serving_periods(facts: Facts, before: Deployment | None = None) -> tuple[Ser
         previous = deployment
 
     found.sort(key=lambda period: (period.since, period.revision))
-    newest_first = tuple(reversed(_across_restarts(facts, found)))
-    if before is None:
-        return newest_first
-    return tuple(period for period in newest_first if period.ended_by(before.start))
+    return tuple(reversed(_across_restarts(facts, found)))
 
 
 def _of_sources(

@@ -8,7 +8,7 @@ from autorollback.decision.facts import Alarm, AlarmPeriod, Facts, KnownGood, Re
 from autorollback.decision.formatting import clock, span
 from autorollback.decision.identity import may_have_identity_of
 from autorollback.decision.question import Question
-from autorollback.decision.serving import ServingPeriod, serving_periods
+from autorollback.decision.serving import ServingPeriod
 from autorollback.policy import Policy
 
 TAIL = timedelta(minutes=10)
@@ -144,7 +144,7 @@ def may_have_been_stable(
     asked. None is a no.
     """
     facts = question.facts
-    for period in serving_periods(facts):
+    for period in question.periods:
         served_before = period.since < before
         if served_before and may_have_identity_of(facts, period.revision, revision):
             end = min(period.end(question.now), before)

@@ -15,7 +15,7 @@ from autorollback.decision.identity import has_identity_of, identity_of
 from autorollback.decision.lineage import something_ran_before
 from autorollback.decision.quarantine import quarantined
 from autorollback.decision.question import Question
-from autorollback.decision.serving import ServingPeriod, serving_periods
+from autorollback.decision.serving import ServingPeriod
 from autorollback.decision.verdicts import Candidate, CandidateVerdict
 
 _STABLE = CandidateVerdict.STABLE
@@ -94,9 +94,9 @@ def _known_to_aws(
     before: Deployment,
     excluded: _Excluded,
 ) -> Iterator[_Dated]:
-    for period in serving_periods(question.facts, before):
+    for period in question.periods:
         revision = question.facts.revision(period.revision)
-        if revision is not None:
+        if revision is not None and period.ended_by(before.start):
             candidate = _of_period(
                 period,
                 revision,
@@ -267,7 +267,7 @@ def _overtaken(record: KnownGood, question: Question) -> bool:
 
     How it went on to its end is told by the serving period itself.
     """
-    for period in serving_periods(question.facts):
+    for period in question.periods:
         almost_ended = period.end(question.now) - stability.TAIL
         made_on_the_way = period.since <= record.until < almost_ended
         if made_on_the_way and has_identity_of(question.facts, period.revision, record.revision):

@@ -18,7 +18,7 @@ from autorollback.decision.facts import Facts
 from autorollback.decision.formatting import clock
 from autorollback.decision.incident import Event, Incident, Intent, Phase
 from autorollback.decision.ledger_state import verdict_marks
-from autorollback.decision.lineage import carries_out
+from autorollback.decision.lineage import carries_out, running_now
 from autorollback.decision.plan import RollbackPlan, Target
 from autorollback.decision.result import IncidentState, Outcome, Result
 from autorollback.decision.verdicts import Reason
@@ -82,7 +82,7 @@ def _result_of(
         plan.evidence,
         target.considered,
     )
-    left = plans.runs_now(facts, verdict.newest)
+    left = running_now(facts)
     return replace(
         result,
         came_from=results.revision_summary(left),

@@ -5,7 +5,7 @@ Learn from what it replaced, and judge it where an alarm is red.
 
 from autorollback import results
 from autorollback.aws.ledger import Notice
-from autorollback.decision import serving, stability
+from autorollback.decision import stability
 from autorollback.decision.decide import decide
 from autorollback.decision.facts import Facts, Trigger, TriggerKind
 from autorollback.decision.formatting import clock, span
@@ -50,7 +50,7 @@ def _remember_replaced(service: ProtectedService, facts: Facts) -> str:
     """
     newest = facts.newest
     question = Question(facts, service.policy, service.now)
-    for period in serving.serving_periods(facts):
+    for period in question.periods:
         if newest is None or period.until != newest.start:
             continue
         good = stability.proven(period, question)

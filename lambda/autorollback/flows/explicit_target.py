@@ -13,7 +13,7 @@ from autorollback.decision.definition import Definition, described_as, pinned_di
 from autorollback.decision.facts import Facts, Revision, Service
 from autorollback.decision.formatting import clock
 from autorollback.decision.image_reference import Image
-from autorollback.decision.plan import runs_now
+from autorollback.decision.lineage import running_now
 from autorollback.decision.preflight_case import own_images
 from autorollback.decision.question import Question
 from autorollback.decision.serving import serving_periods
@@ -72,7 +72,7 @@ def tagged(
     repository = _repository_of(named, own, asked.container)
     digest = _digest_of(service, repository, tag)
 
-    runs = runs_now(facts, facts.deployments[0])
+    runs = running_now(facts)
     images: dict[str, str | None] = dict.fromkeys(definition.images)
     if runs and runs.task_definition_arn == definition.arn:
         images.update((name, runs.images.get(name)) for name in definition.images)
@@ -208,7 +208,7 @@ def _best_run(
         assessed[arn] = _Run(revision, quarantined)
 
     question = Question(facts, service.policy, service.now)
-    for period in reversed(serving_periods(facts)):  # of several, the newest stands
+    for period in reversed(question.periods):  # of several, the newest stands
         run = assessed.get(period.revision)
         if run:
             assessment = stability.assess(period, question)

@@ -250,8 +250,8 @@ class _Request:
         return None
 
     def _to_the_named(self, named: Candidate) -> Judgement:
-        undone, newest = undone_by_person(self.facts), self.facts.deployments[0]
-        suspect = undone.deployment if undone else newest
+        newest = self.facts.deployments[0]
+        suspect = undone_by_person(self.facts) or newest
         verdict = RollBack(
             Reason.REQUESTED,
             "a person asked for it",

@@ -4,7 +4,8 @@ from autorollback.aws.definitions import UnknownDefinition
 from autorollback.decision import preflight
 from autorollback.decision.facts import Facts, Service
 from autorollback.decision.incident import RollbackMethod
-from autorollback.decision.plan import RollbackPlan, method_of, runs_now
+from autorollback.decision.lineage import running_now
+from autorollback.decision.plan import RollbackPlan, method_of
 from autorollback.decision.preflight_case import PreflightCase, PreflightTarget
 from autorollback.decision.verdicts import Candidate, CandidateVerdict, Check
 from autorollback.flows.session import ProtectedService, Session
@@ -50,7 +51,7 @@ def _find(
     """All that the preflight finds about a candidate; force skips what could refuse."""
     home = Home.of_service(ecs_service.arn)
     describe = session.definitions.describe
-    now_runs = runs_now(facts, plan.verdict.newest)
+    now_runs = running_now(facts)
     try:
         definition = describe(candidate.revision.task_definition_arn)
         target = PreflightTarget.of(

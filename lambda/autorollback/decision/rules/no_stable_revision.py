@@ -3,7 +3,7 @@
 from autorollback.decision import targets
 from autorollback.decision.case import Case, Considered, Rule
 from autorollback.decision.changes import only_settings_in_progress
-from autorollback.decision.rules.requested import undone_by_person
+from autorollback.decision.lineage import running_now
 from autorollback.decision.verdicts import Candidate, CandidateVerdict
 
 _TOLD = 3
@@ -18,8 +18,7 @@ def _ask(case: Case) -> Considered:
 
 
 def _ask_for_person(case: Case) -> Considered:
-    undone = undone_by_person(case.facts)
-    running = undone.running if undone else None
+    running = running_now(case.facts)
     return _considered(case, targets.candidates(case.question, case.blamed.suspect, running))
 
 
