@@ -374,7 +374,7 @@ def _scheduled(event: _Part, names: Names) -> Request:
 
 
 _Reader = Callable[[_Part, Names], Request]
-_READERS: Mapping[tuple[str, str], _Reader] = {
+READERS: Mapping[tuple[str, str], _Reader] = {
     ("aws.cloudwatch", "CloudWatch Alarm State Change"): _alarm_changed,
     ("aws.ecs", "ECS Service Action"): _service_action,
     ("aws.ecs", "ECS Deployment State Change"): _deployment_ended,
@@ -386,7 +386,7 @@ _READERS: Mapping[tuple[str, str], _Reader] = {
 def _reader_of(event: _Part) -> _Reader:
     source = event.get("source")
     detail_type = event.get("detail-type")
-    for known, reader in _READERS.items():
+    for known, reader in READERS.items():
         if known == (source, detail_type):
             return reader
     raise BadRequest("source and detail-type", [source, detail_type], _UNDERSTOOD)

@@ -1,8 +1,10 @@
 """docs/judgement.md says what the code does: its words, its order and its keys."""
 
 import re
+from importlib import import_module
 from pathlib import Path
 
+from autorollback.decision import rules
 from autorollback.decision.decide import decide
 from autorollback.decision.facts import TriggerKind
 from autorollback.decision.recovery import Progress
@@ -11,6 +13,9 @@ from autorollback.policy import Policy
 from tests.scenarios.history import bad_deployment, days, incident, minutes
 
 TEXT = Path(__file__, "../../../docs/judgement.md").resolve().read_text(encoding="utf-8")
+
+PART_OF_ANOTHER = {"slow_start"}
+"""Asked by `alarm_predates_deployment`, of each alarm."""
 
 
 def section(title: str) -> str:
@@ -43,6 +48,14 @@ def test_the_rules_are_told_in_the_order_in_which_they_are_asked() -> None:
     ):
         asked = [e.rule for e in decide(story.facts(), story.policy, story.now).evidence[:-1]]
         assert asked == [rule for rule in documented if rule not in only_of_the_other]
+
+
+def test_every_rule_that_has_a_file_has_its_place_in_a_list() -> None:
+    listed = {rule for kind in TriggerKind for rule in rules.rules_for(kind)} | {*rules.OF_PERSONS}
+    files = {path.stem for path in Path(*rules.__path__).glob("[a-z]*.py")}
+    for name in files - PART_OF_ANOTHER:
+        module = import_module(f"{rules.__name__}.{name}")
+        assert module.RULE in listed, f"{name}: nobody asks its rule"
 
 
 def test_every_state_of_an_incident_is_told() -> None:
