@@ -38,14 +38,14 @@ json() {
 
 # The first string of a key in the answer; the keys of the result itself come before all nested ones.
 field() {
-  LC_ALL=C grep -oE "\"$1\": *\"([^\"\\\\]|\\\\.)*\"" "$answer" | head -n 1 | LC_ALL=C sed -E 's/^"[A-Za-z_]+": *"(.*)"$/\1/' | unescaped
+  { LC_ALL=C grep -oE "\"$1\": *\"([^\"\\\\]|\\\\.)*\"" "$answer" || true ; } | head -n 1 | LC_ALL=C sed -E 's/^"[A-Za-z_]+": *"(.*)"$/\1/' | unescaped
 }
 
 unescaped() { LC_ALL=C sed -e 's/\\n/ /g' -e 's/\\"/"/g' -e 's/\\\\/\\/g'; }
 
 # What was looked at: rules that were passed are told in a plan only.
 reasons() {
-  LC_ALL=C grep -oE '"rule": *"[^"]*", *"verdict": *"[^"]*", *"detail": *"([^"\\]|\\.)*"' "$answer" |
+  { LC_ALL=C grep -oE '"rule": *"[^"]*", *"verdict": *"[^"]*", *"detail": *"([^"\\]|\\.)*"' "$answer" || true ; } |
     LC_ALL=C sed -E 's/^"rule": *"([^"]*)", *"verdict": *"([^"]*)", *"detail": *"(.*)"$/  \2: \1: \3/' |
     if [ "$1" = all ]; then cat; else LC_ALL=C grep -v '^  passed: ' || true; fi | unescaped
   LC_ALL=C grep -oE '"check": *"[^"]*", *"passed": *false, *"detail": *"([^"\\]|\\.)*"' "$answer" |
