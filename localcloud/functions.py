@@ -29,6 +29,7 @@ from moto.sns.models import sns_backends
 from moto.sqs.models import sqs_backends
 
 from localcloud.errors import NotModelled, Refusal
+from localcloud.iam import Iam
 from localcloud.processes import Job, Processes
 
 if TYPE_CHECKING:
@@ -395,8 +396,12 @@ class Functions:
 
     def _environment(self, function: LambdaFunction, stream: str) -> dict[str, str]:
         """https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime."""
+        name = str(function.function_name)
+        key = access_key(name)
+        # its session has the function's name
+        self.cloud.service(Iam).act_as(key, str(function.role), name)
         return {
-            **self.cloud.environment(access_key(function.function_name)),
+            **self.cloud.environment(key),
             "PATH": "/usr/local/bin:/usr/bin:/bin",
             "LANG": "en_US.UTF-8",
             "TZ": ":UTC",

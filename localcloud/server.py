@@ -34,12 +34,14 @@ from localcloud import (
     errors,
     events,
     functions,
+    iam,
     locks,
     traffic,
 )
 from localcloud.clock import Clock
 from localcloud.ecs.registry import Ecs
 from localcloud.errors import CRASHED, NotModelled, Refusal, error_response
+from localcloud.iam import Iam
 from localcloud.recorder import UNKNOWN, Call, Recorder, call_of
 from localcloud.traffic import Traffic
 
@@ -52,6 +54,7 @@ EXTENSIONS = (
     elb,
     traffic,
     codedeploy,
+    iam,
     alarms,
     events,
     functions,
@@ -78,10 +81,11 @@ class Cloud(base.Cloud):
 
 @contextmanager
 def running(
-    at: datetime | None = None, port: int = 0, *, cold: bool | None = None
+    at: datetime | None = None, port: int = 0, *, cold: bool | None = None, held: bool = True
 ) -> Iterator[Cloud]:
     """An empty cloud, beginning at `at` (now, where it is None); one at a time in a process.
 
+    With `held`, every call that a function makes is held to the policies of its role.
     With `cold`, or LOCALCLOUD_COLD in the environment, every invocation of a function is a fresh
     process. Otherwise they are forked from one that has imported the function's code, and that is
     kept until this program ends.
@@ -111,6 +115,8 @@ def running(
         )
         for extension in EXTENSIONS:
             extension.install(cloud)
+        if held:
+            door.authorize = cloud.service(Iam).authorize
         thread = threading.Thread(
             target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )
@@ -157,6 +163,7 @@ class _Door:
 
     def __init__(self, clock: Clock) -> None:
         self.recorder = Recorder()
+        self.authorize: Callable[[Call], None] = _anything
         self._clock = clock
         self._moto = _Dispatcher(create_backend_app)
 
@@ -175,6 +182,7 @@ class _Door:
         call: Call,
     ) -> Response:
         try:
+            self.authorize(call)
             self.recorder.interfere(call)
             response = Response.from_app(self._moto, environ, buffered=True)
         except ServiceException as refused:
@@ -192,6 +200,10 @@ class _Door:
         if _is_unrouted(response, request):
             return _not_modelled(request, call)
         return response
+
+
+def _anything(_call: Call) -> None:
+    """Let every call pass."""
 
 
 def _whole_body(environ: dict[str, Any]) -> bytes:

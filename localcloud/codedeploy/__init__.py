@@ -21,4 +21,5 @@ def install(cloud: "Cloud") -> None:
     traffic = cloud.service(Traffic)
     deployer = Deployer(ecs, traffic.target_group_arn)
     ecs.scheduler.code_deploy = deployer.progress
+    cloud.add(deployer)
     api.install(deployer, Revisions(cloud.account), cloud.replace)

@@ -9,6 +9,7 @@ import pytest
 
 from demo import scenario
 from localcloud.ecs.world import World
+from localcloud.iam import Iam
 from localcloud.server import Cloud, running
 from localcloud.snapshot import Copier, Snapshot
 from tests.assemblies import assembly
@@ -44,11 +45,19 @@ def scenes() -> Scenes:
 
 @pytest.fixture
 def scene(scenes: Scenes) -> Iterator[Scene]:
-    """Sets the scene for some services: they have run revision 17 for two days and 18 for six; 19 is ready, and bad."""
+    """Sets the scene for some services: they have run revision 17 for two days and 18 for six; 19 is ready, and bad.
+
+    Whatever the function does in it, its role must grant it; a test that means a denial asks `rights.denied` for it.
+    """
+    roles: list[Iam] = []
     with ExitStack() as stack:
 
         def build(*actors: scenario.Actor) -> scenario.Stage:
             cloud = stack.enter_context(running(START))
+            roles.append(cloud.service(Iam))
             return scenes.set_in(cloud, actors or (scenario.AUTH,))
 
         yield build
+        for role in roles:
+            assert role.not_evaluated == []
+            assert [denial.message for denial in role.denials] == []

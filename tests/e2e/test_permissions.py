@@ -3,9 +3,10 @@
 from datetime import timedelta
 
 from demo.scenario import AUTH, Stage
+from localcloud.iam.needs.asked import texts
+from localcloud.iam.requests import Need
 from tests.e2e.conftest import Scene
 from tests.e2e.rights import (
-    Need,
     allows,
     denied,
     granted_everywhere,
@@ -40,23 +41,22 @@ def test_what_the_configuration_does_not_name_is_not_granted(scene: Scene) -> No
     statements = role_statements(stage)
     assert granted_without_need(statements) == set()
     assert granted_everywhere(statements) == set()
-    cluster = {"ecs:cluster": arn(stage, "cluster/my-cluster")}
+    cluster = texts({"ecs:cluster": arn(stage, "cluster/my-cluster")})
+    to_tasks = texts({"iam:PassedToService": "ecs-tasks.amazonaws.com"})
+    to_lambda = texts({"iam:PassedToService": "lambda.amazonaws.com"})
+    by_itself = texts({"ecs:CreateAction": None})
     granted = Need("ecs:UpdateService", arn(stage, "service/my-cluster/auth-service"), cluster)
-    assert allows(statements, granted)
+    assert allows(stage, granted)
     role = f"arn:aws:iam::{stage.cloud.account}:role"
     for need in (
         Need("ecs:UpdateService", arn(stage, "service/my-cluster/another"), cluster),
         Need("ecs:UpdateService", arn(stage, "service/other-cluster/auth-service"), cluster),
         Need("ecs:RegisterTaskDefinition", arn(stage, "task-definition/another:*")),
-        Need("ecs:TagResource", arn(stage, "task-definition/auth-service:18")),
+        Need("ecs:TagResource", arn(stage, "task-definition/auth-service:18"), by_itself),
         Need("ecs:DeregisterTaskDefinition", "*"),
-        Need("iam:PassRole", f"{role}/admin", {"iam:PassedToService": "ecs-tasks.amazonaws.com"}),
-        Need(
-            "iam:PassRole",
-            f"{role}/auth-service-task",
-            {"iam:PassedToService": "lambda.amazonaws.com"},
-        ),
+        Need("iam:PassRole", f"{role}/admin", to_tasks),
+        Need("iam:PassRole", f"{role}/auth-service-task", to_lambda),
         Need("secretsmanager:GetSecretValue", "*"),
         Need("dynamodb:DeleteTable", "*"),
     ):
-        assert not allows(statements, need), need
+        assert not allows(stage, need), need

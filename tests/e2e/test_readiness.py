@@ -8,7 +8,6 @@ from localcloud import functions
 from localcloud.errors import Refusal
 from localcloud.recorder import Call
 from tests.e2e.conftest import Scene
-from tests.e2e.rights import watched_scene  # noqa: F401 - a fixture is asked for by its name, scene
 from tests.e2e.telling import minutes
 
 WRITES = {

@@ -12,7 +12,7 @@ from localcloud.errors import Refusal
 from localcloud.recorder import Call
 from localcloud.traffic import Behaviour
 from tests.e2e.conftest import Scene
-from tests.e2e.rights import watched_scene  # noqa: F401 - a fixture is asked for by its name, scene
+from tests.e2e.rights import denied, deny
 from tests.e2e.telling import last_verdict, minutes
 
 LATEST = f"{AUTH.name}:latest"
@@ -459,14 +459,11 @@ def test_a_denied_call_names_what_was_denied_and_what_grants_it(scene: Scene) ->
     stage.deploy_bad()
     stage.passes(minutes(3))
     stage.client("ecs").deregister_task_definition(taskDefinition="auth-service:18")
-    words = "is not authorized to perform: ecs:RegisterTaskDefinition on resource: task-definition/auth-service:*"
-
-    def deny(call: Call) -> None:
-        raise Refusal("AccessDeniedException", words)
-
-    undo = stage.cloud.recorder.before("ecs", "RegisterTaskDefinition", deny)
+    undo = deny(stage, "ecs:RegisterTaskDefinition")
     result = stage.invoke({"service": AUTH.name})
     assert result["outcome"] == "failed"
+    (words,) = denied(stage)
+    assert "is not authorized to perform: ecs:RegisterTaskDefinition on resource" in words
     assert words in result["summary"]
     assert "families (the definition's family)" in result["summary"]
     undo()

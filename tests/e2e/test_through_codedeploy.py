@@ -15,7 +15,7 @@ from localcloud.ecs.world import app_spec
 from localcloud.errors import Refusal
 from localcloud.recorder import Call
 from tests.e2e.conftest import Scene
-from tests.e2e.rights import granted_without_need, role_statements, watched_scene  # noqa: F401 - a fixture, by its name
+from tests.e2e.rights import granted_without_need, role_statements
 from tests.e2e.telling import last_verdict, minutes, updates
 
 FINISHES = replace(AUTH, controller="CODE_DEPLOY", termination_wait_minutes=0)

@@ -66,3 +66,10 @@ def test_requests_are_counted_in_the_finest_datapoints_that_are_kept(
         assert counted.between(until - timedelta(minutes=30), until) == 30, (
             "a calm part of half an hour is told"
         )
+
+
+def test_a_revision_that_was_replaced_at_once_had_no_requests() -> None:
+    cloudwatch = mock.Mock()
+    counted = Traffic(mock.Mock(cloudwatch=cloudwatch)).requests(POLICY, NOW, NOW, NOW)
+    assert counted.between(NOW, NOW) == 0
+    cloudwatch.get_paginator.assert_not_called()

@@ -46,9 +46,12 @@ class Traffic:
         CloudWatch keeps one-minute datapoints 15 days, five-minute ones 63 days and hourly ones 455
         days (GetMetricStatistics, "CloudWatch metric data retention"). The calm part of a serving period
         may be its last half hour, of which an hourly datapoint tells nothing: the finest that are
-        kept are read, 18,000 at most of each target group.
+        kept are read, 18,000 at most of each target group. A time without a length has none, and
+        GetMetricData refuses it.
         """
         counts: list[Count] = []
+        if since >= until:
+            return Requests(())
         for start, end, period in _parts(since, until, now):
             counts += self._counts(
                 policy,
