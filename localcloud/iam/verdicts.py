@@ -38,11 +38,17 @@ def reason_to_deny(iam: IAMBackend, request: Request) -> str | None:
         return f"because no resource-based policy allows the {action} action"
     if not allows(identity, request):
         return f"because no identity-based policy allows the {action} action"
-    boundary = _boundary(iam, role)
-    if boundary is not None and denies(boundary, request):
+    return _beyond_boundary(_boundary(iam, role), request)
+
+
+def _beyond_boundary(boundary: tuple[Statement, ...] | None, request: Request) -> str | None:
+    """Why a role's boundary keeps it from what its policies allow; None where it does not."""
+    if boundary is None:
+        return None
+    if denies(boundary, request):
         return "with an explicit deny in a permissions boundary"
-    if boundary is not None and not allows(boundary, request):
-        return f"because no permissions boundary allows the {action} action"
+    if not allows(boundary, request):
+        return f"because no permissions boundary allows the {request.need.action} action"
     return None
 
 
