@@ -46,6 +46,7 @@ _ON_REVISIONS = ("ecs:DescribeServiceRevisions",)
 # and, because it tells CodeDeploy not to look at the group's alarms, for UpdateDeploymentGroup, which the function never calls
 # (CreateDeployment's overrideAlarmConfiguration, botocore codedeploy/2014-10-06).
 _ON_DEPLOYMENT_GROUPS = (
+    "codedeploy:BatchGetDeploymentTargets",
     "codedeploy:BatchGetDeployments",
     "codedeploy:CreateDeployment",
     "codedeploy:GetDeployment",

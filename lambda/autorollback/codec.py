@@ -1,5 +1,6 @@
 """Typed values as JSON and back: results, incidents, and the facts of a judgement. Strict on reading."""
 
+import re
 from collections import abc
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass, replace
@@ -17,6 +18,11 @@ from autorollback.policy import Policy
 
 RECORD_VERSION = 2
 """Of the facts of a judgement. Version 1 called `ledger` `memory`."""
+
+_ADDED_LATER = frozenset({"record.facts.deployments[].traffic"})
+"""Facts that older records of this version lack: they are as their dataclass has them by default."""
+
+_ITEM = re.compile(r"\[\d+\]")
 
 _MISSING = "is missing"
 _UNKNOWN = "is not known"
@@ -80,7 +86,7 @@ def read_record(record: object) -> tuple[Facts, Policy, datetime]:
     read = from_json(given, _Record, "record")
     written = record_of(read.facts, read.policy, read.now)
     missing = _first_missing(written, given, "record")
-    if missing:
+    if missing is not None:
         raise UnreadableValue(f"{missing} is missing")
     return read.facts, read.policy, read.now
 
@@ -123,6 +129,8 @@ def _first_missing(
         for name, value in written.items():
             where = f"{path}.{name}"
             if name not in given:
+                if _ITEM.sub("[]", where) in _ADDED_LATER:
+                    continue
                 return where
             missing = _first_missing(value, given[name], where)
             if missing:

@@ -160,18 +160,21 @@ def _task_set(of: Deployment, one: TaskSet, label: str) -> ApiObject:
     return shown
 
 
-def _lifecycle(of: Deployment) -> list[dict[str, str]]:
-    """Show the lifecycle events without their times."""
+def _lifecycle(of: Deployment) -> list[ApiObject]:
+    """Show the lifecycle events, with no times but the start of the shift of traffic."""
     done = EVENTS_DONE[of.phase]
     if of.status is Status.SUCCEEDED:
         done = len(LIFECYCLE_EVENTS)
 
-    shown: list[dict[str, str]] = []
+    shown: list[ApiObject] = []
     for number, name in enumerate(LIFECYCLE_EVENTS):
         status = "Pending"
         if number < done:
             status = "Succeeded"
         elif number == done:
             status = TARGET_STATUS[of.status]
-        shown.append({"lifecycleEventName": name, "status": status})
+        event: ApiObject = {"lifecycleEventName": name, "status": status}
+        if name == "AllowTraffic" and of.shift_began_at is not None:
+            event["startTime"] = of.shift_began_at
+        shown.append(event)
     return shown

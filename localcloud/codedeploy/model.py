@@ -80,7 +80,7 @@ class Deployment:
     `since` is when its phase began, `step` counts the shifts of traffic that are done. `original`
     served before it, `replacement` is its own task set. A rollback that finds the original still
     running has it as its `original`, and brings no task set of its own. `stop` is when
-    StopDeployment was called.
+    StopDeployment was called, `shift_began_at` when traffic was first moved.
     """
 
     deployment_id: str
@@ -101,6 +101,7 @@ class Deployment:
     step: int = 0
     started_at: datetime | None = None
     completed_at: datetime | None = None
+    shift_began_at: datetime | None = None
     original: TaskSet | None = None
     replacement: TaskSet | None = None
     returns_from: "Deployment | None" = None

@@ -382,6 +382,7 @@ def _shift(deployment: Deployment, at: datetime) -> None:
     replacement = _replacement(deployment)
     weight = deployment.traffic_step.weight
     deployment.since = at
+    deployment.shift_began_at = deployment.shift_began_at or at
     if weight < 1:
         deployment.phase = Phase.SHIFTING
         task_sets.shift(

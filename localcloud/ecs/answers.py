@@ -156,8 +156,8 @@ def deployment(service: Service, of: Deployment) -> ApiObject:
         "deploymentCircuitBreaker": _breaker(service, of),
         "alarms": _alarms(of),
     }
-    if not of.is_rolling and of.status is Status.IN_PROGRESS:
-        shown["lifecycleStage"] = _lifecycle_stage(of)
+    if not of.is_rolling:
+        _show_traffic(shown, of)
     if of.rollback is not None:
         shown["rollback"] = {
             "reason": of.rollback.reason,
@@ -165,6 +165,20 @@ def deployment(service: Service, of: Deployment) -> ApiObject:
             "serviceRevisionArn": of.rollback.revision.arn,
         }
     return shown
+
+
+def _show_traffic(shown: ApiObject, of: Deployment) -> None:
+    """Add the stage of a deployment under way, and the production traffic that each revision is asked for.
+
+    The weights are percent (botocore's ServiceRevisionSummary). What several sources would have is
+    this cloud's guess: each the rest.
+    """
+    weight = 100.0 * of.target_weight
+    shown["targetServiceRevision"]["requestedProductionTrafficWeight"] = weight
+    for source in shown["sourceServiceRevisions"]:
+        source["requestedProductionTrafficWeight"] = 100.0 - weight
+    if of.status is Status.IN_PROGRESS:
+        shown["lifecycleStage"] = _lifecycle_stage(of)
 
 
 def brief(service: Service, of: Deployment) -> ApiObject:

@@ -21,7 +21,9 @@ from autorollback.decision.facts import (
     Revision,
     Service,
     Status,
+    Strategy,
     TaskSet,
+    TrafficShift,
 )
 from autorollback.naming import ServiceKey
 
@@ -413,6 +415,13 @@ class FakeDeployments:
             except UnknownGroup:
                 return ""
         return next(iter(page.arns), "")
+
+    def traffic_of(self, code_deploy: str, deployment: str, key: ServiceKey) -> TrafficShift:
+        """All traffic at once, when it began."""
+        for one in self.ecs.services[key].deployments:
+            if one.arn == deployment:
+                return TrafficShift(Strategy.CODE_DEPLOY, weight=100.0, began_at=one.start)
+        return TrafficShift(Strategy.CODE_DEPLOY)
 
     def carrying(
         self, code_deploy: str, deployments: Sequence[str], incident_id: str

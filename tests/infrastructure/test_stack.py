@@ -205,6 +205,7 @@ def test_codedeploy_may_be_asked_only_for_the_groups_that_services_name(
     ]
     here = "arn:aws:codedeploy:eu-central-1:123456789012"
     on_group = (
+        "BatchGetDeploymentTargets",
         "BatchGetDeployments",
         "CreateDeployment",
         "GetDeployment",

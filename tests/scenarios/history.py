@@ -20,6 +20,7 @@ from autorollback.decision.facts import (
     Secret,
     Service,
     Status,
+    TrafficShift,
     Trigger,
     TriggerKind,
 )
@@ -108,6 +109,7 @@ class History:
         settings: Mapping[str, str] | None = None,
         irreversible: bool = False,
         requests: int | None = 5000,
+        traffic: TrafficShift | None = None,
     ) -> "History":
         """A deployment that finished `ago` before now, or began so long ago where it is in progress.
 
@@ -138,6 +140,7 @@ class History:
                 target=arn,
                 sources=(ran,) if ran else (),
                 rollback_revision=ran if status.is_rollback else None,
+                traffic=traffic or TrafficShift(),
             )
         )
         return self

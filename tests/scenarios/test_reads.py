@@ -15,7 +15,18 @@ from autorollback.aws.reader import OlderPage, taken_in
 from autorollback.decision import reads, stability
 from autorollback.decision.decide import decide
 from autorollback.decision.definition import Definition
-from autorollback.decision.facts import Alarm, Facts, ReadSoFar, Revision, Status, TriggerKind
+from autorollback.decision.facts import (
+    Alarm,
+    Controller,
+    Deployment,
+    Facts,
+    ReadSoFar,
+    Revision,
+    Status,
+    Strategy,
+    TrafficShift,
+    TriggerKind,
+)
 from autorollback.decision.question import Question
 from autorollback.decision.reads import Read, missing, requests_by_revision
 from autorollback.decision.request_counts import Requests
@@ -112,12 +123,14 @@ class World:
     def answer(self, read: Read) -> Any:
         match read:
             case reads.DeploymentsInFull(arns):
-                return tuple(d for d in self.whole.deployments if d.arn in arns)
+                return tuple(_listed(d) for d in self.whole.deployments if d.arn in arns)
+            case reads.ShiftOfTraffic(arn):
+                return next(d.traffic for d in self.whole.deployments if d.arn == arn)
             case reads.ServiceRevisions(arns):
                 return self._revisions(arns)
             case reads.OlderDeployments(after):
                 page = self._page(int(after))
-                full = tuple(d for d in self.whole.deployments if d.arn in page.arns)
+                full = tuple(_listed(d) for d in self.whole.deployments if d.arn in page.arns)
                 return OlderPage(page, full, self._revisions(page.targets))
             case reads.DefinitionContent(arn):
                 return self._definition(arn)
@@ -174,6 +187,13 @@ class World:
                 calm = stability.assess(period, question).calm_since
                 return Requests(((calm, timedelta(), self.whole.requests.get(revision) or 0),))
         return Requests(())
+
+
+def _listed(deployment: Deployment) -> Deployment:
+    """CodeDeploy's are told without their traffic."""
+    if deployment.traffic.strategy is not Strategy.CODE_DEPLOY:
+        return deployment
+    return replace(deployment, traffic=TrafficShift(Strategy.CODE_DEPLOY))
 
 
 def in_short(judgement: Judgement) -> tuple[object, ...]:
@@ -441,3 +461,60 @@ def test_what_comes_with_an_older_page_is_described_too() -> None:
     oldest = facts.deployments[-1]
     assert any(isinstance(read, reads.OlderDeployments) for read in world.asked)
     assert facts.revisions[oldest.target].identity == "v1"
+
+
+def through_code_deploy(*builds: tuple[str, TrafficShift]) -> History:
+    """Builds that CodeDeploy deployed, ten minutes after one another, the last of them ten minutes ago."""
+    story = incident().serving(controller=Controller.CODE_DEPLOY).deployed("v0", ago=days(6))
+    for number, (build, traffic) in enumerate(builds):
+        ago = minutes(10 * (len(builds) - number))
+        story.deployed(build, ago=ago, traffic=traffic)
+    return story
+
+
+def shift(began: timedelta | None, weight: float | None = 100.0) -> TrafficShift:
+    return TrafficShift(
+        Strategy.CODE_DEPLOY, weight, began_at=None if began is None else NOW - began
+    )
+
+
+@pytest.mark.parametrize(
+    ("story", "asked"),
+    [
+        pytest.param(
+            through_code_deploy(("v1", shift(minutes(21))), ("v2", shift(minutes(11)))).alarm(
+                "5xx-rate", onset=minutes(9)
+            ),
+            1,
+            id="the newest convicts",
+        ),
+        pytest.param(
+            through_code_deploy(("v1", shift(minutes(21))), ("v2", shift(minutes(11)))).alarm(
+                "5xx-rate", onset=minutes(19)
+            ),
+            2,
+            id="the one before it, which had not proven itself",
+        ),
+        pytest.param(
+            through_code_deploy(("v1", shift(minutes(21))), ("v1", shift(minutes(11)))).alarm(
+                "5xx-rate", onset=minutes(9)
+            ),
+            2,
+            id="a restart is passed over",
+        ),
+    ],
+)
+def test_how_codedeploy_shifts_traffic_is_asked_of_those_that_may_be_to_blame(
+    story: History, asked: int
+) -> None:
+    world = World(story)
+    verdict = decide(world.read(), story.policy, NOW)
+    assert in_short(verdict) == in_short(story.judged())
+    assert isinstance(verdict.verdict, RollBack)
+    assert len([read for read in world.asked if isinstance(read, reads.ShiftOfTraffic)]) == asked
+
+
+def test_nobody_asks_codedeploy_how_ecs_shifts_traffic() -> None:
+    world = World(bad_deployment())
+    world.read()
+    assert reads.ShiftOfTraffic not in kinds(world.asked)

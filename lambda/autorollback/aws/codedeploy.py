@@ -10,11 +10,13 @@ from botocore.exceptions import ClientError
 
 from autorollback.aws.appspec import AppSpec, UnreadableAppSpec
 from autorollback.aws.clients import each_once, in_batches, in_parallel
-from autorollback.decision.facts import Status
+from autorollback.decision.facts import Status, Strategy, TrafficShift
+from autorollback.naming import ServiceKey
 
 if TYPE_CHECKING:
     from mypy_boto3_codedeploy.type_defs import (
         DeploymentInfoTypeDef,
+        ECSTargetTypeDef,
         ListDeploymentsInputTypeDef,
         RevisionLocationTypeDef,
     )
@@ -182,6 +184,31 @@ class CodeDeploy:
         described = answer["deploymentInfo"]
         return f"{described.get('applicationName')}/{described.get('deploymentGroupName')}"
 
+    def traffic_of(self, deployment_id: str, key: ServiceKey) -> TrafficShift:
+        """How a deployment shifts traffic to its task set.
+
+        Its one target is the service, as `<cluster>:<service>` (botocore codedeploy/2014-10-06,
+        BatchGetDeploymentTargetsInput). Nothing is known of one that has not begun, or that has no
+        such target.
+        """
+        codedeploy = self.clients.codedeploy
+        unknown = TrafficShift(Strategy.CODE_DEPLOY)
+        try:
+            answer = codedeploy.batch_get_deployment_targets(
+                deploymentId=deployment_id,
+                targetIds=[f"{key.cluster}:{key.service}"],
+            )
+        except (
+            codedeploy.exceptions.DeploymentNotStartedException,
+            codedeploy.exceptions.DeploymentTargetDoesNotExistException,
+            codedeploy.exceptions.InvalidDeploymentTargetIdException,
+        ):
+            return unknown
+        for target in answer.get("deploymentTargets", []):
+            if "ecsTarget" in target:
+                return _shift(target["ecsTarget"])
+        return unknown
+
     def app_specs(self, locations: "Mapping[str, RevisionLocationTypeDef]") -> dict[str, AppSpec]:
         """The AppSpecs that are kept in these places.
 
@@ -258,6 +285,24 @@ def _deployment(described: "DeploymentInfoTypeDef") -> CodeDeployDeployment:
         configuration=described.get("deploymentConfigName"),
         description=described.get("description", ""),
         waits=waits,
+    )
+
+
+def _shift(target: "ECSTargetTypeDef") -> TrafficShift:
+    """By botocore codedeploy/2014-10-06, ECSTaskSet and LifecycleEvent. Without a green task set nothing has come of it yet."""
+    weight = 0.0
+    for task_set in target.get("taskSetsInfo", []):
+        if str(task_set.get("taskSetLabel")).upper() == "GREEN":
+            weight = task_set.get("trafficWeight", 0.0)
+
+    began_at: datetime | None = None
+    for event in target.get("lifecycleEvents", []):
+        if event.get("lifecycleEventName") == "AllowTraffic":
+            began_at = _utc(event.get("startTime"))
+    return TrafficShift(
+        Strategy.CODE_DEPLOY,
+        weight=weight,
+        began_at=began_at,
     )
 
 

@@ -24,7 +24,14 @@ from autorollback.aws.definitions import CannotBeRestored
 from autorollback.aws.deployer import StillDeploying, Superseded
 from autorollback.aws.ecs import NO_DEPLOYMENTS, DeploymentPage, Ecs, History
 from autorollback.decision.definition import short_name
-from autorollback.decision.facts import Deployment, Revision, Status, TaskSet
+from autorollback.decision.facts import (
+    Deployment,
+    Revision,
+    Status,
+    Strategy,
+    TaskSet,
+    TrafficShift,
+)
 from autorollback.naming import ServiceKey
 
 if TYPE_CHECKING:
@@ -396,6 +403,7 @@ def _as_deployment(
         target=one.deployment_id,
         sources=(before,) if before else (),
         rollback_revision=before if status.is_rollback else None,
+        traffic=TrafficShift(Strategy.CODE_DEPLOY),
     )
 
 

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from autorollback.aws.deployer import Deployer, DeploymentBackend
 from autorollback.aws.deployment_group import DeploymentGroup, newest_of
 from autorollback.aws.ecs import DeploymentPage, Ecs, History
-from autorollback.decision.facts import Service
+from autorollback.decision.facts import Service, TrafficShift
 from autorollback.naming import ServiceKey
 
 if TYPE_CHECKING:
@@ -91,6 +91,15 @@ class Deployments:
     ) -> str | None:
         """Which of CodeDeploy's deployments was created for an incident, if one was."""
         return self._group(code_deploy).carrying(deployments, incident_id)
+
+    def traffic_of(
+        self,
+        code_deploy: str,
+        deployment: str,
+        key: ServiceKey,
+    ) -> TrafficShift:
+        """How a deployment of CodeDeploy shifts traffic."""
+        return self._group(code_deploy).codedeploy.traffic_of(deployment, key)
 
     def _group(self, code_deploy: str) -> DeploymentGroup:
         return DeploymentGroup.of(self.clients, code_deploy, self.mark)

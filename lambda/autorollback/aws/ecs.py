@@ -19,7 +19,9 @@ from autorollback.decision.facts import (
     Revision,
     Service,
     Status,
+    Strategy,
     TaskSet,
+    TrafficShift,
 )
 from autorollback.naming import ServiceKey
 
@@ -381,7 +383,31 @@ def _deployment(described: "ServiceDeploymentTypeDef") -> Deployment:
         target=described.get("targetServiceRevision", {}).get("arn", ""),
         sources=tuple(source["arn"] for source in described.get("sourceServiceRevisions", [])),
         rollback_revision=described.get("rollback", {}).get("serviceRevisionArn"),
+        traffic=_traffic(described),
     )
+
+
+def _traffic(described: "ServiceDeploymentTypeDef") -> TrafficShift:
+    """How much production traffic is asked for what it brings, as far as ECS says.
+
+    By botocore ecs/2014-11-13, ServiceRevisionSummary and ServiceDeploymentLifecycleStage.
+    """
+    configuration = described.get("deploymentConfiguration", {})
+    target = described.get("targetServiceRevision", {})
+    return TrafficShift(
+        strategy=strategy_of(configuration),
+        weight=target.get("requestedProductionTrafficWeight"),
+        stage=described.get("lifecycleStage"),
+        bake=timedelta(minutes=float(configuration.get("bakeTimeInMinutes") or 0)),
+    )
+
+
+def strategy_of(configuration: "DeploymentConfigurationOutputTypeDef") -> Strategy:
+    """The strategy of a deployment configuration; rolling is the default."""
+    try:
+        return Strategy(configuration.get("strategy") or Strategy.ROLLING)
+    except ValueError:
+        return Strategy.OTHER
 
 
 def _finished(described: "ServiceDeploymentTypeDef") -> datetime | None:

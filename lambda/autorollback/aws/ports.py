@@ -20,6 +20,7 @@ from autorollback.decision.facts import (
     Secret,
     Service,
     TaskSet,
+    TrafficShift,
 )
 from autorollback.decision.incident import Incident, LeftRevision
 from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
@@ -264,6 +265,14 @@ class Deployments(Protocol):
         incident_id: str,
     ) -> str | None:
         """Which of CodeDeploy's deployments was created for an incident, if one was."""
+
+    def traffic_of(
+        self,
+        code_deploy: str,
+        deployment: str,
+        key: ServiceKey,
+    ) -> TrafficShift:
+        """How a deployment of CodeDeploy shifts traffic."""
 
 
 class Definitions(Protocol):

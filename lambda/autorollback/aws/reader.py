@@ -40,6 +40,7 @@ from autorollback.decision.facts import (
     Secret,
     ServedRequests,
     Service,
+    TrafficShift,
     Trigger,
 )
 from autorollback.decision.ledger_state import ServiceLedger
@@ -311,6 +312,13 @@ class _Fetch:
                 return self._older(after)
             case reads.DefinitionContent(arn):
                 return self._definition(arn)
+            case reads.ShiftOfTraffic(deployment):
+                policy = self.snapshot.protected
+                return self.reader.deployments.traffic_of(
+                    policy.code_deploy or "",
+                    deployment,
+                    policy.key,
+                )
 
     def _of_alarms(self, read: reads.ReadOfAlarms) -> Fetched:
         reader, policy = self.reader, self.snapshot.protected
@@ -367,7 +375,8 @@ def taken_in(facts: Facts, answers: Mapping[Read, Fetched]) -> Facts:
 
 
 def _comes_late(read: Read) -> bool:
-    return isinstance(read, reads.AlarmHistory | reads.DefinitionContent)
+    of_others = reads.AlarmHistory | reads.DefinitionContent | reads.ShiftOfTraffic
+    return isinstance(read, of_others)
 
 
 def _with(
@@ -408,6 +417,8 @@ def _with_deployments(
             return _with_older(facts, answer)
         case reads.DefinitionContent(arn):
             return _with_definition(facts, arn, answer)
+        case reads.ShiftOfTraffic(arn):
+            return _with_shift(facts, arn, answer)
 
 
 def _with_alarms(
@@ -438,6 +449,19 @@ def _with_revisions(
         revisions={**facts.revisions, **found},
         so_far=replace(facts.so_far, vanished=vanished),
     )
+
+
+def _with_shift(
+    facts: Facts,
+    arn: str,
+    traffic: TrafficShift,
+) -> Facts:
+    deployments: list[Deployment] = []
+    for deployment in facts.deployments:
+        is_it = deployment.arn == arn
+        deployments.append(replace(deployment, traffic=traffic) if is_it else deployment)
+    asked = replace(facts.so_far, shifts=facts.so_far.shifts | {arn})
+    return replace(facts, deployments=tuple(deployments), so_far=asked)
 
 
 def _with_older(facts: Facts, older: OlderPage) -> Facts:

@@ -15,14 +15,18 @@ def trouble_began(facts: Facts) -> datetime:
 
 
 def predates(alarm: Alarm, deployment: Deployment) -> bool:
-    """Whether the trouble was there before a deployment began; also where that is not known."""
-    if alarm.onset is None or alarm.since is None:
+    """Whether the trouble was there before a deployment began to serve.
+
+    Also where that is not known.
+    """
+    start = deployment.may_serve_from
+    if alarm.onset is None or alarm.since is None or start is None:
         return True
-    if was_red(alarm, deployment.start):
+    if was_red(alarm, start):
         return True
     if alarm.onset_is_datapoint:
-        return alarm.onset + alarm.period <= deployment.start
-    return alarm.onset < deployment.start
+        return alarm.onset + alarm.period <= start
+    return alarm.onset < start
 
 
 def was_red(alarm: Alarm, moment: datetime) -> bool:
@@ -38,19 +42,26 @@ def was_red(alarm: Alarm, moment: datetime) -> bool:
 
 def after_words(alarm: Alarm, deployment: Deployment) -> str:
     """How long after a deployment an alarm's trouble began."""
-    if alarm.onset is None or alarm.onset < deployment.start:
-        return f"{alarm.signal} fired in the minute of the deployment"
-    return f"{alarm.signal} fired {span(alarm.onset - deployment.start)} after the deployment"
+    start = deployment.may_serve_from or deployment.start
+    what = "the shift of traffic" if deployment.traffic.strategy.shifts else "the deployment"
+    if alarm.onset is None or alarm.onset < start:
+        return f"{alarm.signal} fired in the minute of {what}"
+    return f"{alarm.signal} fired {span(alarm.onset - start)} after {what}"
 
 
 def before_words(alarm: Alarm, deployment: Deployment) -> str:
     """How long before a deployment an alarm's trouble was there."""
-    start = deployment.start
+    start = deployment.may_serve_from
+    if start is None:
+        return f"when traffic reached the deployment of {clock(deployment.start)} is not known yet"
+    started = "the deployment started"
+    if deployment.traffic.strategy.shifts:
+        started = "traffic can have reached the deployment"
     if alarm.since and alarm.since > start and was_red(alarm, start):
-        then = f"when the deployment started at {clock(start)}, calmed and came again"
+        then = f"when {started} at {clock(start)}, calmed and came again"
         return f"{alarm.signal} was in ALARM {then}"
     began = min(alarm.onset or start, alarm.since or start)
-    return f"{alarm.signal} was in trouble {span(start - began)} before the deployment started"
+    return f"{alarm.signal} was in trouble {span(start - began)} before {started}"
 
 
 def _covers(period: AlarmPeriod, moment: datetime) -> bool:

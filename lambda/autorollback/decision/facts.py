@@ -46,6 +46,49 @@ _FINISHED = {Status.SUCCESSFUL, Status.STOPPED, Status.ROLLBACK_SUCCESSFUL, Stat
 _ROLLED_BACK = {Status.ROLLBACK_REQUESTED, Status.ROLLBACK_IN_PROGRESS, Status.ROLLBACK_SUCCESSFUL}
 
 
+class Strategy(StrEnum):
+    """How production traffic comes to what a deployment brings.
+
+    ECS's own strategies (DeploymentStrategy, botocore ecs/2014-11-13), CodeDeploy's, and one that is newer than this.
+    """
+
+    ROLLING = "ROLLING"
+    BLUE_GREEN = "BLUE_GREEN"
+    LINEAR = "LINEAR"
+    CANARY = "CANARY"
+    CODE_DEPLOY = "CODE_DEPLOY"
+    OTHER = "OTHER"
+
+    @property
+    def shifts(self) -> bool:
+        """Whether its tasks run for a time before traffic is shifted to them."""
+        return self is not Strategy.ROLLING
+
+
+@dataclass(frozen=True, slots=True)
+class TrafficShift:
+    """How much production traffic a deployment asks for what it brings.
+
+    AWS keeps no time of the shift (ServiceDeployment, botocore ecs/2014-11-13): hence what was seen of it on the way.
+
+    Attributes:
+        weight: percent of production traffic; None where nobody says.
+        stage: ECS's `lifecycleStage`; None where it has none.
+        bake: how long it waits after the shift by its configuration, before it counts as finished.
+        unserved_at: when the weight was last seen to be 0.
+        baking_at: when the stage BAKE_TIME was first seen.
+        began_at: when CodeDeploy began to shift.
+    """
+
+    strategy: Strategy = Strategy.ROLLING
+    weight: float | None = None
+    stage: str | None = None
+    bake: timedelta = timedelta()
+    unserved_at: datetime | None = None
+    baking_at: datetime | None = None
+    began_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class TaskSet:
     """One of the task sets of a service that ECS does not deploy itself.
@@ -171,11 +214,34 @@ class Deployment:
     finished_at: datetime | None = None
     sources: tuple[str, ...] = ()
     rollback_revision: str | None = None
+    traffic: TrafficShift = TrafficShift()
 
     @property
     def start(self) -> datetime:
         """When it began to change what runs."""
         return self.started_at or self.created_at
+
+    @property
+    def may_serve_from(self) -> datetime | None:
+        """The first moment at which users may have reached what it brought.
+
+        None where that is not known yet.
+
+        Of a strategy that shifts traffic, where nothing was seen of the shift, no moment before the deployment's end is known:
+        only a blue/green one that succeeded has baked since.
+        """
+        traffic = self.traffic
+        if not traffic.strategy.shifts:
+            return self.start
+        seen = traffic.unserved_at or traffic.baking_at
+        if seen is not None:
+            return max(seen, self.start)
+        if traffic.began_at is not None:
+            return traffic.began_at
+        has_baked = traffic.strategy is Strategy.BLUE_GREEN and self.status is Status.SUCCESSFUL
+        if has_baked and self.finished_at is not None:
+            return self.finished_at - traffic.bake
+        return self.finished_at
 
     @property
     def leaves(self) -> str | None:
@@ -368,6 +434,7 @@ class ReadSoFar:
         requests: what was counted, by serving period.
         red: the page of this controller's red alarms; None where it was not read.
         neighbours: whether other services that are red were deployed has been asked.
+        shifts: ids of CodeDeploy's deployments that were asked how they shift traffic.
         next_page: where the list of older deployments goes on; None at its end.
         older_pages: how many pages of older deployments were read.
     """
@@ -381,6 +448,7 @@ class ReadSoFar:
     requests: tuple[ServedRequests, ...] = ()
     red: tuple[RedAlarm, ...] | None = None
     neighbours: bool = False
+    shifts: frozenset[str] = frozenset()
     next_page: str | None = None
     older_pages: int = 0
 

@@ -10,16 +10,18 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autorollback.decision import stability, targets
-from autorollback.decision.alarm_order import trouble_began
+from autorollback.decision.alarm_order import predates, trouble_began
 from autorollback.decision.case import Suspicion
 from autorollback.decision.decide import decide
 from autorollback.decision.facts import (
     Alarm,
+    Controller,
     Deployment,
     Facts,
     RedAlarm,
     Revision,
     Status,
+    Strategy,
     TriggerKind,
 )
 from autorollback.decision.lineage import running_before
@@ -36,6 +38,9 @@ OLDER_PAGES = 5
 """Pages of older service deployments that are read before the search for a stable revision is given up."""
 
 PERIODS_AT_ONCE = 2
+
+LONGEST_CHAIN = 5
+"""Deployments of CodeDeploy that are asked at most how they shift traffic, the suspect and those before it."""
 
 LONGEST_DEPLOYMENT = timedelta(hours=24)
 """A deployment's stage ends after 24 hours (blue-green-deployment-how-it-works.html)."""
@@ -67,6 +72,13 @@ class DefinitionContent:
     """The content of a task definition, which gives revisions their identity."""
 
     arn: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftOfTraffic:
+    """How one of CodeDeploy's deployments shifts traffic, and since when."""
+
+    deployment: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +131,9 @@ class ChangedSecrets:
     definition: str
 
 
-ReadOfDeployments = DeploymentsInFull | ServiceRevisions | OlderDeployments | DefinitionContent
+ReadOfDeployments = (
+    DeploymentsInFull | ServiceRevisions | OlderDeployments | DefinitionContent | ShiftOfTraffic
+)
 ReadOfAlarms = AlarmsNow | AlarmHistory | RedAlarms | NeighbourDeployments
 Read = ReadOfDeployments | ReadOfAlarms | TargetHealth | RequestsServed | ChangedSecrets
 
@@ -138,7 +152,9 @@ def missing(
     question = Question(facts, configured.policy, now)
     if not facts.so_far.present:
         return frozenset([*of_the_present(facts), *_foreseen(question)])
-    reads = frozenset([*_of_neighbours(facts), *_of_the_past(question, configured)])
+    reads = frozenset(
+        [*_of_neighbours(facts), *_of_the_past(question, configured), *_of_shifts(question)]
+    )
     if reads:
         return reads
     return frozenset(_of_secrets(question))
@@ -227,6 +243,7 @@ def _foreseen(question: Question) -> Iterator[Read]:
     """What the judgement will most likely ask about, beside how things are now."""
     facts = question.facts
     yield RedAlarms()
+    yield from _newest_shift(facts)
     definitions = _foreseen_definitions(question)
     for arn in definitions:
         yield DefinitionContent(arn)
@@ -257,6 +274,33 @@ def _foreseen_definitions(question: Question) -> tuple[str, ...]:
         last = max(good, key=lambda record: record.until)
         names.append(last.revision.task_definition_arn)
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _newest_shift(facts: Facts) -> Iterator[ShiftOfTraffic]:
+    """What ECS says of its own deployments tells it; CodeDeploy is asked, where an alarm asks."""
+    service = facts.service
+    by_code_deploy = service is not None and service.controller is Controller.CODE_DEPLOY
+    if by_code_deploy and facts.trigger.kind is TriggerKind.ALARM:
+        for arn in facts.so_far.listed[:1]:
+            yield ShiftOfTraffic(arn)
+
+
+def _of_shifts(question: Question) -> Iterator[ShiftOfTraffic]:
+    """How the suspect shifts traffic, and those before it on which the trouble may be to blame."""
+    facts = question.facts
+    suspicion = find_suspect(question)
+    if facts.trigger.kind is not TriggerKind.ALARM or not isinstance(suspicion, Suspicion):
+        return
+    red = [alarm for alarm in facts.alarms if alarm.in_alarm]
+    first = facts.deployments.index(suspicion.suspect)
+    for deployment in facts.deployments[first : first + LONGEST_CHAIN]:
+        if deployment.traffic.strategy is not Strategy.CODE_DEPLOY:
+            return
+        if deployment.arn not in facts.so_far.shifts:
+            yield ShiftOfTraffic(deployment.arn)
+            return
+        if not any(predates(alarm, deployment) for alarm in red):
+            return
 
 
 # --- other services -----------------------------------------------------------------------------------------------

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     SERVICE_INACTIVE = "service_inactive"
     STILL_SERVING = "still_serving"
     SLOW_START = "slow_start"
+    NOT_SERVING_YET = "not_serving_yet"
 
     NOT_IN_ALARM = "not_in_alarm"
     NO_LONGER_IN_ALARM = "no_longer_in_alarm"

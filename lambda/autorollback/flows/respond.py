@@ -37,7 +37,7 @@ from autorollback.results import Answer, Done
 
 Cause = AlarmChanged | TasksCannotStart | DeploymentEnded
 
-NOT_ANNOUNCED = frozenset({Reason.SLOW_START})
+NOT_ANNOUNCED = frozenset({Reason.SLOW_START, Reason.NOT_SERVING_YET})
 """Holds that people are not told of; the sweep asks again."""
 
 

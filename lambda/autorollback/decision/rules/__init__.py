@@ -14,6 +14,7 @@ from autorollback.decision.rules import (
     no_longer_in_alarm,
     no_recent_deployment,
     no_stable_revision,
+    not_serving_yet,
     paused,
     requested,
     rollback_limit_reached,
@@ -31,6 +32,7 @@ _BEFORE_BLAME = (
     no_recent_deployment.RULE,
 )
 _OF_ALARMS = (
+    not_serving_yet.RULE,
     alarm_predates_deployment.RULE,
     alarm_is_flapping.RULE,
 )

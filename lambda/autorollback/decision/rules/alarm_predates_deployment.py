@@ -82,7 +82,7 @@ def _convict_chain(
     """
     facts = question.facts
     acquitted = Hold(Reason.ALARM_PREDATES_DEPLOYMENT, before_words(alarm, suspect), suspect)
-    replaced_at = suspect.start
+    replaced_at = suspect.may_serve_from or suspect.start
     first_older = facts.deployments.index(suspect) + 1
     for index in range(first_older, len(facts.deployments)):
         earlier = facts.deployments[index]
@@ -96,7 +96,7 @@ def _convict_chain(
             return acquitted
         if not predates(alarm, earlier):
             return _blame_earlier(alarm, earlier, question) or acquitted
-        replaced_at = earlier.start
+        replaced_at = earlier.may_serve_from or earlier.start
     return acquitted
 
 
