@@ -2,7 +2,7 @@
 
 import autorollback_cdk
 from autorollback import handler
-from autorollback.decision.facts import Status
+from autorollback.decision.facts import Status, Strategy
 from autorollback_cdk import AutoRollback
 from demo import scenario
 
@@ -11,6 +11,7 @@ USED = (
     autorollback_cdk.__getattr__,  # Python calls it, where a name is imported from the package
     AutoRollback.protect,  # for apps of other people
     Status.STOP_IN_PROGRESS,  # ECS answers it
+    (Strategy.LINEAR, Strategy.CANARY),  # so does it these
     scenario.WORKER,  # the end-to-end tests have it play, and ask the next
     scenario.Stage.codedeploy_deployments,
 )
