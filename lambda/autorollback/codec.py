@@ -128,11 +128,9 @@ def _first_missing(
     if isinstance(written, abc.Mapping) and isinstance(given, abc.Mapping):
         for name, value in written.items():
             where = f"{path}.{name}"
-            if name not in given:
-                if _ITEM.sub("[]", where) in _ADDED_LATER:
-                    continue
+            if name not in given and _ITEM.sub("[]", where) not in _ADDED_LATER:
                 return where
-            missing = _first_missing(value, given[name], where)
+            missing = _first_missing(value, given.get(name), where)
             if missing:
                 return missing
     if isinstance(written, list) and isinstance(given, list):

@@ -1,6 +1,7 @@
 """Rule 4: did the trouble start after the deployment? The alarm that fired is asked first, then the other red ones."""
 
 from dataclasses import replace
+from datetime import datetime
 
 from autorollback.decision.alarm_order import after_words, before_words, predates
 from autorollback.decision.case import Case, Rule, Suspicion
@@ -82,7 +83,7 @@ def _convict_chain(
     """
     facts = question.facts
     acquitted = Hold(Reason.ALARM_PREDATES_DEPLOYMENT, before_words(alarm, suspect), suspect)
-    replaced_at = suspect.may_serve_from or suspect.start
+    replaced_at = _took_over(suspect)
     first_older = facts.deployments.index(suspect) + 1
     for index in range(first_older, len(facts.deployments)):
         earlier = facts.deployments[index]
@@ -96,8 +97,13 @@ def _convict_chain(
             return acquitted
         if not predates(alarm, earlier):
             return _blame_earlier(alarm, earlier, question) or acquitted
-        replaced_at = earlier.may_serve_from or earlier.start
+        replaced_at = _took_over(earlier)
     return acquitted
+
+
+def _took_over(deployment: Deployment) -> datetime:
+    """When it took the place of what ran before, as far as is known."""
+    return deployment.may_serve_from or deployment.start
 
 
 def _blame_earlier(
