@@ -54,7 +54,7 @@ quick: $(INSTALLED) ## lint, and the tests that need no server: seconds
 	@coverage report --skip-covered
 
 .PHONY: mutants
-mutants: $(INSTALLED) ## change 200 places of the decision, one at a time: which of them does no test notice? half an hour
+mutants: $(INSTALLED) ## change 200 places of the decision, one at a time: which of them does no test notice? minutes
 	@python -m bench.mutants
 
 .PHONY: test

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from autorollback.decision.decide import decide
 from autorollback.decision.facts import Controller, Status, TriggerKind
 from autorollback.decision.rules import paused
 from autorollback.policy import Mode
@@ -114,6 +115,22 @@ def test_only_a_recent_deployment_is_suspect(finished: timedelta, reason: str) -
     assert bad_deployment(ago=minutes(6) + finished).reason() == reason
 
 
+@pytest.mark.parametrize(
+    ("onset", "told_as"),
+    [
+        pytest.param(minutes(6), "finished 3 min before the trouble began", id="before"),
+        pytest.param(minutes(9), "finished 0 s before the trouble began", id="at the same moment"),
+        pytest.param(minutes(10), "finished 1 min after the trouble began", id="after"),
+    ],
+)
+def test_it_is_told_how_the_end_of_the_deployment_lies_to_the_trouble(
+    onset: timedelta, told_as: str
+) -> None:
+    evidence = bad_deployment(onset=onset).judged().evidence
+    (found,) = (one for one in evidence if one.rule == "no_recent_deployment")
+    assert found.detail == f"the deployment of auth:v2 {told_as}"
+
+
 def test_an_event_that_comes_an_hour_late_is_judged_by_when_the_trouble_began() -> None:
     told(bad_deployment(ago=minutes(100), onset=minutes(95)), "alarm_after_deployment", "v1")
 
@@ -139,6 +156,19 @@ def test_nobody_else_is_in_charge_of_a_deployment_that_ended_badly(status: Statu
 def test_what_ecs_rolls_back_is_left_to_ecs(status: Status) -> None:
     story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9), status=status)
     told(story.alarm("5xx-rate", onset=minutes(6)), "deployment_is_a_rollback")
+    who = story.judged().verdict.detail.partition(" has rolled back")[0]
+    assert who == "ECS"
+    story.serving(controller=Controller.CODE_DEPLOY)
+    assert story.judged().verdict.detail.startswith("CodeDeploy has rolled back")
+
+
+@pytest.mark.parametrize("kind", TriggerKind)
+def test_of_a_service_that_is_gone_nothing_else_is_asked(kind: TriggerKind) -> None:
+    story = bad_deployment()
+    if kind is not TriggerKind.ALARM:
+        story.event(kind)
+    gone = decide(replace(story.facts(), service=None), story.policy, NOW)
+    assert gone.verdict.reason.value == "service_inactive"
 
 
 class TestRestarts:
@@ -329,6 +359,15 @@ class TestRollbacks:
     def test_further_alarms_wait_while_its_recovery_is_watched(self) -> None:
         told(self.story().rolled_back("v1", ago=minutes(12), is_open=True), "already_handled")
 
+    def test_what_came_since_and_could_not_be_described_is_no_restart_of_it(self) -> None:
+        """Perhaps it is another build, and that would not be watched."""
+        story = self.story().rolled_back("v1", ago=minutes(12), is_open=True)
+        story.deployed("v3", ago=minutes(6))
+        for deployment in story.deployments[-2:]:
+            revision = story.revisions[deployment.target]
+            story.revisions[deployment.target] = replace(revision, identity=None)
+        told(story, "no_recent_deployment")
+
     def test_what_a_person_named_is_theirs(self) -> None:
         story = self.story().rolled_back(
             "v1", ago=minutes(12), automatic=False, pins=True, is_open=True
@@ -507,6 +546,21 @@ class TestChains:
         story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(25))
         story.deployed("v3", ago=minutes(14), status=Status.STOPPED).deployed("v4", ago=minutes(5))
         told(story.alarm("5xx-rate", onset=minutes(18)), "alarm_after_deployment", "v1")
+
+    @pytest.mark.parametrize(
+        ("v2_began", "reason"),
+        [
+            pytest.param(minutes(37), "alarm_predates_deployment", id="30 min in service"),
+            pytest.param(minutes(37) - seconds(1), "alarm_after_deployment", id="a second less"),
+        ],
+    )
+    def test_where_no_end_is_on_record_it_served_since_its_start(
+        self, v2_began: timedelta, reason: str
+    ) -> None:
+        story = incident().deployed("v1", ago=days(6))
+        story.deployed("v2", ago=v2_began, took=seconds(0)).deployed("v3", ago=minutes(5))
+        story.deployments[1] = replace(story.deployments[1], finished_at=None)
+        assert story.alarm("5xx-rate", onset=minutes(15)).reason() == reason
 
     def test_it_is_blamed_as_well_where_its_alarm_calmed_and_came_again(self) -> None:
         story = (

@@ -94,6 +94,11 @@ def test_a_second_try_keeps_what_people_were_not_told_of_the_first() -> None:
     assert [result.summary for result in second.untold] == ["rolled back", "deployed instead"]
 
 
+def test_of_a_new_claim_nothing_has_been_written_or_told_yet() -> None:
+    """Each write names the step that it follows: the first one after the claim follows step 0."""
+    assert (CLAIM.step, CLAIM.announced, CLAIM.closed_at) == (0, False, None)
+
+
 def test_a_removed_record_is_in_no_phase() -> None:
     assert TRANSITIONS[Phase.CLAIMED, Event.RETRACTED] is None
     with pytest.raises(IllegalTransition, match="removes the record"):

@@ -20,11 +20,13 @@ from autorollback.decision.facts import (
     Controller,
     Deployment,
     Facts,
+    KnownGood,
     ReadSoFar,
     Revision,
     Status,
     Strategy,
     TrafficShift,
+    Trigger,
     TriggerKind,
 )
 from autorollback.decision.question import Question
@@ -518,3 +520,50 @@ def test_nobody_asks_codedeploy_how_ecs_shifts_traffic() -> None:
     world = World(bad_deployment())
     world.read()
     assert reads.ShiftOfTraffic not in kinds(world.asked)
+
+
+def remembered(story: History) -> History:
+    """The ledger recorded the first build when its period ended: what alarms did then need not be read."""
+    first = story.deployments[0]
+    until = story.deployments[1].start
+    record = KnownGood(story.revisions[first.target], until - hours(5), until, 5000)
+    story.memory = replace(story.memory, known_good=(record,))
+    return story
+
+
+def acted(judgement: Judgement) -> tuple[object, ...]:
+    """Why, against which deployment, since when and where to; not what proved the target."""
+    return in_short(judgement)[:4]
+
+
+def histories(world: World) -> list[str]:
+    """The signals of the alarms whose history was asked."""
+    asked = [read.alarm for read in world.asked if isinstance(read, reads.AlarmHistory)]
+    return sorted(name.rpartition("/")[2] for name in asked)
+
+
+def test_of_several_red_alarms_only_the_one_that_convicts_is_asked_whether_it_flaps() -> None:
+    story = remembered(bad_deployment().alarm("latency", onset=minutes(5), trigger=False))
+    world = World(story)
+    assert acted(decide(world.read(), story.policy, NOW)) == acted(story.judged())
+    assert histories(world) == ["5xx-rate"]
+
+
+def test_whoever_asks_without_an_alarm_may_ask_about_any_that_is_red() -> None:
+    story = remembered(bad_deployment().alarm("latency", onset=minutes(5)))
+    story.trigger = Trigger(TriggerKind.ALARM, NOW)
+    world = World(story)
+    facts = world.read()
+    assert histories(world) == ["5xx-rate", "latency"]
+    for alarm in facts.alarms[:2]:
+        about = replace(facts, trigger=replace(facts.trigger, alarm=alarm.name))
+        whole = replace(story.facts(), trigger=about.trigger)
+        assert acted(decide(about, story.policy, NOW)) == acted(decide(whole, story.policy, NOW))
+
+
+@pytest.mark.parametrize("status", [Status.SUCCESSFUL, Status.ROLLBACK_SUCCESSFUL])
+def test_of_a_service_that_is_gone_what_can_be_read_is_read(status: Status) -> None:
+    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9), status=status)
+    world = World(story.alarm("5xx-rate", onset=minutes(6)))
+    world.whole = replace(world.whole, service=None)
+    assert decide(world.read(), story.policy, NOW).verdict.reason is Reason.SERVICE_INACTIVE

@@ -344,6 +344,12 @@ class TestKnownGood:
         )
         assert story.target() == "v1"
 
+    def test_nor_is_that_told_among_what_was_looked_at(self) -> None:
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(25))
+        story.deployed("v3", ago=minutes(15)).deployed("v4", ago=minutes(5))
+        candidates_told = story.alarm("5xx-rate", onset=minutes(20)).judged().candidates
+        assert [candidate.revision.identity for candidate in candidates_told] == ["v1"]
+
     @pytest.mark.parametrize("requests", [0, None])
     def test_behind_a_load_balancer_it_has_requests(self, requests: int | None) -> None:
         story = self.forgotten().known_good("v1", since=days(99), until=hours(1), requests=requests)
@@ -639,6 +645,35 @@ def test_only_what_had_been_stable_by_then_counts(*, before: timedelta, maybe: b
     assert (found is not None) == maybe
 
 
+def test_a_record_does_not_stand_in_for_a_build_that_cannot_be_described_any_more() -> None:
+    """How v0 went on after the record was made, nobody can tell; what ran after it did not last."""
+    story = incident().deployed("v0", ago=days(6)).deployed("v1", ago=minutes(25))
+    story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    first = story.revisions.pop(story.deployments[0].target)
+
+    def offered(until: timedelta) -> list[str | None]:
+        record = KnownGood(first, NOW - days(5), NOW - until, 5000)
+        story.memory = replace(story.memory, known_good=(record,))
+        asked = Question(story.facts(), story.policy, NOW)
+        found = candidates(asked, story.deployments[-1], None)
+        return [one.revision.identity for one in found if one.verdict == "stable"]
+
+    assert offered(days(4)) == []
+    assert offered(minutes(27)) == ["v0"], "at the end of its time"
+
+
+def test_a_restart_of_the_very_same_revision_does_not_interrupt_its_time_in_service() -> None:
+    """Not even where its task definition cannot be described any more."""
+    story = incident().deployed("v1", ago=hours(2)).deployed("v1", ago=hours(1))
+    first, restart = story.deployments
+    story.deployments[1] = replace(restart, target=first.target)
+    revision = story.revisions[first.target]
+    story.revisions[first.target] = replace(revision, identity=None)
+    story.alarm("5xx-rate", onset=minutes(6))
+    (period,) = serving_periods(story.facts())
+    assert (period.since, period.until) == (NOW - hours(2), None)
+
+
 class TestWhatIsTold:
     """Each candidate with its reason, in the words of the report."""
 
@@ -671,6 +706,43 @@ class TestWhatIsTold:
         for signal in ("latency", "unhealthy-targets"):
             story.alarms[signal] = replace(story.alarms[signal], spells=None, since=NOW - hours(1))
         assert passed_over(story, "v1") == "the history of latency, unhealthy-targets was not read"
+
+    @pytest.mark.parametrize(
+        ("calmed", "why"),
+        [
+            pytest.param(minutes(30), "served only 19 min without alarm, 30 min required", id="by then"),
+            pytest.param(
+                minutes(30) - seconds(1),
+                "latency was in ALARM at 2026-11-22 13:30:00Z, 19 min before its end",
+                id="a second later",
+            ),
+        ],
+    )  # fmt: skip
+    def test_that_an_alarm_had_calmed_when_the_deployment_finished(
+        self, calmed: timedelta, why: str
+    ) -> None:
+        story = incident().deployed("v1", ago=minutes(30), took=minutes(10))
+        story.was_red("latency", ago=minutes(35), lasted=minutes(35) - calmed)
+        story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        assert passed_over(story, "v1") == why
+
+    def test_of_many_that_did_not_run_well_the_newest_three(self) -> None:
+        story = incident()
+        for number in range(5):
+            story.deployed(f"v{number}", ago=minutes(100 - 20 * number))
+        story.alarm("5xx-rate", onset=minutes(19)).serving(healthy=4)
+        detail = story.judged().verdict.detail
+        assert detail.startswith("no revision before this deployment is known to have run well: ")
+        assert [build for build in ("v0", "v1", "v2", "v3") if f"auth:{build}: " in detail] == [
+            "v1",
+            "v2",
+            "v3",
+        ]
+
+    def test_of_those_that_did_the_best(self) -> None:
+        story = self.story()
+        (found,) = (one for one in story.judged().evidence if one.rule == "no_stable_revision")
+        assert found.detail == f"auth:v1: {passed_over(story, 'v1')}"
 
     def test_what_the_last_trouble_was(self) -> None:
         story = (

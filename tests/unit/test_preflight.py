@@ -137,6 +137,18 @@ def test_what_two_checks_share_is_needed_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ("arn:aws:iam::123456789012:role/service/auth-task", "service/auth-task"),
+        ("auth-task", "auth-task"),
+    ],
+    ids=["by ARN", "by name"],
+)
+def test_a_role_is_known_by_its_name_with_its_path(given: str, path: str) -> None:
+    assert RoleLookup(given).path == path
+
+
+@pytest.mark.parametrize(
     ("pushed", "passed"),
     [
         pytest.param(LATER, False, id="pushed over since"),
