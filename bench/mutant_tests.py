@@ -8,9 +8,9 @@ import importlib
 import io
 import json
 import os
+import resource
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +42,7 @@ IMPORTED_BEFORE = ("aws_lambda_powertools", "boto3", "cattrs", "hypothesis", "ya
 """What tests import that is not the project's own: once for all mutants."""
 
 LONGEST = 120
-"""Seconds for one mutant; one that runs longer loops for ever, which is noticed too."""
+"""Seconds of the processor for one process; a mutant that takes longer loops for ever, which is noticed too."""
 
 _QUIET = [
     *("-q", "-n", "0", "-p", "no:cacheprovider", "-p", "no:randomly"),
@@ -123,14 +123,13 @@ def tried(
 ) -> Iterator[tuple[T, bool]]:
     """Each thing, and whether its own process ended well; in the order in which they end."""
     waiting = list(reversed(things))
-    running: dict[int, tuple[T, float]] = {}
+    running: dict[int, T] = {}
     while waiting or running:
         while waiting and len(running) < at_once:
             thing = waiting.pop()
-            running[_forked(child, thing)] = (thing, time.monotonic() + LONGEST)
-        for pid, well in _ended(running):
-            yield running.pop(pid)[0], well
-        time.sleep(0.01)
+            running[_forked(child, thing)] = thing
+        ended, status = os.wait()
+        yield running.pop(ended), os.waitstatus_to_exitcode(status) == 0
 
 
 def _forked(child: Callable[[T], int], thing: T) -> int:
@@ -139,22 +138,10 @@ def _forked(child: Callable[[T], int], thing: T) -> int:
         return pid
     code = 1
     try:
+        resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
         code = child(thing)
     finally:
         os._exit(code)
-
-
-def _ended(running: Mapping[int, tuple[object, float]]) -> list[tuple[int, bool]]:
-    found: list[tuple[int, bool]] = []
-    for pid, (_, until) in running.items():
-        ended, status = os.waitpid(pid, os.WNOHANG)
-        if ended:
-            found.append((pid, os.waitstatus_to_exitcode(status) == 0))
-        elif time.monotonic() > until:
-            os.kill(pid, 9)
-            os.waitpid(pid, 0)
-            found.append((pid, False))
-    return found
 
 
 class _Instead:
