@@ -12,7 +12,12 @@ from autorollback.decision.result import Result, Severity
 Schema = dict[str, Any]
 
 RENAMED = {"came_from": "from", "goes_to": "to"}
-LEFT_OUT_IF_UNKNOWN = {"time_to_rollback_seconds", "time_to_recover_seconds", "error"}
+LEFT_OUT_IF_UNKNOWN = {
+    "time_to_rollback_seconds",
+    "time_to_recover_seconds",
+    "error",
+    "requested_by",
+}
 _PLAIN: Mapping[object, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
 
 

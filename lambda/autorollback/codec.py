@@ -286,6 +286,7 @@ def _register_result(converter: Converter) -> None:
         time_to_rollback_seconds=if_known,
         time_to_recover_seconds=if_known,
         error=if_known,
+        requested_by=if_known,
         **renamed,
     )
     read = make_dict_structure_fn(

@@ -85,7 +85,10 @@ def _about_revisions(result: Result) -> list[str]:
 
 def _why(result: Result) -> list[str]:
     spoke = [f for f in result.evidence if f.verdict is not FindingVerdict.PASSED]
-    return [f"Why:     {finding.detail}" for finding in spoke]
+    lines = [f"Why:     {finding.detail}" for finding in spoke]
+    if result.requested_by:
+        lines.append(f"Asked:   by {result.requested_by}, as the request itself says")
+    return lines
 
 
 def _what_next(message: Message, installation: str) -> list[_Line]:

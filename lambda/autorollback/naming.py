@@ -10,6 +10,13 @@ OWN_SIGNAL_PREFIX = "own-"
 ALARM_NAME_LIMIT = 255
 """Characters; PutMetricAlarm's AlarmName (botocore cloudwatch/2010-08-01, shape AlarmName)."""
 
+ECS_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+"""The names of clusters, services, containers and families.
+
+"Up to 255 letters (uppercase and lowercase), numbers, underscores, and hyphens" (CreateCluster
+clusterName, CreateService serviceName; botocore ecs/2014-11-13).
+"""
+
 _PARTS_OF_AN_ARN = 6
 
 _INSTALLATION = re.compile(r"[a-z0-9]([a-z0-9-]{0,18}[a-z0-9])?")
@@ -164,6 +171,8 @@ class Names:
             return None
 
         cluster, service, signal = parts
+        if not are_ecs_names(cluster, service):
+            return None
         return AlarmKey(ServiceKey(cluster, service), signal)
 
     def policy_parameter(self, key: ServiceKey) -> str:
@@ -177,12 +186,19 @@ class Names:
             return None
 
         cluster, service = parts
+        if not are_ecs_names(cluster, service):
+            return None
         return ServiceKey(cluster, service)
 
     def _with_installation(self, name: str) -> str:
         if not self.installation:
             return name
         return f"{name}-{self.installation}"
+
+
+def are_ecs_names(*texts: str) -> bool:
+    """Whether each of some texts can be the name of a cluster or a service."""
+    return all(ECS_NAME.fullmatch(text) for text in texts)
 
 
 def _parts_after(prefix: str, name: str) -> list[str]:

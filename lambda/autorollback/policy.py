@@ -15,7 +15,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Annotated, Any, Generic, TypeVar, get_type_hints
 
-from autorollback.naming import ServiceKey
+from autorollback.naming import ECS_NAME, ServiceKey
 
 Value = TypeVar("Value")
 
@@ -50,6 +50,11 @@ class PolicyError(ValueError):
         self.given = given
         self.allowed = allowed
         super().__init__(f"{field}: {_shown(given)}; allowed: {allowed}")
+
+    @property
+    def shown(self) -> object:
+        """What stands there, for an answer; None where nothing does."""
+        return None if isinstance(self.given, _Missing) else self.given
 
 
 class _Missing:
@@ -288,19 +293,19 @@ class ServicePolicy:
     code_deploy: str | None = None
 
     def to_document(self) -> dict[str, object]:
-        """The JSON object that the policy parameter holds.
+        """The JSON object that the policy parameter holds: every key, empty where there is none.
 
-        `parse_service` reads it back to an equal value.
+        `parse_stored` reads it back to an equal value. There is no null: the CDK would leave its
+        key out.
         """
-        document: dict[str, object] = {"cluster": self.key.cluster, "service": self.key.service}
-        if self.load_balancer is not None:
-            document["load_balancer"] = self.load_balancer
-            document["target_group"] = self._target_group()
-        if self.alarms:
-            document["alarms"] = list(self.alarms)
-        if self.code_deploy is not None:
-            document["code_deploy"] = self.code_deploy
-
+        document: dict[str, object] = {
+            "cluster": self.key.cluster,
+            "service": self.key.service,
+            "load_balancer": self.load_balancer or "",
+            "target_group": self._target_group(),
+            "alarms": list(self.alarms),
+            "code_deploy": self.code_deploy or "",
+        }
         document |= asdict(self.policy)
         document["families"] = list(self.policy.families)
         document["task_roles"] = list(self.policy.task_roles)
@@ -312,12 +317,7 @@ class ServicePolicy:
         return list(self.target_groups)
 
 
-# The names ECS takes: "up to 255 letters (uppercase and lowercase), numbers, underscores, and
-# hyphens" (CreateCluster clusterName, CreateService serviceName; botocore ecs/2014-11-13).
-_NAME = _Text(
-    "a name of up to 255 letters, digits, - and _",
-    re.compile(r"[A-Za-z0-9_-]{1,255}"),
-)
+_NAME = _Text("a name of up to 255 letters, digits, - and _", ECS_NAME)
 
 # Alarm names take any character.
 _ALARMS = _Texts("a list of alarm names, each once", re.compile(r"(?s).{1,255}"), least=0)
@@ -365,7 +365,10 @@ _TARGET_GROUPS = _TargetGroups(
     )
 )
 
-_SERVICE_KEYS = ("cluster", "service", "load_balancer", "target_group", "alarms", "code_deploy")
+_EMPTY: Mapping[str, object] = {"load_balancer": "", "target_group": [], "code_deploy": ""}
+"""What a stored policy holds of a service that has none."""
+
+_SERVICE_KEYS = ("cluster", "service", "alarms", *_EMPTY)
 
 Tunables = Mapping[str, Any]
 """Some of a policy's keys, each value taken by its rule: arguments for Policy."""
@@ -440,6 +443,27 @@ def parse_service(
         alarms,
         code_deploy,
     )
+
+
+def parse_stored(document: object, where: str = "") -> ServicePolicy:
+    """The policy of one service, as `to_document` writes it.
+
+    No key has a default here: one that is lost would make a service `enforce` that was not.
+
+    Raises:
+        PolicyError: naming the first key that is missing, unknown or wrong, with `where` before it.
+    """
+    given = _mapping(document, where)
+    for name in (*_SERVICE_KEYS, *KEY_RULES):
+        if name not in given:
+            allowed = "every key of a policy, as the stack writes it: deploy it again"
+            raise PolicyError(_path(where, name), _MISSING, allowed)
+
+    known: dict[str, object] = {}
+    for name, value in given.items():
+        if name not in _EMPTY or value != _EMPTY[name]:
+            known[name] = value
+    return parse_service(known, where)
 
 
 def parse_code_deploy(value: object, where: str = "code_deploy") -> str:

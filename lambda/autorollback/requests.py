@@ -11,15 +11,16 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from autorollback.naming import Home, Names, ServiceKey
+from autorollback import free_text
+from autorollback.free_text import presentable, refused_character
+from autorollback.naming import ECS_NAME, Home, Names, ServiceKey, are_ecs_names
 
 MAX_PAUSE_MINUTES = 7 * 24 * 60
 DEFAULT_HISTORY = 20
 MAX_HISTORY = 100
 MAX_TEXT = 2048
-
-SHOWN_CHARACTERS = 300
-"""Of what was given, in an error."""
+MAX_REASON = 1000
+MAX_REQUESTED_BY = 200
 
 
 class BadRequest(ValueError):  # noqa: N818 - the word of the contract
@@ -27,7 +28,7 @@ class BadRequest(ValueError):  # noqa: N818 - the word of the contract
 
     Attributes:
         field: where in the input.
-        given: what stands there.
+        given: what stands there, as it can be shown.
         allowed: what would be understood, in words.
     """
 
@@ -38,9 +39,9 @@ class BadRequest(ValueError):  # noqa: N818 - the word of the contract
         allowed: str,
     ) -> None:
         self.field = field
-        self.given = given
+        self.given = presentable(given)
         self.allowed = allowed
-        shown = json.dumps(given, default=str)[:SHOWN_CHARACTERS]
+        shown = json.dumps(self.given, default=str)
         super().__init__(f"{field}: {shown} given; allowed: {allowed}")
 
 
@@ -132,6 +133,7 @@ class Manual:
 
     Attributes:
         service: None only where the action allows all services.
+        requested_by: what the sender says of himself; shown, never used to decide.
         next: where the page after the last begins.
     """
 
@@ -144,6 +146,7 @@ class Manual:
     force: bool = False
     dry_run: bool = False
     reason: str | None = None
+    requested_by: str | None = None
     minutes: int | None = None
     limit: int = DEFAULT_HISTORY
     next: str | None = None
@@ -425,11 +428,11 @@ def _service_of(event: _Part, detail: _Part) -> ServiceKey:
     """
     resources = event.array("resources", "the ARN of the service")
     match _named_after(":service/", resources):
-        case [cluster, service]:
+        case [cluster, service] if are_ecs_names(cluster, service):
             return ServiceKey(cluster, service)
         case [service]:
             cluster = str(detail.get("clusterArn")).partition(":cluster/")[2]
-            if cluster:
+            if are_ecs_names(cluster, service):
                 return ServiceKey(cluster, service)
 
     allowed = (
@@ -451,12 +454,21 @@ def _named_after(mark: str, arns: Iterable[object]) -> list[str]:
 # Payloads of people
 
 
+def _harmless(_value: object) -> str | None:
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """What one field of a payload takes, as a test and in words."""
+    """What one field of a payload takes, as a test and in words.
+
+    Attributes:
+        objection: what in a value is refused, by its name; None where nothing is.
+    """
 
     accepts: Callable[[object], bool]
     allowed: str
+    objection: Callable[[object], str | None] = _harmless
 
 
 def _action(value: object) -> bool:
@@ -467,8 +479,16 @@ def _text(value: object) -> bool:
     return isinstance(value, str) and 0 < len(value) <= MAX_TEXT
 
 
-def _text_or_empty(value: object) -> bool:
-    return isinstance(value, str) and len(value) <= MAX_TEXT
+def _name(value: object) -> bool:
+    return isinstance(value, str) and ECS_NAME.fullmatch(value) is not None
+
+
+def _reason(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_REASON
+
+
+def _requested_by(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_REQUESTED_BY
 
 
 def _flag(value: object) -> bool:
@@ -487,12 +507,22 @@ def _limit(value: object) -> bool:
     return _whole(value) and value in range(1, MAX_HISTORY + 1)
 
 
+_REVISION = re.compile(
+    r"""(
+        (arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:task-definition/)?  # an ARN
+        [A-Za-z0-9_-]{1,255}:                                     # or family:revision
+    )?
+    0*[1-9][0-9]{0,9}                                             # or the number alone
+    """,
+    re.VERBOSE,
+)
+
+
 def _revision(value: object) -> bool:
-    """Whether it is a number above zero, or a text that ends in one."""
-    if not _whole(value) and not _text(value):
-        return False
-    number = str(value).rpartition(":")[2]
-    return re.fullmatch(r"0*[1-9][0-9]*", number) is not None
+    """Whether it is a number above zero, `family:number` or the ARN of a task definition."""
+    if _whole(value):
+        return value in range(1, 10**10)
+    return isinstance(value, str) and _REVISION.fullmatch(value) is not None
 
 
 def _image_tag(value: object) -> bool:
@@ -502,10 +532,15 @@ def _image_tag(value: object) -> bool:
     return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", value) is not None
 
 
+def _refused_in(value: object) -> str | None:
+    return refused_character(value) if isinstance(value, str) else None
+
+
+_A_NAME = "up to 255 letters, digits, - and _"
 _FIELDS: Mapping[str, _Field] = {
     "action": _Field(_action, f"one of {', '.join(Action)}"),
-    "service": _Field(_text, "the name of a protected service"),
-    "cluster": _Field(_text, "the name of a cluster"),
+    "service": _Field(_name, f"the name of a protected service, {_A_NAME}"),
+    "cluster": _Field(_name, f"the name of a cluster, {_A_NAME}"),
     "revision": _Field(
         _revision,
         'a revision of the service\'s family: 18, "18", "auth-service:18" or an ARN',
@@ -514,10 +549,13 @@ _FIELDS: Mapping[str, _Field] = {
         _image_tag,
         "a tag of the same repository: up to 128 letters, digits, and _ . - after the first",
     ),
-    "container": _Field(_text, "the name of a container, beside image_tag"),
+    "container": _Field(_name, f"the name of a container beside image_tag, {_A_NAME}"),
     "force": _Field(_flag, "true or false"),
     "dry_run": _Field(_flag, "true or false"),
-    "reason": _Field(_text_or_empty, "text of up to 2,048 characters"),
+    "reason": _Field(_reason, f"text of up to 1,000 characters {free_text.ALLOWED}", _refused_in),
+    "requested_by": _Field(
+        _requested_by, f"text of 1 to 200 characters {free_text.ALLOWED}", _refused_in
+    ),
     "minutes": _Field(
         _minutes, f"a whole number of minutes from 1 to {MAX_PAUSE_MINUTES} (7 days)"
     ),
@@ -525,6 +563,7 @@ _FIELDS: Mapping[str, _Field] = {
     "next": _Field(_text, "the `next` of the page before"),
 }
 
+_FOR_THE_RECORD = ("reason", "requested_by")
 _OF_A_ROLLBACK = (
     "service",
     "cluster",
@@ -533,16 +572,16 @@ _OF_A_ROLLBACK = (
     "container",
     "force",
     "dry_run",
-    "reason",
+    *_FOR_THE_RECORD,
 )
 _OF_ACTION: Mapping[Action, tuple[str, ...]] = {
     Action.ROLLBACK: _OF_A_ROLLBACK,
     Action.PLAN: _OF_A_ROLLBACK,
-    Action.HISTORY: ("service", "cluster", "limit", "next", "reason"),
-    Action.READINESS: ("service", "cluster", "reason"),
-    Action.RELEASE: ("service", "cluster", "revision", "reason"),
-    Action.PAUSE: ("service", "cluster", "minutes", "reason"),
-    Action.RESUME: ("service", "cluster", "reason"),
+    Action.HISTORY: ("service", "cluster", "limit", "next", *_FOR_THE_RECORD),
+    Action.READINESS: ("service", "cluster", *_FOR_THE_RECORD),
+    Action.RELEASE: ("service", "cluster", "revision", *_FOR_THE_RECORD),
+    Action.PAUSE: ("service", "cluster", "minutes", *_FOR_THE_RECORD),
+    Action.RESUME: ("service", "cluster", *_FOR_THE_RECORD),
 }
 _REQUIRED: Mapping[Action, tuple[str, ...]] = {
     Action.ROLLBACK: ("service",),
@@ -578,6 +617,9 @@ def _check_field(name: str, value: object) -> None:
     field = _FIELDS[name]
     if not field.accepts(value):
         raise BadRequest(name, value, field.allowed)
+    objection = field.objection(value)
+    if objection is not None:
+        raise BadRequest(name, value, f"{field.allowed}; {objection}")
 
 
 def _check_together(action: Action, given: Mapping[str, object]) -> None:

@@ -4,11 +4,13 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from autorollback import codec
 from autorollback.aws.ledger_items import unpacked
 from autorollback.decision.decide import decide
 from autorollback.decision.verdicts import RollBack
-from demo.scenario import AUTH, FUNCTION, Actor, Stage
+from demo.scenario import AUTH, FUNCTION, Actor, Stage, StageError
 from localcloud import functions
 from localcloud.traffic import Behaviour
 from tests.e2e.conftest import Scene
@@ -192,7 +194,11 @@ def test_a_service_without_policy_is_left_alone(scene: Scene) -> None:
     stage.deploy_bad()
     stage.until(lambda: stage.alarm_state() == "ALARM", within=minutes(10))
     assert stage.invoke(alarm_event(stage, "5xx-rate"))["reason"] == "unprotected_service"
-    assert stage.invoke({"service": "auth-service"})["reason"] == "unprotected_service"
+    assert stage.invoke({"service": "auth-service"})["error"] == {
+        "field": "service",
+        "given": "auth-service",
+        "allowed": "a protected service; there is none yet",
+    }
     assert acts(stage) == []
 
 
@@ -217,6 +223,30 @@ def test_a_policy_edited_into_nonsense_fails_the_invocation_and_reaches_the_dead
         == f'parameter {parameter}.window_minutes: "soon" given; allowed: a whole number of minutes from 1 to 10080'
     )
     assert acts(stage) == []
+
+
+@pytest.mark.parametrize("lost", ["mode", "alarms", "families", "window_minutes"])
+def test_a_policy_that_lost_a_key_takes_no_default_and_nothing_is_done(
+    scene: Scene, lost: str
+) -> None:
+    stage = scene()
+    ssm = stage.cloud.session().client("ssm")
+    parameter = "/auto-rollback/my-cluster/auth-service"
+    document = json.loads(ssm.get_parameter(Name=parameter)["Parameter"]["Value"])
+    del document[lost]
+    ssm.put_parameter(Name=parameter, Value=json.dumps(document), Overwrite=True)
+    stage.deploy_bad()
+    assert stage.until(lambda: stage.alarm_state() == "ALARM", within=minutes(10))
+    with pytest.raises(StageError, match=f"{parameter}.{lost}: missing"):
+        stage.invoke(alarm_event(stage, "5xx-rate"))
+    answer = stage.invoke({"service": "auth-service", "force": True})
+    assert (answer["outcome"], answer["error"]["field"]) == (
+        "rejected",
+        f"parameter {parameter}.{lost}",
+    )
+    stage.passes(minutes(10))
+    assert acts(stage) == []
+    assert stage.incidents() == []
 
 
 def test_the_first_deployment_of_a_service_has_nothing_to_go_back_to(scene: Scene) -> None:

@@ -27,10 +27,8 @@ def test_a_pause_holds_the_automatic_until_it_ends_and_the_sweep_then_judges(
 
 def test_a_persons_rollback_goes_on_in_a_pause_and_resume_ends_it(scene: Scene) -> None:
     stage = scene()
-    assert (
-        stage.invoke({"action": "pause", "service": "nobody", "minutes": 5})["reason"]
-        == "unprotected_service"
-    )
+    nobody = stage.invoke({"action": "pause", "service": "nobody", "minutes": 5})
+    assert (nobody["outcome"], nobody["error"]["field"]) == ("rejected", "service")
     stage.invoke({"action": "pause", "service": "auth-service", "minutes": 60})
     stage.deploy_bad()
     stage.passes(minutes(4))

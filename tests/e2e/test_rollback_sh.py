@@ -117,7 +117,7 @@ def test_what_goes_wrong_is_said(scene: Callable[..., Stage], tmp_path: Path) ->
 
     unknown = run(stage, tmp_path, "nobody", "--yes")
     assert unknown.code == 2
-    assert "has no policy parameter" in unknown.out
+    assert "the nearest are my-cluster/auth-service" in unknown.err
 
     not_deployed = run(stage, tmp_path, "auth-service", "--yes", "--name", "blue")
     assert not_deployed.code == 1

@@ -126,6 +126,7 @@ class FakeEcs:
         acts: what was asked for, as `UpdateService auth:17`.
         dies_after: what kills the caller once a call was carried out.
         deploys_before_newest: what others do before the newest deployment is asked for.
+        role_reaches: whether the function's role may ask for a service.
     """
 
     clock: Clock
@@ -136,6 +137,12 @@ class FakeEcs:
     acts: list[str] = field(default_factory=list)
     deploys_before_newest: Callable[[], object] | None = None
     page_size: int = 20
+    role_reaches: Callable[[ServiceKey], bool] = lambda _: True
+
+    def asked_for(self, key: ServiceKey, operation: str) -> None:
+        """Refuse what the role of the function may not ask for."""
+        if not self.role_reaches(key):
+            raise refused("AccessDeniedException", operation, f"not authorized on {key}")
 
     def add(self, key: ServiceKey, controller: Controller = Controller.ECS) -> FakeService:
         self.services[key] = FakeService(key, controller)
@@ -256,6 +263,7 @@ class FakeHistory:
 
     def deployments_page(self, key: ServiceKey, after: str | None = None) -> DeploymentPage:
         self.ecs.fail("ListServiceDeployments")
+        self.ecs.asked_for(key, "ListServiceDeployments")
         service = self.ecs.settled(key)
         if service is None or service.controller is not Controller.ECS:
             return NO_DEPLOYMENTS
@@ -386,6 +394,7 @@ class FakeDeployments:
     groups: dict[str, FakeGroup] = field(default_factory=dict)
 
     def service(self, key: ServiceKey) -> Service | None:
+        self.ecs.asked_for(key, "DescribeServices")
         service = self.ecs.settled(key)
         return service.seen() if service else None
 

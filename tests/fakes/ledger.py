@@ -59,6 +59,12 @@ class Table:
     def of(self, key: ServiceKey) -> Partition:
         return self.services.setdefault(key, Partition())
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is kept of any service."""
+        kept = [partition for partition in self.services.values() if partition != Partition()]
+        return kept == [] and self.pause_of_all is None
+
 
 @dataclass
 class FakeLedger:
@@ -142,7 +148,12 @@ class FakeLedger:
     # pauses, quarantines and known-good records
 
     def pause(
-        self, key: ServiceKey | None, until: datetime, words: str | None, at: datetime
+        self,
+        key: ServiceKey | None,
+        until: datetime,
+        words: str | None,
+        at: datetime,
+        requested_by: str | None = None,
     ) -> None:
         if key is None:
             self.table.pause_of_all = until
@@ -158,7 +169,14 @@ class FakeLedger:
     def quarantines(self, key: ServiceKey) -> tuple[Quarantine, ...]:
         return tuple(self.table.of(key).quarantines.values())
 
-    def release(self, key: ServiceKey, lifted: Quarantine, words: str | None, at: datetime) -> None:
+    def release(
+        self,
+        key: ServiceKey,
+        lifted: Quarantine,
+        words: str | None,
+        at: datetime,
+        requested_by: str | None = None,
+    ) -> None:
         partition = self.table.of(key)
         partition.quarantines.pop(lifted.identity, None)
         partition.released.append((lifted, words))

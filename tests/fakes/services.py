@@ -33,6 +33,9 @@ class FakePolicies:
     known: dict[ServiceKey, ServicePolicy] = field(default_factory=dict)
     broken: dict[ServiceKey, PolicyError] = field(default_factory=dict)
 
+    def has(self, key: ServiceKey) -> bool:
+        return key in self.known or key in self.broken
+
     def of(self, key: ServiceKey) -> ServicePolicy | None:
         if key in self.broken:
             raise self.broken[key]

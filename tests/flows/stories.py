@@ -90,6 +90,10 @@ class ServiceStory:
         known[self.key] = replace(configured, policy=replace(configured.policy, **policy))
         return self
 
+    @property
+    def policy(self) -> ServicePolicy:
+        return self.world.policies.known[self.key]
+
     def unprotected(self) -> "ServiceStory":
         del self.world.policies.known[self.key]
         return self
@@ -136,6 +140,7 @@ class World:
         self.traffic = FakeTraffic()
         self.neighbours = FakeNeighbours(self.alarms)
         self.policies = FakePolicies()
+        self.ecs.role_reaches = self.policies.has
         self.dependencies = FakeDependencies()
         self.announcer = FakeAnnouncer()
         self.audit = FakeAudit()
@@ -238,7 +243,6 @@ class World:
         """The session of one invocation."""
         ledger: ports.Ledger = FakeLedger(self.table)
         reader = FactsReader(
-            policies=self.policies,
             ledger=ledger,
             deployments=self.deployments,
             definitions=self.definitions,

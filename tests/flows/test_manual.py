@@ -1,12 +1,15 @@
 """What a person asks for: a rollback, a plan of one, or what the ledger knows."""
 
 from copy import deepcopy
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from autorollback.decision.facts import Status
 from autorollback.decision.incident import Phase
 from autorollback.decision.result import Result
+from autorollback.message_text import night_message
 from autorollback.policy import Mode, PolicyError
 from autorollback.requests import Action, BadRequest
 from autorollback.results import Done, HistoryAnswer, ReadinessAnswer
@@ -32,6 +35,31 @@ def test_a_person_is_not_asked_for_an_alarm(world: World) -> None:
     assert isinstance(answer, Result)
     assert "it is slow" in answer.summary
     assert not world.incident().automatic
+
+
+def test_who_asked_is_shown_as_he_says_and_decides_nothing(world: World) -> None:
+    world.bad_deployment()
+    asked: dict[str, Any] = {
+        "requested_by": "arn:aws:iam::111122223333:user/admin",
+        "reason": "it is slow",
+    }
+    plan = world.person(Action.PLAN, **asked)
+    answer = world.person(**asked)
+    for told in (plan, answer, world.announcer.messages[0]):
+        assert isinstance(told, Result)
+        assert told.requested_by == asked["requested_by"]
+        letter = night_message(told)
+        assert f"Asked:   by {asked['requested_by']}, as the request itself says" in letter
+    history = world.person(Action.HISTORY)
+    assert isinstance(history, HistoryAnswer)
+    assert history.incidents[0].result.requested_by == asked["requested_by"]
+    anonymous = World()
+    anonymous.bad_deployment()
+    other = anonymous.person(reason="it is slow")
+    assert isinstance(other, Result)
+    assert isinstance(answer, Result)
+    assert replace(other, incident_id=None) == replace(answer, incident_id=None, requested_by=None)
+    assert "Asked:" not in night_message(other)
 
 
 @pytest.mark.parametrize(
@@ -207,15 +235,51 @@ def test_a_name_that_clusters_share_needs_the_cluster(world: World) -> None:
     assert outcome_of(world.person(cluster="shop")) == "rolled_back"
 
 
-@pytest.mark.parametrize("action", [Action.ROLLBACK, Action.PLAN, Action.PAUSE, Action.RESUME])
-def test_a_service_that_nobody_protects_is_said_so(world: World, action: Action) -> None:
-    answer = world.person(action, "nobody", minutes=5)
-    assert reason_of(answer) == "unprotected_service"
-    assert isinstance(answer, Result)
-    assert answer.cluster is None
-    assert reason_of(world.person(action, "nobody", cluster="shop", minutes=5)) == (
-        "unprotected_service"
-    )
+EVERY_ACTION_OF_ONE_SERVICE = [
+    pytest.param(action, more, id=action)
+    for action, more in {
+        Action.ROLLBACK: {},
+        Action.PLAN: {},
+        Action.HISTORY: {},
+        Action.READINESS: {},
+        Action.RELEASE: {"revision": "18"},
+        Action.PAUSE: {"minutes": 5},
+        Action.RESUME: {},
+    }.items()
+]
+
+
+@pytest.mark.parametrize(("action", "more"), EVERY_ACTION_OF_ONE_SERVICE)
+def test_a_typo_in_the_name_is_rejected_with_the_nearest_names(
+    world: World, action: Action, more: dict[str, Any]
+) -> None:
+    for name in ("auth-service", "mail-worker", "orders", "search"):
+        world.service(name)
+    with pytest.raises(BadRequest) as refused:
+        world.person(action, "auth-servce", **more)
+    assert (refused.value.field, refused.value.given) == ("service", "auth-servce")
+    assert refused.value.allowed.startswith("a protected service; the nearest are shop/auth-serv")
+    assert refused.value.allowed.count("shop/") == 3
+    with pytest.raises(BadRequest, match="the nearest are shop/auth-service"):
+        world.person(action, "auth-servce", cluster="shop", **more)
+    assert world.table.is_empty
+
+
+@pytest.mark.parametrize(("action", "more"), EVERY_ACTION_OF_ONE_SERVICE)
+def test_a_wrong_cluster_is_rejected_with_the_right_one(
+    world: World, action: Action, more: dict[str, Any]
+) -> None:
+    world.service("auth")
+    with pytest.raises(BadRequest) as refused:
+        world.person(action, "auth", cluster="shp", **more)
+    assert (refused.value.field, refused.value.given) == ("cluster", "shp")
+    assert refused.value.allowed == "shop, where auth is"
+    assert world.table.is_empty
+
+
+def test_where_nothing_is_protected_that_is_said(world: World) -> None:
+    with pytest.raises(BadRequest, match="there is none yet"):
+        world.person(name="auth")
 
 
 def test_a_release_needs_a_service(world: World) -> None:
@@ -270,6 +334,25 @@ def test_a_service_whose_policy_is_broken_can_be_paused(world: World) -> None:
     world.policies.broken[story.key] = PolicyError("mode", "x", "enforce")
     assert isinstance(world.person(Action.PAUSE, minutes=30), Done)
     assert world.known("auth").state.paused_until == world.now + minutes(30)
+
+
+@pytest.mark.parametrize("action", [Action.ROLLBACK, Action.PLAN])
+@pytest.mark.parametrize("force", [False, True])
+def test_a_policy_that_lost_a_key_is_the_answer_to_a_person(
+    world: World, action: Action, *, force: bool
+) -> None:
+    story = world.bad_deployment()
+    world.policies.broken[story.key] = PolicyError("parameter x.mode", "", "every key of a policy")
+    with pytest.raises(BadRequest) as refused:
+        world.person(action, cluster="shop", force=force)
+    assert (refused.value.field, refused.value.allowed) == (
+        "parameter x.mode",
+        "every key of a policy",
+    )
+    with pytest.raises(BadRequest, match="parameter x"):
+        world.person(action, force=force)
+    assert world.ecs.acts == []
+    assert world.table.is_empty
 
 
 def test_a_quarantine_is_lifted_by_the_revision_or_its_number_alone(world: World) -> None:

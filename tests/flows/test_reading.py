@@ -127,20 +127,13 @@ def test_of_two_pauses_the_longer_one_holds(world: World) -> None:
     story, ledger = world.bad_deployment(), FakeLedger(world.table)
     ledger.pause(story.key, world.now + minutes(5), None, world.now)
     ledger.pause(None, world.now + hours(2), None, world.now)
-    snapshot = world.session().reader.snapshot(story.key, world.now)
+    snapshot = world.session().reader.snapshot(story.policy, world.now)
     assert snapshot.ledger.state.paused_until == world.now + hours(2)
-
-
-def test_facts_are_gathered_for_protected_services_only(world: World) -> None:
-    story, reader = world.bad_deployment().unprotected(), world.session().reader
-    snapshot = reader.snapshot(story.key, world.now)
-    with pytest.raises(ValueError, match="protected services only"):
-        reader.facts(snapshot, Trigger(TriggerKind.ALARM, world.now), world.now)
 
 
 def test_the_present_holds_nothing_of_the_past(world: World) -> None:
     story, reader = world.bad_deployment(), world.session().reader
-    snapshot = reader.snapshot(story.key, world.now)
+    snapshot = reader.snapshot(story.policy, world.now)
     trigger = Trigger(TriggerKind.ALARM, world.now)
     facts = reader.present(snapshot, trigger, world.now)
     assert facts.newest == story.newest
@@ -152,7 +145,7 @@ def test_the_present_holds_nothing_of_the_past(world: World) -> None:
 def test_the_past_of_an_alarm_is_read_where_its_state_does_not_tell_it(world: World) -> None:
     story, reader = world.bad_deployment(), world.session().reader
     world.turn_red("auth", "latency")
-    snapshot = reader.snapshot(story.key, world.now)
+    snapshot = reader.snapshot(story.policy, world.now)
     facts = reader.present(snapshot, Trigger(TriggerKind.ALARM, world.now), world.now)
     since = world.now - days(2)
     with_past = reader.with_histories(facts, since, world.now)

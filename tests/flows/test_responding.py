@@ -1,5 +1,8 @@
 """An alarm, or ECS, speaks of a service: it is judged, and perhaps rolled back."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from autorollback.aws.deployer import StillDeploying
@@ -8,7 +11,7 @@ from autorollback.decision.incident import Phase
 from autorollback.decision.result import Outcome, Result
 from autorollback.flows.act import ActFailed
 from autorollback.naming import ServiceKey
-from autorollback.policy import Mode
+from autorollback.policy import Mode, PolicyError
 from autorollback.requests import NotInAlarm, NotOurs
 from autorollback.results import Done
 from tests.fakes.ecs import refused
@@ -184,11 +187,46 @@ def test_a_muted_alarm_is_left_alone_and_remembered(world: World) -> None:
     assert world.ecs.acts == []
 
 
+def test_a_muted_event_from_the_future_mutes_nothing_that_is_yet_to_come(world: World) -> None:
+    world.bad_deployment()
+    event = world.alarm_event("auth", "5xx-rate", muted="maintenance")
+    assert reason_of(world.ask(replace(event, at=world.now + days(3650)))) == "muted"
+    assert list(world.known("auth").muted.values()) == [world.now]
+    world.passes(minutes(1))
+    world.turn_red("auth", "5xx-rate", onset=timedelta(seconds=10))
+    world.sweep()
+    assert world.rollbacks("auth") == ["v1"], "the alarm that speaks later is heard"
+
+
+def test_a_muted_event_of_a_service_that_is_not_protected_is_ignored(world: World) -> None:
+    story = world.bad_deployment()
+    event = world.alarm_event("auth", "5xx-rate", muted="maintenance")
+    story.unprotected()
+    assert reason_of(world.ask(event)) == "unprotected_service"
+    assert world.table.is_empty
+
+
 def test_a_service_without_a_policy_is_nobodys_business(world: World) -> None:
     world.bad_deployment().unprotected()
     assert reason_of(world.fire("auth", "5xx-rate")) == "unprotected_service"
     assert reason_of(world.cannot_start("auth")) == "unprotected_service"
     assert reason_of(world.ended("auth")) == "unprotected_service"
+    assert world.table.is_empty
+
+
+def test_a_policy_that_lost_a_key_stops_the_automatic_and_nothing_is_done(world: World) -> None:
+    story = world.bad_deployment()
+    world.policies.broken[story.key] = PolicyError("parameter x.mode", None, "every key")
+    with pytest.raises(PolicyError, match=r"parameter x\.mode"):
+        world.fire("auth", "5xx-rate")
+    with pytest.raises(PolicyError):
+        world.cannot_start("auth")
+    with pytest.raises(PolicyError):
+        world.ended("auth", completed=False)
+    with pytest.raises(PolicyError):
+        world.calm("auth", "5xx-rate")
+    assert world.ecs.acts == []
+    assert world.table.is_empty, "the lease is given back"
 
 
 def test_what_is_not_ours_and_what_says_nothing_is_ignored(world: World) -> None:

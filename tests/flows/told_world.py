@@ -85,10 +85,8 @@ class Reader:
     world: "World"
     histories_since: list[datetime] = field(default_factory=list)
 
-    def snapshot(self, key: ServiceKey, now: datetime) -> Snapshot:
-        if self.world.broken_policy:
-            raise self.world.broken_policy
-        return self.world.snapshot(key, self.world.stories.get(key))
+    def snapshot(self, policy: ServicePolicy, now: datetime) -> Snapshot:
+        return self.world.snapshot(policy, self.world.stories[policy.key])
 
     def facts(
         self, snapshot: Snapshot, trigger: Trigger, now: datetime, event: object = None
@@ -104,9 +102,15 @@ class Reader:
 
 @dataclass
 class Policies:
-    """The keys of the protected services."""
+    """The protected services."""
 
     world: "World"
+
+    def of(self, key: ServiceKey) -> ServicePolicy | None:
+        if self.world.broken_policy:
+            raise self.world.broken_policy
+        story = self.world.stories.get(key)
+        return ServicePolicy(key, story.policy, load_balancer="app/lb/1") if story else None
 
     def keys(self) -> tuple[ServiceKey, ...]:
         return tuple(self.world.stories)
@@ -150,10 +154,9 @@ class World:
         self.dependencies.tags[build] = digest(build)
         return self.definitions.add(build, **more)
 
-    def snapshot(self, key: ServiceKey, story: History | None) -> Snapshot:
-        policy = ServicePolicy(key, story.policy, load_balancer="app/lb/1") if story else None
-        ledger = ServiceLedger(state=story.memory) if story else ServiceLedger()
-        service = None if story is None or self.gone else story.service
+    def snapshot(self, policy: ServicePolicy, story: History) -> Snapshot:
+        ledger = ServiceLedger(state=story.memory)
+        service = None if self.gone else story.service
         return Snapshot(
             policy=policy,
             ledger=ledger,

@@ -8,7 +8,7 @@ import pytest
 from cfnlint import ManualArgs, lint  # type: ignore[import-untyped]  # it ships no types
 
 from autorollback.naming import SIGNALS, Names, ServiceKey
-from autorollback.policy import parse_service
+from autorollback.policy import parse_stored
 from autorollback_cdk.services import load
 from tests.infrastructure.synthesis import ROOT, Template, synthesize
 
@@ -67,7 +67,7 @@ def test_the_policy_parameter_reads_back_as_what_was_configured(template: Templa
     configured = load(ROOT / "services.yaml", Names()).services
     parameters = template.of_type("AWS::SSM::Parameter")
     assert (
-        tuple(parse_service(json.loads(parameter["Value"])) for parameter in parameters)
+        tuple(parse_stored(json.loads(parameter["Value"])) for parameter in parameters)
         == configured
     )
 

@@ -22,10 +22,11 @@ def another(ledger: Ledger) -> Ledger:
 def test_a_lifted_quarantine_is_recorded(ledger: Ledger) -> None:
     ledger.finish(opened(claim(ledger)), NOW, "one", LEFT, NOW)
     (quarantine,) = ledger.quarantines(KEY)
-    ledger.release(KEY, quarantine, "mended", NOW)
+    ledger.release(KEY, quarantine, "mended", NOW, "a person")
     assert ledger.recall(KEY, NOW).state.quarantined == {}
     (released,) = LedgerTable(ledger.clients, ledger.table).query(f"service#{KEY}", "release#")
     assert (released["task_definition"], released["words"]) == ("auth:19", "mended")
+    assert released["requested_by"] == "a person"
 
 
 def test_a_record_of_the_first_version_is_read(ledger: Ledger) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from autorollback.policy import Mode, PolicyError, parse_service, parse_tunables
+from autorollback.policy import Mode, PolicyError, parse_service, parse_stored, parse_tunables
 
 REQUIRED = {"cluster": "shop", "service": "auth", "families": ["auth-*"], "task_roles": ["auth-*"]}
 BALANCED = {
@@ -48,7 +48,35 @@ def test_what_the_stack_writes_the_function_reads_back_equal() -> None:
             "code_deploy": "shop/auth",
         }
     )
-    assert parse_service(json.loads(json.dumps(given.to_document()))) == given
+    assert parse_stored(json.loads(json.dumps(given.to_document()))) == given
+    plain = parse_service(REQUIRED)
+    assert parse_stored(json.loads(json.dumps(plain.to_document()))) == plain
+
+
+@pytest.mark.parametrize("lost", sorted(parse_service(REQUIRED).to_document()))
+def test_a_stored_policy_that_lost_a_key_is_none(lost: str) -> None:
+    document = parse_service(REQUIRED).to_document()
+    del document[lost]
+    with pytest.raises(PolicyError) as refused:
+        parse_stored(document, "parameter /auto-rollback/shop/auth")
+    assert refused.value.field == f"parameter /auto-rollback/shop/auth.{lost}"
+    assert refused.value.shown is None
+
+
+@pytest.mark.parametrize(
+    "name", ["cluster", "mode", "alarms", "families", "load_balancer", "code_deploy"]
+)
+def test_null_is_no_value_of_a_stored_policy(name: str) -> None:
+    document = parse_service(REQUIRED).to_document() | {name: None}
+    with pytest.raises(PolicyError) as refused:
+        parse_stored(document)
+    assert refused.value.field == name
+
+
+def test_a_stored_policy_with_half_a_load_balancer_is_none() -> None:
+    document = parse_service({**REQUIRED, **BALANCED}).to_document() | {"target_group": []}
+    with pytest.raises(PolicyError, match="target_group: missing"):
+        parse_stored(document)
 
 
 def test_what_a_service_says_overrides_the_defaults() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from autorollback import results
+from autorollback.free_text import refused_character
 from autorollback.naming import Home, Names, ServiceKey
 from autorollback.requests import (
     AlarmChanged,
@@ -118,6 +120,11 @@ class TestAlarms:
             ),
             pytest.param(
                 alarm_event(alarmName="auto-rollback/shop/auth"), "is not named", id="no signal"
+            ),
+            pytest.param(
+                alarm_event(alarmName="auto-rollback/shop/au th/latency"),
+                "is not named",
+                id="no name of a service",
             ),
         ],
     )
@@ -385,7 +392,38 @@ class TestManual:
             ),
             pytest.param({"service": "auth", "force": "true"}, "force", id="a text for a flag"),
             pytest.param({"service": "auth", "dry_run": 1}, "dry_run", id="a number for a flag"),
-            pytest.param({"service": "auth", "reason": "x" * 2049}, "reason", id="a long story"),
+            pytest.param({"service": "auth", "reason": "x" * 1001}, "reason", id="a long story"),
+            pytest.param({"service": "service-0:1"}, "service", id="a name with its revision"),
+            pytest.param({"service": "shop/auth"}, "service", id="a name with its cluster"),
+            pytest.param({"service": "auth\n"}, "service", id="a name with a line break"),
+            pytest.param({"service": "a" * 256}, "service", id="a name too long"),
+            pytest.param({"service": "auth", "cluster": "Büro"}, "cluster", id="an umlaut"),
+            pytest.param({"service": "auth", "cluster": ""}, "cluster", id="an empty cluster"),
+            pytest.param(
+                {"service": "auth", "revision": "auth\n:18"}, "revision", id="a broken family"
+            ),
+            pytest.param(
+                {"service": "auth", "revision": "arn:aws:s3:::auth:18"}, "revision", id="no ARN"
+            ),
+            pytest.param(
+                {"service": "auth", "revision": 10**5000}, "revision", id="a number without end"
+            ),
+            pytest.param(
+                {"service": "auth", "image_tag": "a", "container": "a b"},
+                "container",
+                id="a container of two words",
+            ),
+            pytest.param(
+                {"service": "auth", "requested_by": ""}, "requested_by", id="asked by nobody"
+            ),
+            pytest.param(
+                {"service": "auth", "requested_by": "x" * 201},
+                "requested_by",
+                id="asked by a long name",
+            ),
+            pytest.param(
+                {"service": "auth", "requested_by": 5}, "requested_by", id="asked by a number"
+            ),
             pytest.param({"service": "auth", "minutes": 5}, "minutes", id="minutes of a rollback"),
             pytest.param({"action": "pause"}, "minutes", id="a pause without end"),
             pytest.param({"action": "pause", "minutes": 0}, "minutes", id="a pause of nothing"),
@@ -409,6 +447,65 @@ class TestManual:
         assert refused.value.field == field
         assert refused.value.allowed
         assert field in str(refused.value)
+
+    @pytest.mark.parametrize("field", ["reason", "requested_by"])
+    @pytest.mark.parametrize(
+        ("text", "name"),
+        [
+            ("bad\nUndo: rm -rf", "character 4 is U+000A LINE FEED"),
+            ("bad\rUndo", "character 4 is U+000D CARRIAGE RETURN"),
+            ("bad\u2028Undo", "character 4 is U+2028 LINE SEPARATOR"),
+            ("bad\u2029Undo", "character 4 is U+2029 PARAGRAPH SEPARATOR"),
+            ("bad\u0085Undo", "character 4 is U+0085 NEXT LINE"),
+            ("\tbad", "character 1 is U+0009 TABULATION"),
+            ("\x1b[31mred", "character 1 is U+001B ESCAPE"),
+            ("\x9b31mred", "character 1 is U+009B CONTROL SEQUENCE INTRODUCER"),
+            ("nothing\x00", "character 8 is U+0000 NULL"),
+            ("\x01", "character 1 is U+0001 CONTROL CHARACTER"),
+            ("\u202etxt.exe", "character 1 is U+202E RIGHT-TO-LEFT OVERRIDE"),
+            ("a\u2066b", "character 2 is U+2066 LEFT-TO-RIGHT ISOLATE"),
+            ("\ufeffbad", "character 1 is U+FEFF ZERO WIDTH NO-BREAK SPACE"),
+            ("pay\u200bload", "character 4 is U+200B ZERO WIDTH SPACE"),
+            ("a\u200db", "character 2 is U+200D ZERO WIDTH JOINER"),
+            ("\u200d\N{WOMAN}", "character 1 is U+200D ZERO WIDTH JOINER"),
+            ("\N{WOMAN}\u200d", "character 2 is U+200D ZERO WIDTH JOINER"),
+            ("\U000e0041", "character 1 is U+E0041 TAG LATIN CAPITAL LETTER A"),
+            ("\ud83d alone", "character 1 is U+D83D HALF OF A SURROGATE PAIR"),
+        ],
+    )
+    def test_what_could_make_a_message_say_something_else_is_refused_by_name(
+        self, field: str, text: str, name: str
+    ) -> None:
+        with pytest.raises(BadRequest) as refused:
+            parse({"service": "auth", field: text}, NAMES)
+        assert refused.value.field == field
+        assert refused.value.allowed.endswith(f"line-break characters; {name}")
+        told = json.dumps(results.to_json(results.rejected(refused.value)), ensure_ascii=False)
+        assert refused_character(told) is None, "nor does the refusal say it on"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "checkout fails for 4 % of users, see INC-17",
+            "Größe ist falsch: „zu groß“ — naïve",
+            "結帳失敗",
+            "الدفع لا يعمل",
+            "rollback 👩‍🚒 👩🏽‍🚒 🏳️‍🌈 ❤️‍🔥 🙂‍↔️",
+            "x" * 1000,
+        ],
+    )
+    def test_what_people_write_is_taken_as_it_is(self, text: str) -> None:
+        request = parse({"service": "auth", "reason": text, "requested_by": text[:200]}, NAMES)
+        assert isinstance(request, Manual)
+        assert (request.reason, request.requested_by) == (text, text[:200])
+
+    @pytest.mark.parametrize("given", [{"a": "x" * 10_000}, ["\u202e"], float("nan"), "\ud800"])
+    def test_a_refusal_shows_no_more_than_is_good(self, given: object) -> None:
+        with pytest.raises(BadRequest) as refused:
+            parse({"service": given}, NAMES)
+        answer = json.dumps(results.to_json(results.rejected(refused.value)), ensure_ascii=False)
+        assert len(answer.encode()) < 2000
+        assert refused_character(answer) is None
 
     @pytest.mark.parametrize(
         "field",

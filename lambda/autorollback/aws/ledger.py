@@ -222,6 +222,7 @@ class Ledger:
         until: datetime,
         words: str | None,
         at: datetime,
+        requested_by: str | None = None,
     ) -> None:
         """Pause automatic rollbacks of a service, or of all."""
         item = {
@@ -230,6 +231,7 @@ class Ledger:
             "until": text_of(until),
             "at": text_of(at),
             "words": words,
+            "requested_by": requested_by,
             "expires_at": epoch(until + timedelta(days=1)),
         }
         self._table.put(item)
@@ -260,6 +262,7 @@ class Ledger:
         lifted: Quarantine,
         words: str | None,
         at: datetime,
+        requested_by: str | None = None,
     ) -> None:
         """Lift one quarantine, and record that."""
         record = {
@@ -269,6 +272,7 @@ class Ledger:
             "quarantined_at": text_of(lifted.at),
             "at": text_of(at),
             "words": words,
+            "requested_by": requested_by,
         }
         removal = self._table.delete_write(partition(key), f"quarantine#{lifted.identity}")
         self._table.transact([self._table.put_write(record), removal])

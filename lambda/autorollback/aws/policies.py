@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autorollback.naming import Names, ServiceKey
-from autorollback.policy import PolicyError, ServicePolicy, parse_service
+from autorollback.policy import PolicyError, ServicePolicy, parse_stored
 
 if TYPE_CHECKING:
     from autorollback.aws.clients import Clients
@@ -32,7 +32,10 @@ class Policies:
         return _parse(name, key, answer["Parameter"]["Value"])
 
     def of_all(self, keys: Sequence[ServiceKey]) -> dict[ServiceKey, ServicePolicy]:
-        """The policies of up to 10 services that have one, in one call."""
+        """The policies of up to 10 services, in one call.
+
+        Services that have none, or one that cannot be read, are left out.
+        """
         keys_by_name = {self.names.policy_parameter(key): key for key in keys}
         answer = self.clients.ssm.get_parameters(Names=list(keys_by_name))
 
@@ -40,7 +43,10 @@ class Policies:
         for parameter in answer["Parameters"]:
             name = parameter["Name"]
             key = keys_by_name[name]
-            policies[key] = _parse(name, key, parameter["Value"])
+            try:
+                policies[key] = _parse(name, key, parameter["Value"])
+            except PolicyError:
+                continue  # its own judgement says so; it stands in the way of no other service's
         return policies
 
     def keys(self) -> tuple[ServiceKey, ...]:
@@ -82,10 +88,10 @@ def _parse(
     where = f"parameter {parameter}"
     try:
         document = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PolicyError(where, text[:200], f"a JSON object ({error})") from None
 
-    policy = parse_service(document, where)
+    policy = parse_stored(document, where)
     if policy.key != key:
         allowed = f"the policy of the service that its name says, {key}"
         raise PolicyError(where, str(policy.key), allowed)

@@ -153,6 +153,7 @@ class Ledger(Leases, LedgerReads, Incidents, Notices, Protocol):
         until: datetime,
         words: str | None,
         at: datetime,
+        requested_by: str | None = None,
     ) -> None:
         """Pause automatic rollbacks of a service, or of all."""
 
@@ -165,6 +166,7 @@ class Ledger(Leases, LedgerReads, Incidents, Notices, Protocol):
         lifted: "Quarantine",
         words: str | None,
         at: datetime,
+        requested_by: str | None = None,
     ) -> None:
         """Lift one quarantine, and record that."""
 

@@ -26,7 +26,6 @@ from autorollback.aws.ports import (
     Deployments,
     Ledger,
     Neighbours,
-    Policies,
     Traffic,
 )
 from autorollback.decision import reads
@@ -46,32 +45,25 @@ from autorollback.decision.facts import (
 from autorollback.decision.ledger_state import ServiceLedger
 from autorollback.decision.question import Question
 from autorollback.decision.reads import Read
-from autorollback.naming import ServiceKey
 from autorollback.policy import ServicePolicy
 from autorollback.requests import AlarmChanged
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a judgement starts from, read in one round trip.
+    """What a judgement of a protected service starts from, read in one round trip.
+
+    The policy was read before.
 
     Attributes:
-        policy: None for a service that is not protected.
         page: the newest deployments of `history`.
     """
 
-    policy: ServicePolicy | None
+    policy: ServicePolicy
     ledger: ServiceLedger
     service: Service | None
     page: DeploymentPage
     history: History
-
-    @property
-    def protected(self) -> ServicePolicy:
-        """The policy, where there must be one: facts are gathered for protected services only."""
-        if self.policy is None:
-            raise ValueError("facts are gathered for protected services only")
-        return self.policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +83,6 @@ Fetched = object
 class FactsReader:
     """Reads everything that a verdict rests on."""
 
-    policies: Policies
     ledger: Ledger
     deployments: Deployments
     definitions: Definitions
@@ -102,13 +93,13 @@ class FactsReader:
 
     def snapshot(
         self,
-        key: ServiceKey,
+        policy: ServicePolicy,
         now: datetime,
     ) -> Snapshot:
-        """Policy, ledger, service and newest deployments, in one round trip."""
+        """Ledger, service and newest deployments of a protected service, in one round trip."""
+        key = policy.key
         seen = in_parallel(
             {
-                "policy": partial(self.policies.of, key),
                 "ledger": partial(self.ledger.recall, key, now),
                 "pause": self.ledger.pause_of_all,
                 "service": partial(self.deployments.service, key),
@@ -118,7 +109,7 @@ class FactsReader:
         service: Service | None = seen["service"]
         return self._through_code_deploy(
             Snapshot(
-                policy=seen["policy"],
+                policy=policy,
                 ledger=_with_pause_of_all(seen["ledger"], seen["pause"], now),
                 service=service,
                 page=_page_or_raise(seen["page"], service),
@@ -200,7 +191,7 @@ class FactsReader:
         event: AlarmChanged | None,
     ) -> Facts:
         """Fetch while anything is missing."""
-        policy = snapshot.protected
+        policy = snapshot.policy
         fetch = _Fetch(
             self,
             snapshot,
@@ -244,7 +235,7 @@ class FactsReader:
         Without a history, it says why.
         """
         service, policy = snapshot.service, snapshot.policy
-        if service is None or policy is None or service.controller is not Controller.CODE_DEPLOY:
+        if service is None or service.controller is not Controller.CODE_DEPLOY:
             return snapshot
         if policy.code_deploy is None:
             add = "add code_deploy: <application>/<deployment group> to it in services.yaml and deploy"
@@ -291,7 +282,7 @@ class _Fetch:
             case reads.TargetHealth(target_groups):
                 return self.reader.traffic.healthy_targets(target_groups)
             case reads.RequestsServed(_, since, until):
-                policy = self.snapshot.protected
+                policy = self.snapshot.policy
                 return self.reader.traffic.requests(
                     policy,
                     since,
@@ -321,7 +312,7 @@ class _Fetch:
                 )
 
     def _of_alarms(self, read: reads.ReadOfAlarms) -> Fetched:
-        reader, policy = self.reader, self.snapshot.protected
+        reader, policy = self.reader, self.snapshot.policy
         match read:
             case reads.AlarmsNow():
                 return reader.alarms.of(policy, self.event)
@@ -339,7 +330,7 @@ class _Fetch:
 
     def _older(self, after: str) -> OlderPage:
         history = self.snapshot.history
-        page = history.deployments_page(self.snapshot.protected.key, after)
+        page = history.deployments_page(self.snapshot.policy.key, after)
         seen = in_parallel(
             {
                 "deployments": partial(history.deployments, page.arns),

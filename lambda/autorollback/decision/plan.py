@@ -22,6 +22,7 @@ class RollbackPlan:
         pins: a person named the target or forced it.
         forced: skips the preflight, and acts over a claim that is held.
         words: a person's reason.
+        requested_by: what that person says of himself.
     """
 
     verdict: RollBack
@@ -31,6 +32,7 @@ class RollbackPlan:
     pins: bool = False
     forced: bool = False
     words: str | None = None
+    requested_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

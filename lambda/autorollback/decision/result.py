@@ -118,6 +118,7 @@ class Result:
         time_to_rollback_seconds: from the first breaching datapoint to the act, once acted.
         time_to_recover_seconds: from the rollback to the moment when all was calm, once recovered.
         error: of a rejected input only.
+        requested_by: what the person who asked says of himself; nobody has checked it.
     """
 
     outcome: Outcome
@@ -134,6 +135,7 @@ class Result:
     time_to_rollback_seconds: int | None = None
     time_to_recover_seconds: int | None = None
     error: RequestError | None = None
+    requested_by: str | None = None
 
     @property
     def severity(self) -> Severity:

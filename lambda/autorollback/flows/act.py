@@ -87,6 +87,7 @@ def _result_of(
         result,
         came_from=results.revision_summary(left),
         goes_to=results.target_summary(chosen.revision),
+        requested_by=plan.requested_by,
     )
 
 

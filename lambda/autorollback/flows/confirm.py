@@ -57,7 +57,7 @@ def deployment_ended(session: Session, ended: DeploymentEnded) -> Answer:
     Perhaps it is ours, perhaps one that comes into a red alarm.
     """
     key = ended.service
-    if session.policies.of(key) is None:
+    if session.policy_of(key) is None:
         return unprotected(session, key)
     with session.lease(key) as leased:
         if not leased:

@@ -32,12 +32,13 @@ from autorollback.flows import (
     respond,
     settle,
 )
+from autorollback.flows.service_named import maybe_named, service_named
 from autorollback.flows.session import (
     ProtectedService,
     Session,
     unprotected,
 )
-from autorollback.naming import ServiceKey
+from autorollback.policy import PolicyError
 from autorollback.requests import Action, BadRequest, Manual
 from autorollback.results import Answer
 
@@ -46,19 +47,27 @@ def answer(session: Session, asked: Manual) -> Answer:
     """Do what a person asked for.
 
     Raises:
-        BadRequest: for what cannot be done as asked, naming the field.
+        BadRequest: for what cannot be done as asked, naming the field; also for a service whose
+            policy cannot be read, where that is needed.
     """
+    try:
+        return _answer(session, asked)
+    except PolicyError as error:
+        raise BadRequest(error.field, error.shown, error.allowed) from error
+
+
+def _answer(session: Session, asked: Manual) -> Answer:
     match asked.action:
         case Action.HISTORY:
-            return records.history(session, asked, _maybe_named(session, asked))
+            return records.history(session, asked, maybe_named(session, asked))
         case Action.PAUSE:
-            return records.pause(session, asked, _maybe_named(session, asked))
+            return records.pause(session, asked, maybe_named(session, asked))
         case Action.RESUME:
-            return records.resume(session, _maybe_named(session, asked))
+            return records.resume(session, maybe_named(session, asked))
         case Action.RELEASE:
             return records.release(session, asked, service_named(session, asked))
         case Action.READINESS:
-            return readiness.ask(session, _maybe_named(session, asked))
+            return readiness.ask(session, maybe_named(session, asked))
         case Action.PLAN:
             return _plan(session, asked)
         case Action.ROLLBACK:
@@ -67,37 +76,13 @@ def answer(session: Session, asked: Manual) -> Answer:
             assert_never(asked.action)
 
 
-def service_named(session: Session, asked: Manual) -> ServiceKey:
-    """The one protected service that a person means.
-
-    Without a cluster where there is none of that name.
-
-    Raises:
-        BadRequest: where clusters share the name and none is given.
-    """
-    if asked.service is None:
-        raise BadRequest("service", None, "the name of a protected service")
-    if asked.cluster:
-        return ServiceKey(asked.cluster, asked.service)
-    found = session.policies.named(asked.service)
-    if len(found) > 1:
-        clusters = ", ".join(key.cluster for key in found)
-        shared = f"{len(found)} protected services are named {asked.service}"
-        raise BadRequest("cluster", None, f"one of {clusters}: {shared}")
-    return found[0] if found else ServiceKey("", asked.service)
-
-
-def _maybe_named(session: Session, asked: Manual) -> ServiceKey | None:
-    return service_named(session, asked) if asked.service else None
-
-
 # --- a rollback, and a plan of one --------------------------------------------------------------------------------
 
 
 def _plan(session: Session, asked: Manual) -> Answer:
     """What would happen now; nothing is written, the ledger included."""
     key = service_named(session, asked)
-    service = session.look_at(key) if key.cluster else None
+    service = session.look_at(key)
     if service is None:
         return unprotected(session, key)
     request = _Request(service, asked)
@@ -108,8 +93,6 @@ def _plan(session: Session, asked: Manual) -> Answer:
 
 def _roll_back(session: Session, asked: Manual) -> Answer:
     key = service_named(session, asked)
-    if not key.cluster:
-        return unprotected(session, key)
     with session.lease(key) as leased:
         if not leased and not asked.force:
             detail = "the service is being judged at this moment: ask again"
@@ -212,6 +195,7 @@ class _Request:
             pins=asked.force or names_target,
             forced=asked.force,
             words=asked.reason,
+            requested_by=asked.requested_by,
         )
         chosen, considered = preflight.choose(self.service, self.facts, plan)
         if chosen is None:

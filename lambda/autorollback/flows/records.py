@@ -7,9 +7,8 @@ from autorollback.aws.ledger_items import LedgerRecordError
 from autorollback.decision.formatting import clock
 from autorollback.decision.incident import Incident
 from autorollback.decision.result import IncidentRecord
-from autorollback.flows.session import Session, unprotected
+from autorollback.flows.session import Session
 from autorollback.naming import ServiceKey
-from autorollback.policy import PolicyError
 from autorollback.requests import BadRequest, Manual
 from autorollback.results import Answer, Done, HistoryAnswer
 
@@ -41,14 +40,13 @@ def pause(
     key: ServiceKey | None,
 ) -> Answer:
     """Automatic rollbacks rest until a time; a person's own go on."""
-    if key and not _is_protected(session, key):
-        return unprotected(session, key)
     until = session.now + timedelta(minutes=asked.minutes or 0)
     session.ledger.pause(
         key,
         until,
         asked.reason,
         session.now,
+        asked.requested_by,
     )
     whose = key or "all services"
     return Done(f"automatic rollbacks of {whose} are paused until {clock(until)}")
@@ -56,8 +54,6 @@ def pause(
 
 def resume(session: Session, key: ServiceKey | None) -> Answer:
     """Automatic rollbacks go on."""
-    if key and not _is_protected(session, key):
-        return unprotected(session, key)
     session.ledger.resume(key)
     if key is None:
         return Done("automatic rollbacks of all services are not paused")
@@ -89,6 +85,7 @@ def release(
             quarantine,
             asked.reason,
             session.now,
+            asked.requested_by,
         )
     released = ", ".join(sorted({q.task_definition for q in named}))
     return Done(f"{released} of {key} may be rolled back to again")
@@ -97,14 +94,6 @@ def release(
 def _ways_to_name(task_definition: str) -> tuple[str, str]:
     """A revision as `family:18`, and by its number alone."""
     return task_definition, task_definition.rpartition(":")[2]
-
-
-def _is_protected(session: Session, key: ServiceKey) -> bool:
-    """A pause of a name that was mistyped would protect nobody. One whose policy is broken can be paused."""
-    try:
-        return session.policies.of(key) is not None
-    except PolicyError:
-        return True
 
 
 def _record_of(incident: Incident) -> IncidentRecord:

@@ -46,10 +46,9 @@ def respond(session: Session, cause: AlarmChanged | TasksCannotStart) -> Answer:
     key, trigger = cause.service, trigger_of(cause)
     is_muted = paused.muted(trigger)
     if is_muted:
-        session.ledger.record_muted(key, trigger.alarm or "", trigger.at)
-        return results.ignored(is_muted.reason, is_muted.detail, key)
+        return _leave_alone(session, cause, is_muted)
     is_alarm = isinstance(cause, AlarmChanged)
-    if not is_alarm and session.policies.of(key) is None:
+    if not is_alarm and session.policy_of(key) is None:
         return unprotected(session, key)  # ECS speaks of every service; alarms of ours are of ours
 
     with session.lease(key) as leased:
@@ -60,6 +59,23 @@ def respond(session: Session, cause: AlarmChanged | TasksCannotStart) -> Answer:
         if not isinstance(service, ProtectedService):
             return service
         return judge(service, trigger, cause if isinstance(cause, AlarmChanged) else None)
+
+
+def _leave_alone(
+    session: Session,
+    cause: AlarmChanged | TasksCannotStart,
+    muted: Ignore,
+) -> Answer:
+    """Remember that an alarm spoke while it was muted, so that the sweep leaves it alone too.
+
+    Not from a time that is yet to come: an event may say whatever it likes.
+    """
+    key = cause.service
+    if session.policy_of(key) is None:
+        return unprotected(session, key)
+    if isinstance(cause, AlarmChanged):
+        session.ledger.record_muted(key, cause.alarm, min(cause.at, session.now))
+    return results.ignored(muted.reason, muted.detail, key)
 
 
 def _leave_to_the_sweep(session: Session, cause: AlarmChanged | TasksCannotStart) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
 from autorollback import results
 from autorollback.aws import ports
 from autorollback.aws.alarms import Alarms
 from autorollback.aws.announcer import Announcer
 from autorollback.aws.audit import Audit
-from autorollback.aws.clients import Clients
+from autorollback.aws.clients import Clients, in_parallel
 from autorollback.aws.definitions import Definitions
 from autorollback.aws.dependencies import Dependencies
 from autorollback.aws.deployments import Deployments
@@ -77,6 +78,7 @@ class Session:
     audit: ports.Audit
     report: Callable[[Answer], None]
     unsent: list[Exception] = field(default_factory=list)
+    _policies_read: dict[ServiceKey, ServicePolicy | None] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -103,7 +105,6 @@ class Session:
             settings.protected_services,
         )
         reader = FactsReader(
-            policies=policies,
             ledger=ledger,
             deployments=deployments,
             definitions=definitions,
@@ -143,30 +144,45 @@ class Session:
         """The id of the invocation, which its retries share."""
         return self.invocation.request_id
 
+    def policy_of(self, key: ServiceKey) -> ServicePolicy | None:
+        """The policy of a service, read once; None where it is not protected.
+
+        Raises:
+            PolicyError: it lost a key, or was edited into nonsense.
+        """
+        if key not in self._policies_read:
+            self._policies_read[key] = self.policies.of(key)
+        return self._policies_read[key]
+
     @contextmanager
     def lease(self, key: ServiceKey) -> Iterator[bool]:
-        """Hold the one judgement of a service; False where another invocation holds it."""
-        taken = self.ledger.lease(
+        """Hold the one judgement of a service; False where another invocation holds it.
+
+        Its policy is read beside: nothing of a service is, before that tells that it may be.
+        """
+        take = partial(
+            self.ledger.lease,
             key,
             self.request_id,
             self.now,
             self.invocation.lease_until,
         )
         try:
-            yield taken
+            seen = in_parallel({"taken": take, "policy": partial(self.policy_of, key)})
+            yield seen["taken"]
         finally:
-            if taken:
-                self.ledger.release_lease(key, self.request_id)
+            self.ledger.release_lease(key, self.request_id)
 
     def look_at(self, key: ServiceKey) -> "ProtectedService | None":
         """A service as it is now.
 
-        None where it has no policy, which means that it is not protected.
+        None where it has no policy, which means that it is not protected: then nothing else of it
+        is asked for, which the function's role would refuse.
         """
-        snapshot = self.reader.snapshot(key, self.now)
-        if snapshot.policy is None:
+        policy = self.policy_of(key)
+        if policy is None:
             return None
-        return ProtectedService(self, snapshot.policy, snapshot)
+        return ProtectedService(self, policy, self.reader.snapshot(policy, self.now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,8 +242,6 @@ def already_being_judged(key: ServiceKey) -> Result:
 
 
 def unprotected(session: Session, key: ServiceKey) -> Result:
-    """A service without a policy is nobody's business here. Its cluster is empty where a person named none."""
+    """A service without a policy is nobody's business here."""
     detail = f"{key} has no policy parameter {session.names.policy_parameter(key)}"
-    if not key.cluster:
-        detail = f"{key.service} has no policy parameter under {session.names.parameter_prefix}"
     return results.ignored(Reason.UNPROTECTED_SERVICE, detail, key)

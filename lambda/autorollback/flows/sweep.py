@@ -113,7 +113,13 @@ def _has_news(
     key: ServiceKey,
     red: Sequence[RedAlarm],
 ) -> bool:
-    """Whether a red alarm has no verdict of its own on the newest deployment, nor was heard muted."""
+    """Whether a red alarm has no verdict of its own on the newest deployment, nor was heard muted.
+
+    An alarm may be named like those of a service, and be of none that is protected: of such a
+    service nothing is read, and the answer says so.
+    """
+    if session.policy_of(key) is None:
+        return True
     known = session.ledger.recall(key, session.now)
     if known.unfinished_claim or known.pending_checks:
         return True
@@ -123,7 +129,7 @@ def _has_news(
 
 def _code_deploy(session: Session, key: ServiceKey) -> str | None:
     """The deployment group of CodeDeploy that the service's policy names."""
-    policy = session.policies.of(key)
+    policy = session.policy_of(key)
     return policy.code_deploy if policy else None
 
 
