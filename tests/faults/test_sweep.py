@@ -59,6 +59,7 @@ def test_a_red_alarm_with_a_verdict_of_its_own_is_not_judged_again(here: Campaig
     assert sweep(here) == [
         "dynamodb.Query",
         "cloudwatch.DescribeAlarms",
+        "ssm.GetParameter",  # whether it is protected, before anything of it is read
         "dynamodb.Query",
         "ecs.ListServiceDeployments",
     ]
