@@ -304,7 +304,7 @@ class _Fetch:
             case reads.DefinitionContent(arn):
                 return self._definition(arn)
             case reads.ShiftOfTraffic(deployment):
-                policy = self.snapshot.protected
+                policy = self.snapshot.policy
                 return self.reader.deployments.traffic_of(
                     policy.code_deploy or "",
                     deployment,
