@@ -1,6 +1,5 @@
 """Typed values as JSON and back: results, incidents, and the facts of a judgement. Strict on reading."""
 
-import re
 from collections import abc
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass, replace
@@ -16,13 +15,12 @@ from autorollback.decision.facts import Facts, ReadSoFar
 from autorollback.decision.result import Result
 from autorollback.policy import Policy
 
-RECORD_VERSION = 2
-"""Of the facts of a judgement. Version 1 called `ledger` `memory`."""
+RECORD_VERSION = 3
+"""Of the facts of a judgement.
 
-_ADDED_LATER = frozenset({"record.facts.deployments[].traffic"})
-"""Facts that older records of this version lack: they are as their dataclass has them by default."""
-
-_ITEM = re.compile(r"\[\d+\]")
+Version 1 called `ledger` `memory`; up to version 2 a quarantine was a time alone. What an older record does not have
+is as its dataclass has it by default.
+"""
 
 _MISSING = "is missing"
 _UNKNOWN = "is not known"
@@ -82,11 +80,14 @@ def read_record(record: object) -> tuple[Facts, Policy, datetime]:
     if version not in range(1, RECORD_VERSION + 1):
         known = f"this controller reads versions up to {RECORD_VERSION}"
         raise UnreadableValue(f"record of version {version!r}; {known}")
-    given = _upgraded(record) if version == 1 else record
-    read = from_json(given, _Record, "record")
+    if version != RECORD_VERSION:
+        read = from_json(_upgraded(record), _Record, "record")
+        return read.facts, read.policy, read.now
+
+    read = from_json(record, _Record, "record")
     written = record_of(read.facts, read.policy, read.now)
-    missing = _first_missing(written, given, "record")
-    if missing is not None:
+    missing = _first_missing(written, record, "record")
+    if missing:
         raise UnreadableValue(f"{missing} is missing")
     return read.facts, read.policy, read.now
 
@@ -100,15 +101,21 @@ class _Record:
 
 
 def _upgraded(record: Json) -> Json:
-    """A record of version 1 in the words of version 2."""
+    """An older record in the words of this version. What did not exist then has its default."""
     facts = dict(_object_in(record, "facts"))
     if "memory" in facts:
         facts["ledger"] = facts.pop("memory")
-    trigger = _object_in(facts, "trigger")
-    facts["trigger"] = {"deployment": "", **trigger}
-    if facts.get("service") is not None:
-        service = _object_in(facts, "service")
-        facts["service"] = {"deployments": [], **service}
+    ledger = dict(_object_in(facts, "ledger"))
+    quarantined = {}
+    for identity, quarantine in _object_in(ledger, "quarantined").items():
+        is_time = isinstance(quarantine, str)
+        quarantined[identity] = (
+            {"identity": identity, "task_definition": "", "at": quarantine}
+            if is_time
+            else quarantine
+        )
+    ledger["quarantined"] = quarantined
+    facts["ledger"] = ledger
     return {**record, "facts": facts}
 
 
@@ -128,9 +135,9 @@ def _first_missing(
     if isinstance(written, abc.Mapping) and isinstance(given, abc.Mapping):
         for name, value in written.items():
             where = f"{path}.{name}"
-            if name not in given and _ITEM.sub("[]", where) not in _ADDED_LATER:
+            if name not in given:
                 return where
-            missing = _first_missing(value, given.get(name), where)
+            missing = _first_missing(value, given[name], where)
             if missing:
                 return missing
     if isinstance(written, list) and isinstance(given, list):

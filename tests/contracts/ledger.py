@@ -51,7 +51,7 @@ INTENT = Intent(
     service_arn="arn:service",
     result=RESULT,
 )
-LEFT = (LeftRevision("bad-build", "auth:19", {"app": None}),)
+LEFT = (LeftRevision("bad-build", "auth:19", {"app": None}, "seen", ("5xx-rate", "latency")),)
 
 
 def minutes(number: int) -> timedelta:
@@ -125,7 +125,7 @@ def test_who_read_an_older_step_of_a_record_does_not_overwrite_the_newer_one(
     ledger.save(replace(written, announced=True), None)
     memory = ledger.recall(KEY, NOW).state
     assert [r.is_open for r in memory.rollbacks] == [True]
-    assert memory.quarantined == {"bad-build": NOW}
+    assert memory.quarantined == {"bad-build": LEFT[0].quarantined_at(NOW)}
 
 
 def test_the_last_word_ends_the_lease_with_the_same_stroke(

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from autorollback.aws.ledger import HistoryPage, Notice, RecordChanged, UnsentNotice
-from autorollback.aws.ledger_items import Quarantine
-from autorollback.decision.facts import KnownGood, LedgerState
+from autorollback.decision.facts import KnownGood, LedgerState, Quarantine
 from autorollback.decision.incident import Event, Incident, LeftRevision, Phase
 from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
 from autorollback.decision.result import IncidentState, Outcome
@@ -105,7 +104,7 @@ class FakeLedger:
         is_paused = partition.pause is not None and partition.pause > now
         state = LedgerState(
             paused_until=partition.pause if is_paused else None,
-            quarantined={q.identity: q.at for q in partition.quarantines.values()},
+            quarantined=dict(partition.quarantines),
             rollbacks=tuple(one.as_past_rollback() for one in incidents if one.acted),
             known_good=tuple(partition.good.values()),
         )
@@ -223,8 +222,7 @@ class FakeLedger:
         self._must_be_at(incident)
         quarantines = self.table.of(incident.key).quarantines
         for one in left:
-            since = at or incident.claimed_at
-            quarantines[one.identity] = Quarantine(one.identity, one.task_definition, since)
+            quarantines[one.identity] = one.quarantined_at(at or incident.claimed_at)
         self.release_lease(incident.key, owner)
         return self._write(incident, due)
 

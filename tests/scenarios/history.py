@@ -16,6 +16,7 @@ from autorollback.decision.facts import (
     LedgerState,
     Neighbour,
     PastRollback,
+    Quarantine,
     Revision,
     Secret,
     Service,
@@ -110,10 +111,12 @@ class History:
         irreversible: bool = False,
         requests: int | None = 5000,
         traffic: TrafficShift | None = None,
+        seen_as: str | None = None,
+        image: str | None = None,
     ) -> "History":
         """A deployment that finished `ago` before now, or began so long ago where it is in progress.
 
-        The same build is the same identity. What ran before is its source; a rollback by ECS returns to that.
+        The same build is the same identity; `seen_as` is the build that its processes cannot tell it from. What ran before is its source; a rollback by ECS returns to that.
         """
         number = len(self.deployments) + 1
         arn, ran = f"{ARN}:service-revision/shop/auth/{number}", self._running()
@@ -124,10 +127,11 @@ class History:
             task_definition=f"auth:{build}",
             task_definition_arn=f"{ARN}:task-definition/auth:{build}",
             created_at=started,
-            images={"app": f"sha256:{build}"},
+            images={"app": f"sha256:{image or seen_as or build}"},
             identity=build,
             settings=before if settings is None else settings,
             irreversible=irreversible,
+            process_identity=seen_as or build,
         )
         self.requests[arn] = requests
         self.deployments.append(
@@ -268,9 +272,25 @@ class History:
         self.memory = replace(self.memory, rollbacks=(*self.memory.rollbacks, past))
         return self
 
-    def quarantined(self, build: str, *, ago: timedelta) -> "History":
+    def quarantined(
+        self,
+        build: str,
+        *,
+        ago: timedelta,
+        signals: tuple[str, ...] = ("5xx-rate",),
+        seen_as: str | None = None,
+    ) -> "History":
+        """A build was rolled back from so long ago, for these signals."""
+        quarantine = Quarantine(
+            build,
+            f"auth:{build}",
+            NOW - ago,
+            signals,
+            process_identity=seen_as or build,
+            images={"app": f"sha256:{build}"},
+        )
         self.memory = replace(
-            self.memory, quarantined={**self.memory.quarantined, build: NOW - ago}
+            self.memory, quarantined={**self.memory.quarantined, build: quarantine}
         )
         return self
 

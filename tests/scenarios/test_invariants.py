@@ -33,8 +33,11 @@ def stories(draw: st.DrawFn) -> History:
             if newest
             else draw(STATUSES)
         )
+        build = draw(BUILDS) if number else "v1"
+        stamp = draw(st.sampled_from(["", "", "", "-again"]))
         story.deployed(
-            draw(BUILDS) if number else "v1",
+            f"{build}{stamp}",
+            seen_as=build,
             ago=minutes(ago),
             status=status if number else Status.SUCCESSFUL,
             irreversible=draw(st.integers(0, 9)) == 0,
@@ -47,7 +50,9 @@ def stories(draw: st.DrawFn) -> History:
             f"other-{number}", onset=minutes(draw(st.integers(0, 20))), changed=draw(st.booleans())
         )
     if draw(st.booleans()):
-        story.quarantined(draw(BUILDS), ago=minutes(draw(st.integers(1, 9000))))
+        signals = draw(st.sampled_from([("5xx-rate",), ("latency",), ()]))
+        ago = minutes(draw(st.integers(1, 9000)))
+        story.quarantined(draw(BUILDS), ago=ago, signals=signals)
     if draw(st.booleans()):
         story.rolled_back(
             draw(BUILDS), ago=minutes(draw(st.integers(5, 3000))), pins=draw(st.booleans())

@@ -49,9 +49,13 @@ class KnownContent(Definition):
 
     known_as: str | None = None
     tagged: bool = False
+    seen_as: str | None = None
 
     def identity(self, _digests: Any) -> str:
         return str(self.known_as)
+
+    def process_identity(self, _digests: Any) -> str:
+        return str(self.seen_as)
 
     @property
     def irreversible(self) -> bool:
@@ -168,7 +172,10 @@ class World:
     def _revisions(self, arns: Sequence[str]) -> dict[str, Revision]:
         """Without identity, which the definition's content gives."""
         known = {arn: r for arn in arns if (r := self.whole.revision(arn))}
-        return {arn: replace(r, identity=None, irreversible=False) for arn, r in known.items()}
+        return {
+            arn: replace(r, identity=None, irreversible=False, process_identity=None)
+            for arn, r in known.items()
+        }
 
     def _definition(self, arn: str) -> Definition | None:
         for revision in self.whole.revisions.values():
@@ -176,9 +183,9 @@ class World:
                 content = {
                     "containerDefinitions": [{"name": n, "image": n} for n in revision.images]
                 }
-                return KnownContent(
-                    arn, "ACTIVE", content, {}, (), revision.identity, revision.irreversible
-                )
+                known, seen = revision.identity, revision.process_identity
+                tagged = revision.irreversible
+                return KnownContent(arn, "ACTIVE", content, {}, (), known, tagged, seen)
         return None
 
     def _requests(self, revision: str, since: datetime) -> Requests:

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 from autorollback.codec import UnreadableValue, read_record, record_of
 from autorollback.decision.decide import decide
-from autorollback.decision.facts import Status
+from autorollback.decision.facts import Quarantine, Status
 from tests.scenarios.history import NOW, History, bad_deployment, days, hours, minutes
 from tests.scenarios.test_invariants import stories
 
@@ -55,6 +55,16 @@ def test_a_record_from_before_ecs_was_asked_about_its_deployments_is_read() -> N
     assert facts == bad_deployment().facts()
 
 
+def test_a_record_from_when_a_quarantine_was_a_time_alone_is_read() -> None:
+    record = stored(bad_deployment().quarantined("v9", ago=days(3)))
+    record["version"] = 2
+    record["facts"]["ledger"]["quarantined"] = {"v9": (NOW - days(3)).isoformat()}
+    for revision in record["facts"]["revisions"].values():
+        del revision["process_identity"]
+    facts, _, _ = read_record(record)
+    assert facts.ledger.quarantined == {"v9": Quarantine("v9", "", NOW - days(3))}
+
+
 def change(record: dict[str, Any], path: str, value: object) -> None:
     *way, last = path.split(".")
     for step in way:
@@ -66,8 +76,8 @@ def change(record: dict[str, Any], path: str, value: object) -> None:
     ("spoil", "told"),
     [
         pytest.param(
-            lambda r: change(r, "version", 3),
-            "version 3; this controller reads versions up to 2",
+            lambda r: change(r, "version", 4),
+            "version 4; this controller reads versions up to 3",
             id="version",
         ),
         pytest.param(lambda r: r.pop("policy"), "record.policy is missing", id="a part is missing"),

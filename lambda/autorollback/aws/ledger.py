@@ -18,12 +18,12 @@ from autorollback import results
 from autorollback.aws.ledger_items import (
     Item,
     LedgerRecordError,
-    Quarantine,
     due_index,
     epoch,
     from_attributes,
     incident_item,
     partition,
+    quarantine_item,
     read_incident,
     read_quarantine,
     read_red_page,
@@ -35,7 +35,7 @@ from autorollback.aws.ledger_items import (
     to_attributes,
 )
 from autorollback.aws.ledger_table import IS_NEW, Condition, LedgerTable
-from autorollback.decision.facts import KnownGood, RedAlarm
+from autorollback.decision.facts import KnownGood, Quarantine, RedAlarm
 from autorollback.decision.incident import Event, Incident, LeftRevision, Phase
 from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
 from autorollback.decision.result import IncidentState, Outcome, Result
@@ -579,13 +579,7 @@ def _quarantine_items(
 ) -> list[dict[str, Any]]:
     items = {}
     for revision in left:
-        items[revision.identity] = {
-            "pk": partition(incident.key),
-            "sk": f"quarantine#{revision.identity}",
-            "at": text_of(at),
-            "task_definition": revision.task_definition,
-            "images": dict(revision.images),
-        }
+        items[revision.identity] = quarantine_item(incident.key, revision.quarantined_at(at))
     return list(items.values())
 
 

@@ -4,7 +4,6 @@ import base64
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -12,7 +11,14 @@ from typing import Any, TypeVar
 from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from autorollback import codec
-from autorollback.decision.facts import Deployment, KnownGood, LedgerState, RedAlarm, Revision
+from autorollback.decision.facts import (
+    Deployment,
+    KnownGood,
+    LedgerState,
+    Quarantine,
+    RedAlarm,
+    Revision,
+)
 from autorollback.decision.incident import Incident, Intent, Phase
 from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
 from autorollback.decision.result import Result
@@ -31,15 +37,6 @@ _deserialize = TypeDeserializer().deserialize
 
 class LedgerRecordError(ValueError):
     """A record that cannot be read: of a newer version, or edited by hand. It is left as it is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quarantine:
-    """One identity that was rolled back from, as people know it."""
-
-    identity: str
-    task_definition: str
-    at: datetime
 
 
 # --- values -------------------------------------------------------------------------------------------------------
@@ -289,7 +286,7 @@ def _state(
     for item in by_kind.get("pause", []):
         until = readable(item, lambda i: time_of(i["until"]))
         paused_until = until if until > now else None
-    quarantined = {q.identity: q.at for q in map(read_quarantine, by_kind.get("quarantine", []))}
+    quarantined = {q.identity: q for q in map(read_quarantine, by_kind.get("quarantine", []))}
     return LedgerState(
         paused_until=paused_until,
         quarantined=quarantined,
@@ -304,14 +301,37 @@ def _named_by(item: Item) -> str:
 
 
 def read_quarantine(item: Item) -> Quarantine:
-    """The quarantine of an item.
+    """The quarantine of an item; an old one knows neither signals nor what processes saw.
 
     Raises:
         LedgerRecordError: naming the item.
     """
-    return readable(
-        item, lambda i: Quarantine(_named_by(i), str(i["task_definition"]), time_of(i["at"]))
+    return readable(item, _quarantine)
+
+
+def _quarantine(item: Item) -> Quarantine:
+    signals = item.get("signals") or ()
+    return Quarantine(
+        _named_by(item),
+        str(item["task_definition"]),
+        time_of(item["at"]),
+        tuple(str(signal) for signal in signals),
+        item.get("process_identity"),
+        dict(item.get("images") or {}),
     )
+
+
+def quarantine_item(key: ServiceKey, quarantine: Quarantine) -> dict[str, Any]:
+    """A quarantine as its item."""
+    return {
+        "pk": partition(key),
+        "sk": f"quarantine#{quarantine.identity}",
+        "at": text_of(quarantine.at),
+        "task_definition": quarantine.task_definition,
+        "images": dict(quarantine.images),
+        "signals": list(quarantine.signals),
+        "process_identity": quarantine.process_identity,
+    }
 
 
 def _pending_check(item: Item) -> PendingCheck:

@@ -16,6 +16,7 @@ from autorollback.decision.facts import (
     Alarm,
     KnownGood,
     Neighbour,
+    Quarantine,
     RedAlarm,
     Secret,
     Service,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
     from autorollback.aws.audit import Remembered, Repository
     from autorollback.aws.ledger import HistoryPage, Notice, UnsentNotice
-    from autorollback.aws.ledger_items import Quarantine
 
 
 class Leases(Protocol):
@@ -83,7 +83,7 @@ class LedgerReads(Protocol):
     ) -> "HistoryPage":
         """Incidents of a service or of all, newest first."""
 
-    def quarantines(self, key: ServiceKey) -> "tuple[Quarantine, ...]":
+    def quarantines(self, key: ServiceKey) -> tuple[Quarantine, ...]:
         """Everything of a service that is quarantined."""
 
 
@@ -163,7 +163,7 @@ class Ledger(Leases, LedgerReads, Incidents, Notices, Protocol):
     def release(
         self,
         key: ServiceKey,
-        lifted: "Quarantine",
+        lifted: Quarantine,
         words: str | None,
         at: datetime,
         requested_by: str | None = None,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from autorollback.decision.facts import Alarm, Deployment, Facts
+from autorollback.decision.facts import Alarm, Deployment, Facts, Quarantine
 from autorollback.decision.question import Question
 from autorollback.decision.verdicts import Candidate, CandidateVerdict, Hold, Ignore, RuleFinding
 from autorollback.policy import Policy
@@ -24,13 +24,16 @@ class Passed:
 class Suspicion:
     """The deployment that may be to blame, and since when there is trouble.
 
-    `alarm` is the one that says so, where one does.
+    Attributes:
+        alarm: the one that says so, where one does.
+        known_bad: the quarantined build that the suspect brings back, where it does.
     """
 
     suspect: Deployment
     onset: datetime
     detail: str
     alarm: Alarm | None = None
+    known_bad: Quarantine | None = None
 
 
 @dataclass(frozen=True, slots=True)

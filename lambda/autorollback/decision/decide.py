@@ -116,6 +116,7 @@ def _roll_back(case: Case, reason: Reason) -> Judgement:
         newest=case.facts.deployments[0],
         candidates=case.stable,
         onset=None if reason is Reason.REQUESTED else blamed.onset,
+        signal=blamed.alarm.signal if blamed.alarm else None,
     )
     finding = RuleFinding(reason.value, FindingVerdict.ROLL_BACK, blamed.detail)
     return Judgement(verdict, (*case.evidence, finding), case.considered)

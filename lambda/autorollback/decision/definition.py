@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from autorollback.decision.build_stamps import is_build_stamp
 from autorollback.decision.facts import Revision
 
 IRREVERSIBLE_TAG = "auto-rollback:irreversible"
+
+_UNSEEN = ("dockerLabels", "environment")
+"""Of a container: what no process sees, and what is looked at one by one."""
 
 Content = Mapping[str, Any]
 """A part of a task definition as boto3 gives and takes it."""
@@ -129,6 +133,45 @@ class Definition:
         content = {**self.content, "containerDefinitions": containers}
         return hashlib.sha256(canonical(content).encode()).hexdigest()
 
+    def process_identity(self, digests: Mapping[str, str | None]) -> str:
+        """The identity of what its processes can see of this content.
+
+        Two that are equal here differ at most in docker labels, log options, and variables that name the build.
+        """
+        containers: list[Content] = []
+        for container in self.containers:
+            digest = digests.get(str(container.get("name")))
+            seen = self._seen_in(container)
+            containers.append({**seen, "image": digest or container.get("image")})
+
+        content = {**self.content, "containerDefinitions": containers}
+        return hashlib.sha256(canonical(content).encode()).hexdigest()
+
+    def _seen_in(self, container: Content) -> Content:
+        """A container without what its processes cannot see."""
+        seen = {name: value for name, value in container.items() if name not in _UNSEEN}
+        logging = container.get("logConfiguration")
+        if logging:
+            seen["logConfiguration"] = {
+                name: value for name, value in logging.items() if name != "options"
+            }
+
+        owners = (self.family, str(container.get("name")))
+        tag = tag_of(str(container.get("image", "")))
+        environment: list[Content] = []
+        for variable in container.get("environment", []):
+            name, value = str(variable.get("name", "")), str(variable.get("value", ""))
+            if not is_build_stamp(
+                name,
+                value,
+                tag,
+                owners,
+            ):
+                environment.append(variable)
+        if environment:
+            seen["environment"] = environment
+        return seen
+
     def pinned(self, digests: Mapping[str, str | None]) -> dict[str, Any]:
         """The content with every image as `repository@digest`, where a digest is known."""
         containers: list[Content] = []
@@ -152,6 +195,7 @@ def described_as(revision: Revision, definition: Definition) -> Revision:
         revision,
         images=images,
         identity=definition.identity(images),
+        process_identity=definition.process_identity(images),
         irreversible=definition.irreversible,
     )
 
@@ -206,6 +250,12 @@ def without_version(image: str) -> str:
     path, slash, last = name.rpartition("/")
     repository = last.partition(":")[0]
     return f"{path}{slash}{repository}"
+
+
+def tag_of(image: str) -> str:
+    """The tag that an image reference names; empty without one."""
+    last = image.partition("@")[0].rpartition("/")[2]
+    return last.partition(":")[2]
 
 
 def short_name(arn: str) -> str:

@@ -188,6 +188,8 @@ class Revision:
         images: container name to digest; None where AWS recorded none, and the image's name stands in.
         identity: digest of the definition's content with each image replaced by what ran; None where the definition
             could not be described.
+        process_identity: the same of what its processes can see: without labels, log options, and the variables that
+            only name the build.
         settings: the service settings it ran under (network, load balancer, platform), by name.
         irreversible: its definition has the tag `auto-rollback:irreversible` with another value than `false`.
     """
@@ -200,6 +202,7 @@ class Revision:
     identity: str | None = None
     settings: Mapping[str, str] = field(default_factory=dict)
     irreversible: bool = False
+    process_identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -376,6 +379,25 @@ class KnownGood:
 
 
 @dataclass(frozen=True, slots=True)
+class Quarantine:
+    """A build that was rolled back from.
+
+    Attributes:
+        at: when it was rolled back from last.
+        signals: of the alarms that convicted it; none where a person rolled back, or ECS spoke.
+        process_identity: what its processes could see, as of a revision; None in records that are older than that.
+        images: container name to the digest that ran.
+    """
+
+    identity: str
+    task_definition: str
+    at: datetime
+    signals: tuple[str, ...] = ()
+    process_identity: str | None = None
+    images: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Secret:
     """A secret or parameter that tasks are given when they start.
 
@@ -393,11 +415,11 @@ class Secret:
 class LedgerState:
     """What the ledger knows of the service.
 
-    `quarantined` maps identities to when each was rolled back from.
+    `quarantined` holds, by identity, what was rolled back from.
     """
 
     paused_until: datetime | None = None
-    quarantined: Mapping[str, datetime] = field(default_factory=dict)
+    quarantined: Mapping[str, Quarantine] = field(default_factory=dict)
     rollbacks: tuple[PastRollback, ...] = ()
     known_good: tuple[KnownGood, ...] = ()
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from autorollback.decision.facts import PastRollback
+from autorollback.decision.facts import PastRollback, Quarantine
 from autorollback.decision.result import IncidentState, Outcome, Result
 from autorollback.naming import ServiceKey
 
@@ -104,11 +104,27 @@ class RollbackMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LeftRevision:
-    """A revision that a rollback leaves behind, and that is quarantined by its identity."""
+    """A revision that a rollback leaves behind, and that is quarantined by its identity.
+
+    `signals` are of the alarms that convicted it, now or before; none where a person alone rolled back.
+    """
 
     identity: str
     task_definition: str
     images: Mapping[str, str | None] = field(default_factory=dict)
+    process_identity: str | None = None
+    signals: tuple[str, ...] = ()
+
+    def quarantined_at(self, at: datetime) -> Quarantine:
+        """It, quarantined from a moment on."""
+        return Quarantine(
+            self.identity,
+            self.task_definition,
+            at,
+            self.signals,
+            self.process_identity,
+            self.images,
+        )
 
 
 @dataclass(frozen=True, slots=True)

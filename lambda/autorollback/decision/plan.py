@@ -6,7 +6,7 @@ How the rollback is done, what it leaves behind, and what the result says.
 from dataclasses import dataclass
 from datetime import timedelta
 
-from autorollback.decision.facts import Controller, Deployment, Facts, Status
+from autorollback.decision.facts import Controller, Facts, Status
 from autorollback.decision.formatting import span
 from autorollback.decision.incident import LeftRevision, RollbackMethod
 from autorollback.decision.lineage import running_before, running_now
@@ -78,7 +78,7 @@ def _stop_brings_back(
 
 def left_behind(
     facts: Facts,
-    suspect: Deployment,
+    verdict: RollBack,
     chosen: Candidate,
 ) -> tuple[LeftRevision, ...]:
     """What the blamed deployment and those after it brought: all that the rollback leaves behind."""
@@ -86,11 +86,30 @@ def left_behind(
     for deployment in facts.deployments:
         brought = facts.revision(deployment.target)
         if brought and brought.identity and brought.identity != chosen.revision.identity:
-            revision = LeftRevision(brought.identity, brought.task_definition, dict(brought.images))
+            revision = LeftRevision(
+                brought.identity,
+                brought.task_definition,
+                dict(brought.images),
+                brought.process_identity,
+                _signals_of(facts, brought.identity, verdict.signal),
+            )
             left.append(revision)
-        if deployment.arn == suspect.arn:
+        if deployment.arn == verdict.suspect.arn:
             break
     return tuple(left)
+
+
+def _signals_of(
+    facts: Facts,
+    identity: str,
+    signal: str | None,
+) -> tuple[str, ...]:
+    """The signals that a build is quarantined for, from before and now."""
+    before = facts.ledger.quarantined.get(identity)
+    signals = set(before.signals) if before else set()
+    if signal:
+        signals.add(signal)
+    return tuple(sorted(signals))
 
 
 def possible_copies(facts: Facts, chosen: Candidate) -> tuple[str, ...]:

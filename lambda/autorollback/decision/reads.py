@@ -534,12 +534,18 @@ def _appearance(revision: Revision | None) -> tuple[str, tuple[tuple[str, str | 
 
 
 def _ran_what_is_newest(facts: Facts, period: ServingPeriod) -> bool:
-    """Whether what the newest deployment brought ran in a period before: then it matters how it fared."""
+    """Whether what the newest deployment brought ran in a period before: then it matters how it fared.
+
+    A build that its processes cannot tell from it counts too, for what was rolled back from may have proven itself so.
+    """
     newest = facts.revision(facts.newest.target) if facts.newest else None
     earlier = facts.revision(period.revision)
     if newest is None or earlier is None or newest.identity is None:
         return False
-    return newest.identity == earlier.identity
+    if newest.identity == earlier.identity:
+        return True
+    seen = newest.process_identity
+    return seen is not None and seen == earlier.process_identity
 
 
 def _is_found_before(older: Sequence[ServingPeriod], question: Question) -> bool:

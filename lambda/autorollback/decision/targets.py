@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from autorollback.decision import stability
-from autorollback.decision.facts import Deployment, Facts, KnownGood, Revision
+from autorollback.decision.facts import Deployment, Facts, KnownGood, Quarantine, Revision
 from autorollback.decision.formatting import clock
 from autorollback.decision.identity import has_identity_of, identity_of
 from autorollback.decision.lineage import something_ran_before
@@ -31,7 +31,7 @@ class _Excluded:
         avoid: the revision that runs in the blamed deployment.
     """
 
-    quarantined: Mapping[str, datetime]
+    quarantined: Mapping[str, Quarantine]
     avoid: Revision | None
 
     def objection(self, revision: Revision) -> str | None:
@@ -42,7 +42,7 @@ class _Excluded:
         if self.avoid is not None and identity == self.avoid.identity:
             return "it is what runs in the blamed deployment: the same content and image digests"
         if identity in self.quarantined:
-            return f"quarantined: rolled back from at {clock(self.quarantined[identity])}"
+            return f"quarantined: rolled back from at {clock(self.quarantined[identity].at)}"
         return None
 
 

@@ -128,6 +128,7 @@ class RollBack:
         newest: the service's newest deployment, by which the act is claimed.
         candidates: stable revisions, best first; the preflight takes the first that passes.
         onset: when the trouble began; None where a person asked.
+        signal: of the alarm that convicted; None where none did.
     """
 
     reason: Reason
@@ -136,6 +137,7 @@ class RollBack:
     newest: Deployment
     candidates: tuple[Candidate, ...]
     onset: datetime | None = None
+    signal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

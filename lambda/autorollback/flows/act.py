@@ -199,7 +199,7 @@ def _intent_of(
         request_id=service.session.request_id,
         red=tuple(alarm.name for alarm in facts.alarms if alarm.in_alarm),
         onset=verdict.onset,
-        left=plans.left_behind(facts, verdict.suspect, chosen),
+        left=plans.left_behind(facts, verdict, chosen),
     )
 
 

@@ -68,11 +68,11 @@ def _returned_from_quarantine(service: ProtectedService, facts: Facts) -> Done |
     brought = facts.revision(newest.target) if newest else None
     if newest is None or brought is None or brought.identity is None:
         return None
-    since = facts.ledger.quarantined.get(brought.identity)
-    if since is None:
+    quarantine = facts.ledger.quarantined.get(brought.identity)
+    if quarantine is None:
         return None
     key = service.key
-    left = f"it was rolled back from at {clock(since)}"
+    left = f"it was rolled back from at {clock(quarantine.at)}"
     detail = f"{brought.task_definition} runs in {key} again, though {left}"
     summary = results.revision_summary(brought)
     told = Done(

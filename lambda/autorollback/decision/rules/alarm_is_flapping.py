@@ -17,6 +17,10 @@ def _ask(case: Case) -> Passed | Hold:
     alarm, suspect = case.blamed.alarm, case.blamed.suspect
     if alarm is None:
         return Passed("an ECS event, no alarm")
+    if case.blamed.known_bad:
+        return Passed(
+            "a build that was rolled back from before: how the alarm was then says nothing"
+        )
     looked_back_to = suspect.start - LOOKED_BACK
     if not past_is_known(alarm, looked_back_to, case.now):
         detail = f"the history of {alarm.signal} in the 24 h before the deployment was not read"

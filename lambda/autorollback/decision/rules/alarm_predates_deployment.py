@@ -7,8 +7,9 @@ from autorollback.decision.alarm_order import after_words, before_words, predate
 from autorollback.decision.case import Case, Rule, Suspicion
 from autorollback.decision.changes import is_restart, is_return, name_of, not_described
 from autorollback.decision.facts import Alarm, Deployment, Facts, Status
+from autorollback.decision.quarantine import words_of
 from autorollback.decision.question import Question
-from autorollback.decision.rules.slow_start import slow_start
+from autorollback.decision.rules.slow_start import slow_start, still_starting
 from autorollback.decision.verdicts import Hold, Reason
 from autorollback.decision.window import within_window
 
@@ -20,7 +21,8 @@ def convict(suspicion: Suspicion, question: Question) -> Suspicion | Hold:
     """
     first_refusal: Hold | None = None
     for alarm in _asked_in_order(question.facts):
-        answer = _convict_by(alarm, suspicion.suspect, question)
+        answer = _convict_known_bad(alarm, suspicion, question)
+        answer = answer or _convict_by(alarm, suspicion.suspect, question)
         if isinstance(answer, Suspicion):
             if first_refusal is None:
                 return answer
@@ -40,6 +42,34 @@ def _asked_in_order(facts: Facts) -> list[Alarm]:
     return [fired, *others] if fired else others
 
 
+def _convict_known_bad(
+    alarm: Alarm,
+    suspicion: Suspicion,
+    question: Question,
+) -> Suspicion | Hold | None:
+    """A build that was rolled back from is convicted by the signal of then, whenever the trouble began.
+
+    Any other alarm convicts it if its trouble does not precede it. None where the usual order of times is asked.
+    """
+    known, suspect = suspicion.known_bad, suspicion.suspect
+    if known is None or _is_late(alarm, suspect, question):
+        return None
+    if alarm.signal not in known.signals and predates(alarm, suspect):
+        return None
+
+    starting = still_starting(
+        alarm,
+        suspect,
+        question.facts,
+        question.now,
+    )
+    if starting:
+        return starting
+    onset = alarm.onset or alarm.since or question.now
+    detail = f"{alarm.signal} is in ALARM, and the deployment brings back {words_of(known)}"
+    return replace(suspicion, onset=onset, detail=detail, alarm=alarm)
+
+
 def _convict_by(
     alarm: Alarm,
     suspect: Deployment,
@@ -48,19 +78,17 @@ def _convict_by(
     if alarm.onset is None:
         detail = f"when {alarm.signal} began is not known"
         return Hold(Reason.ALARM_PREDATES_DEPLOYMENT, detail, suspect)
-    still_starting = slow_start(
+    starting = slow_start(
         alarm,
         suspect,
         question.facts,
         question.now,
     )
-    if still_starting:
-        return still_starting
+    if starting:
+        return starting
     if predates(alarm, suspect):
         return _convict_chain(alarm, suspect, question)
-    finished = suspect.finished_at or suspect.start
-    is_late = alarm.onset - finished > question.policy.window
-    if is_late and not suspect.status.in_progress:
+    if _is_late(alarm, suspect, question):
         detail = f"{alarm.signal} began long after the deployment"
         return Hold(Reason.NO_RECENT_DEPLOYMENT, detail, suspect)
     return Suspicion(
@@ -69,6 +97,18 @@ def _convict_by(
         after_words(alarm, suspect),
         alarm,
     )
+
+
+def _is_late(
+    alarm: Alarm,
+    suspect: Deployment,
+    question: Question,
+) -> bool:
+    """Whether the trouble began too long after the suspect had finished."""
+    if alarm.onset is None or suspect.status.in_progress:
+        return False
+    finished = suspect.finished_at or suspect.start
+    return alarm.onset - finished > question.policy.window
 
 
 def _convict_chain(
@@ -124,14 +164,14 @@ def _blame_earlier(
         Hold,
     ):
         return None
-    still_starting = slow_start(
+    starting = slow_start(
         alarm,
         earlier,
         facts,
         question.now,
     )
-    if still_starting:
-        return still_starting
+    if starting:
+        return starting
     name = name_of(facts.revision(earlier.target))
     replaced = "which was replaced before it had proven itself"
     detail = f"{after_words(alarm, earlier)} of {name}, {replaced}"

@@ -4,6 +4,7 @@ It is the newest service deployment that changed what runs.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from autorollback.decision.alarm_order import predates, trouble_began
@@ -18,6 +19,7 @@ from autorollback.decision.changes import (
 from autorollback.decision.facts import Controller, Deployment, Facts, Secret, TriggerKind
 from autorollback.decision.formatting import clock
 from autorollback.decision.lineage import CLOCK_SKEW, running_before
+from autorollback.decision.quarantine import known_bad, words_of
 from autorollback.decision.question import Question
 from autorollback.decision.stability import may_have_been_stable
 from autorollback.decision.verdicts import Hold, Ignore, Reason
@@ -36,12 +38,17 @@ def find_suspect(question: Question) -> Suspicion | Hold | Ignore:
         )
         if isinstance(suspicion, Hold):
             return suspicion
+        known = known_bad(question, index)
+        if known and not is_restart(facts, index):
+            detail = f"{suspicion.detail}, and brings back {words_of(known)}"
+            comes_back = replace(suspicion, known_bad=known, detail=detail)
+            return _of_an_older_one(facts, deployment, onset) or comes_back
         hold = _cannot_be_told(facts, index) or _goes_back(question, index)
         if hold:
             return hold
         if not is_restart(facts, index):
             return _of_an_older_one(facts, deployment, onset) or suspicion
-        answer = _of_restart(question, index, suspicion)
+        answer = _of_restart(question, index, replace(suspicion, known_bad=known))
         if answer:
             return answer
     return Hold(Reason.NO_RECENT_DEPLOYMENT, "no deployment on record changed what runs")
@@ -59,7 +66,7 @@ def _of_restart(
     if changed and (deployment.status.in_progress or not began_before):
         older = _of_an_older_one(facts, deployment, suspicion.onset)
         return older or _only_settings(suspicion, changed)
-    if began_before:
+    if began_before or suspicion.known_bad:
         return None
     return _only_restarted(question, index)
 

@@ -23,7 +23,24 @@ def slow_start(
 
     None where it does not.
     """
-    if alarm.signal != UNHEALTHY_TARGETS or predates(alarm, suspect):
+    if predates(alarm, suspect):
+        return None
+    return still_starting(
+        alarm,
+        suspect,
+        facts,
+        now,
+    )
+
+
+def still_starting(
+    alarm: Alarm,
+    suspect: Deployment,
+    facts: Facts,
+    now: datetime,
+) -> Hold | None:
+    """The same, whenever the trouble began."""
+    if alarm.signal != UNHEALTHY_TARGETS:
         return None
     if suspect.status.in_progress:
         return _while_in_progress(suspect, facts)
