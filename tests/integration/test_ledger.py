@@ -9,6 +9,7 @@ import pytest
 from autorollback.aws.ledger import Ledger
 from autorollback.aws.ledger_items import LedgerRecordError
 from autorollback.aws.ledger_table import LedgerTable
+from autorollback.decision.facts import Quarantine
 from autorollback.naming import ServiceKey
 from tests.contracts.ledger import *  # noqa: F403 - the tests are the contract's
 from tests.contracts.ledger import INTENT, KEY, LEFT, NOW, claim, minutes, opened
@@ -44,9 +45,23 @@ def test_a_record_of_the_first_version_is_read(ledger: Ledger) -> None:
     dynamodb.put_item(
         TableName="ledger", Item=item | {"version": {"N": "1"}, "intent": {"S": json.dumps(intent)}}
     )
+    left = replace(LEFT[0], process_identity=None, signals=())
     assert ledger.recall(KEY, NOW).incidents == (
-        incident.with_intent(replace(incident.intent, left=LEFT)),
+        incident.with_intent(replace(incident.intent, left=(left,))),
     )
+
+
+def test_a_quarantine_from_before_it_knew_its_signals_is_read(ledger: Ledger) -> None:
+    ledger.clients.dynamodb.put_item(
+        TableName="ledger",
+        Item={
+            "pk": {"S": f"service#{KEY}"},
+            "sk": {"S": "quarantine#bad-build"},
+            "at": {"S": NOW.isoformat()},
+            "task_definition": {"S": "auth:19"},
+        },
+    )
+    assert ledger.quarantines(KEY) == (Quarantine("bad-build", "auth:19", NOW),)
 
 
 @pytest.mark.parametrize(

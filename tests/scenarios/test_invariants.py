@@ -51,8 +51,8 @@ def stories(draw: st.DrawFn) -> History:
         )
     if draw(st.booleans()):
         signals = draw(st.sampled_from([("5xx-rate",), ("latency",), ()]))
-        ago = minutes(draw(st.integers(1, 9000)))
-        story.quarantined(draw(BUILDS), ago=ago, signals=signals)
+        quarantined_for = minutes(draw(st.integers(1, 9000)))
+        story.quarantined(draw(BUILDS), ago=quarantined_for, signals=signals)
     if draw(st.booleans()):
         story.rolled_back(
             draw(BUILDS), ago=minutes(draw(st.integers(5, 3000))), pins=draw(st.booleans())

@@ -66,7 +66,7 @@ def release(
     asked: Manual,
     key: ServiceKey,
 ) -> Done:
-    """Lift the quarantine of what ran under a revision.
+    """Lift the quarantine of what ran under a revision, and of what its processes cannot tell from it.
 
     Raises:
         BadRequest: where nothing of that revision is quarantined.
@@ -79,7 +79,9 @@ def release(
         listed = ", ".join(names) or "nothing is quarantined"
         allowed = f"a quarantined revision of {key}: {listed}"
         raise BadRequest("revision", asked.revision, allowed)
-    for quarantine in named:
+    seen = {q.process_identity for q in named if q.process_identity}
+    lifted = [q for q in quarantines if q in named or q.process_identity in seen]
+    for quarantine in lifted:
         session.ledger.release(
             key,
             quarantine,
@@ -87,7 +89,7 @@ def release(
             session.now,
             asked.requested_by,
         )
-    released = ", ".join(sorted({q.task_definition for q in named}))
+    released = ", ".join(sorted({q.task_definition for q in lifted}))
     return Done(f"{released} of {key} may be rolled back to again")
 
 
