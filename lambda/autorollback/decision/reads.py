@@ -600,9 +600,10 @@ def _flapping_asked(question: Question) -> list[tuple[Alarm, datetime]]:
         red = [alarm for alarm in facts.alarms if alarm.in_alarm]
         return [(alarm, _flapping_from(question, alarm) - LOOKED_BACK) for alarm in red]
     convicting = _convicting(question)
-    if convicting is None or convicting.alarm is None:
+    if convicting is None:
         return []
-    return [(convicting.alarm, convicting.suspect.start - LOOKED_BACK)]
+    alarm, suspect = convicting
+    return [(alarm, suspect.start - LOOKED_BACK)]
 
 
 def _past_of_periods(question: Question, periods: Sequence[ServingPeriod]) -> datetime:
@@ -621,18 +622,21 @@ def _flapping_from(question: Question, alarm: Alarm) -> datetime:
     newest = _newest_start(question)
     of_it = replace(facts, trigger=replace(facts.trigger, alarm=alarm.name))
     convicting = _convicting(replace(question, facts=of_it))
-    return min(newest, convicting.suspect.start) if convicting else newest
+    if convicting is None:
+        return newest
+    _, suspect = convicting
+    return suspect.start
 
 
-def _convicting(question: Question) -> Suspicion | None:
-    """The suspicion of the alarm that convicts, as far as is known; None where none does."""
+def _convicting(question: Question) -> tuple[Alarm, Deployment] | None:
+    """The alarm that convicts, and whom, as far as is known; None where none does."""
     suspicion = find_suspect(question)
     if not isinstance(suspicion, Suspicion):
         return None
     convicted = convict(suspicion, question)
     if not isinstance(convicted, Suspicion) or convicted.alarm is None:
         return None
-    return convicted
+    return convicted.alarm, convicted.suspect
 
 
 # --- secrets ------------------------------------------------------------------------------------------------------

@@ -36,10 +36,9 @@ def convict(suspicion: Suspicion, question: Question) -> Suspicion | Hold:
 
 
 def _asked_in_order(facts: Facts) -> list[Alarm]:
-    fired = facts.alarm(facts.trigger.alarm)
-    others = [alarm for alarm in facts.alarms if alarm.in_alarm and alarm is not fired]
-    others.sort(key=lambda alarm: alarm.name)
-    return [fired, *others] if fired else others
+    fired = facts.trigger.alarm
+    red = [alarm for alarm in facts.alarms if alarm.in_alarm]
+    return sorted(red, key=lambda alarm: (alarm.name != fired, alarm.name))
 
 
 def _convict_known_bad(
