@@ -94,7 +94,7 @@ class TestMethod:
 
 def left(story: History) -> list[str]:
     verdict = verdict_of(story)
-    found = left_behind(story.facts(), verdict.suspect, verdict.candidates[0])
+    found = left_behind(story.facts(), verdict, verdict.candidates[0])
     return [revision.identity for revision in found]
 
 
@@ -108,7 +108,7 @@ def test_what_is_gone_back_to_is_not_left_behind_though_it_was_tried_since() -> 
     story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(25))
     verdict = verdict_of(story.alarm("5xx-rate", onset=minutes(15)))
     since = story.deployed("v1", ago=minutes(1)).facts()
-    found = left_behind(since, verdict.suspect, verdict.candidates[0])
+    found = left_behind(since, verdict, verdict.candidates[0])
     assert [revision.identity for revision in found] == ["v2"]
 
 
@@ -117,9 +117,9 @@ def test_what_was_not_described_cannot_be_quarantined() -> None:
     verdict = verdict_of(story)
     brought = story.deployments[-1].target
     story.revisions[brought] = replace(story.revisions[brought], identity=None)
-    assert left_behind(story.facts(), verdict.suspect, verdict.candidates[0]) == ()
+    assert left_behind(story.facts(), verdict, verdict.candidates[0]) == ()
     del story.revisions[brought]
-    assert left_behind(story.facts(), verdict.suspect, verdict.candidates[0]) == ()
+    assert left_behind(story.facts(), verdict, verdict.candidates[0]) == ()
 
 
 def test_definitions_that_ran_with_the_content_of_the_target_may_be_its_copy() -> None:
