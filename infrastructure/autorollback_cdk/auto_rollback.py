@@ -346,7 +346,13 @@ class AutoRollback(Construct):
                 **here,
                 source=["aws.ecs"],
                 detail_type=["ECS Deployment State Change"],
-                detail={"eventName": ["SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED"]},
+                detail={
+                    "eventName": [
+                        "SERVICE_DEPLOYMENT_IN_PROGRESS",
+                        "SERVICE_DEPLOYMENT_COMPLETED",
+                        "SERVICE_DEPLOYMENT_FAILED",
+                    ]
+                },
             ),
         )
         self._rule(self.names.sweep_rule, schedule=events.Schedule.rate(cdk.Duration.minutes(5)))

@@ -84,6 +84,17 @@ class TasksCannotStart:
 
 
 @dataclass(frozen=True, slots=True)
+class DeploymentBegan:
+    """ECS says that a deployment of a service is in progress.
+
+    Of a rollback it says so too.
+    """
+
+    service: ServiceKey
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class DeploymentEnded:
     """ECS says that a deployment of a service completed or failed.
 
@@ -155,6 +166,7 @@ class Manual:
 Request = (
     AlarmChanged
     | TasksCannotStart
+    | DeploymentBegan
     | DeploymentEnded
     | Sweep
     | DailyAudit
@@ -351,12 +363,20 @@ def _service_action(event: _Part, _names: Names) -> Request:
     return TasksCannotStart(_service_of(event, detail), event.time("time"))
 
 
-def _deployment_ended(event: _Part, _names: Names) -> Request:
+def _deployment_changed(event: _Part, _names: Names) -> Request:
     detail = event.part("detail")
-    name = detail.one_of("eventName", "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_DEPLOYMENT_FAILED")
+    name = detail.one_of(
+        "eventName",
+        "SERVICE_DEPLOYMENT_IN_PROGRESS",
+        "SERVICE_DEPLOYMENT_COMPLETED",
+        "SERVICE_DEPLOYMENT_FAILED",
+    )
+    service, at = _service_of(event, detail), event.time("time")
+    if name == "SERVICE_DEPLOYMENT_IN_PROGRESS":
+        return DeploymentBegan(service, at)
     return DeploymentEnded(
-        service=_service_of(event, detail),
-        at=event.time("time"),
+        service=service,
+        at=at,
         deployment_id=str(detail.fields.get("deploymentId", "")),
         completed=name == "SERVICE_DEPLOYMENT_COMPLETED",
         detail=str(detail.fields.get("reason", "")),
@@ -380,7 +400,7 @@ _Reader = Callable[[_Part, Names], Request]
 READERS: Mapping[tuple[str, str], _Reader] = {
     ("aws.cloudwatch", "CloudWatch Alarm State Change"): _alarm_changed,
     ("aws.ecs", "ECS Service Action"): _service_action,
-    ("aws.ecs", "ECS Deployment State Change"): _deployment_ended,
+    ("aws.ecs", "ECS Deployment State Change"): _deployment_changed,
     ("aws.events", "Scheduled Event"): _scheduled,
 }
 """By the `source` and the `detail-type` of an event."""

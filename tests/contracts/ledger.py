@@ -14,7 +14,7 @@ import pytest
 from autorollback.aws.ledger import Notice, RecordChanged, UnsentNotice
 from autorollback.aws.ledger_items import new_incident
 from autorollback.aws.ports import Ledger as LedgerPort
-from autorollback.decision.facts import Deployment, KnownGood, Revision, Status
+from autorollback.decision.facts import Deployment, KnownGood, Revision, Status, TrafficReading
 from autorollback.decision.incident import (
     Event,
     Incident,
@@ -263,6 +263,21 @@ def test_what_the_sweep_looked_into_is_due_no_more(ledger: LedgerPort) -> None:
     assert ledger.recall(KEY, NOW).pending_checks == (turned_away,)
     ledger.remove_pending_check(KEY, turned_away)
     assert ledger.due(NOW) == ()
+
+
+def test_what_was_seen_of_a_deployments_traffic_is_kept_when_it_is_watched_no_more(
+    ledger: LedgerPort,
+) -> None:
+    later, until = NOW + minutes(5), NOW + minutes(600)
+    unserved = TrafficReading(BAD.arn, unserved_at=NOW)
+    ledger.keep_traffic(KEY, unserved, until, NOW)
+    assert (ledger.due(NOW), ledger.recall(KEY, NOW).watched) == ((KEY,), (BAD.arn,))
+    for moment in (later, later + minutes(5)):
+        ledger.keep_traffic(KEY, TrafficReading(BAD.arn, baking_at=moment), until, moment)
+    ledger.keep_traffic(KEY, TrafficReading(BAD.arn), until, None)
+    recalled = ledger.recall(KEY, NOW)
+    assert recalled.state.traffic == (TrafficReading(BAD.arn, NOW, later),)
+    assert (ledger.due(until), recalled.watched) == ((), ())
 
 
 def test_only_a_claim_can_be_taken_back(ledger: LedgerPort) -> None:

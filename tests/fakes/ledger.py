@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from autorollback.aws.ledger import HistoryPage, Notice, RecordChanged, UnsentNotice
-from autorollback.decision.facts import KnownGood, LedgerState, Quarantine
+from autorollback.decision.facts import KnownGood, LedgerState, Quarantine, TrafficReading
 from autorollback.decision.incident import Event, Incident, LeftRevision, Phase
 from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
 from autorollback.decision.result import IncidentState, Outcome
@@ -45,6 +45,8 @@ class Partition:
     told: dict[str, Told] = field(default_factory=dict)
     muted: dict[str, datetime] = field(default_factory=dict)
     checks: dict[str, PendingCheck] = field(default_factory=dict)
+    traffic: dict[str, TrafficReading] = field(default_factory=dict)
+    watched: dict[str, datetime] = field(default_factory=dict)
     released: list[tuple[Quarantine, str | None]] = field(default_factory=list)
 
 
@@ -107,6 +109,7 @@ class FakeLedger:
             quarantined=dict(partition.quarantines),
             rollbacks=tuple(one.as_past_rollback() for one in incidents if one.acted),
             known_good=tuple(partition.good.values()),
+            traffic=tuple(partition.traffic.values()),
         )
         return ServiceLedger(
             state=state,
@@ -115,6 +118,7 @@ class FakeLedger:
             muted=dict(partition.muted),
             pending_checks=tuple(partition.checks.values()),
             unsent=tuple(key for key, told in partition.told.items() if not told.announced),
+            watched=tuple(partition.watched),
         )
 
     def pause_of_all(self) -> datetime | None:
@@ -126,6 +130,7 @@ class FakeLedger:
             times = [record.due for record in partition.records.values() if record.due]
             times += [told.due for told in partition.told.values() if not told.announced]
             times += [check.due for check in partition.checks.values()]
+            times += partition.watched.values()
             wants += [(at, key) for at in times if at <= now]
         wants.sort(key=lambda want: want[0])
         return tuple(dict.fromkeys(key for _, key in wants))
@@ -269,6 +274,24 @@ class FakeLedger:
 
     def add_pending_check(self, key: ServiceKey, check: PendingCheck) -> None:
         self.table.of(key).checks[_about(check)] = check
+
+    def keep_traffic(
+        self,
+        key: ServiceKey,
+        reading: TrafficReading,
+        kept_until: datetime,
+        due: datetime | None,
+    ) -> None:
+        partition = self.table.of(key)
+        before = partition.traffic.get(reading.deployment, reading)
+        partition.traffic[reading.deployment] = replace(
+            reading,
+            unserved_at=reading.unserved_at or before.unserved_at,
+            baking_at=before.baking_at or reading.baking_at,
+        )
+        partition.watched.pop(reading.deployment, None)
+        if due is not None:
+            partition.watched[reading.deployment] = due
 
     def remove_pending_check(self, key: ServiceKey, check: PendingCheck) -> None:
         self.table.of(key).checks.pop(_about(check), None)

@@ -10,7 +10,7 @@ from typing import Any
 from autorollback import handler
 from autorollback.aws import ports
 from autorollback.aws.reader import FactsReader
-from autorollback.decision.facts import Controller, Deployment, Status
+from autorollback.decision.facts import Controller, Deployment, Status, Strategy, TrafficShift
 from autorollback.decision.incident import Incident
 from autorollback.decision.ledger_state import ServiceLedger
 from autorollback.decision.result import Result
@@ -20,6 +20,7 @@ from autorollback.policy import Policy, ServicePolicy
 from autorollback.requests import (
     Action,
     AlarmChanged,
+    DeploymentBegan,
     DeploymentEnded,
     Manual,
     Request,
@@ -102,6 +103,13 @@ class ServiceStory:
         """As DescribeServices tells it."""
         self.fake.description.update(seen)
         return self
+
+    def shifts(self, weight: float | None, stage: str | None = None) -> "ServiceStory":
+        """A blue/green service, and what ECS says of the traffic of its newest deployment, which stays under way."""
+        self.described(shifts_traffic=True)
+        traffic = TrafficShift(Strategy.BLUE_GREEN, weight, stage, minutes(10))
+        self.fake.deployments[-1] = replace(self.newest, traffic=traffic)
+        return self.stuck(Status.IN_PROGRESS)
 
     def stuck(self, *statuses: Status) -> "ServiceStory":
         """Deployments do not leave these states."""
@@ -212,6 +220,10 @@ class World:
         key = self.stories[name].key
         alarm = self.alarms.named(key, signal)
         return AlarmChanged(alarm.name, key, signal, in_alarm, self.now, {}, muted)
+
+    def began(self, name: str) -> Answer:
+        """ECS says that a deployment is in progress."""
+        return self.ask(DeploymentBegan(self.stories[name].key, self.now))
 
     def ended(self, name: str, *, completed: bool = True) -> Answer:
         """ECS says that a deployment completed or failed."""

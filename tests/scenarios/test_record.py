@@ -137,3 +137,13 @@ def test_times_are_told_in_utc() -> None:
     facts, _, now = read_record(stored(bad_deployment()))
     assert now == datetime(2026, 11, 22, 14, tzinfo=UTC)
     assert facts.deployments[0].created_at.utcoffset() == now.utcoffset()
+
+
+def test_a_record_from_before_the_traffic_of_deployments_was_read_is_read() -> None:
+    record = stored(bad_deployment())
+    record["version"] = 2
+    for deployment in record["facts"]["deployments"]:
+        del deployment["traffic"]
+    del record["facts"]["ledger"]["traffic"], record["facts"]["service"]["shifts_traffic"]
+    facts, _, _ = read_record(record)
+    assert facts == bad_deployment().facts()

@@ -13,6 +13,7 @@ from autorollback.requests import (
     AlarmChanged,
     BadRequest,
     DailyAudit,
+    DeploymentBegan,
     DeploymentEnded,
     Manual,
     NotInAlarm,
@@ -205,6 +206,11 @@ ACTION, DEPLOYMENT = "ECS Service Action", "ECS Deployment State Change"
             id="completed",
         ),
         pytest.param(
+            ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_IN_PROGRESS"),
+            DeploymentBegan(AUTH, AT),
+            id="began",
+        ),
+        pytest.param(
             scheduled("auto-rollback-sweep"),
             Sweep(datetime(2026, 11, 22, 14, 5, tzinfo=UTC)),
             id="sweep",
@@ -272,9 +278,9 @@ def test_a_service_with_an_arn_of_the_short_format_is_told_by_the_cluster_beside
             ecs_event(ACTION, "SERVICE_STEADY_STATE"), "detail.eventName", id="a steady state"
         ),
         pytest.param(
-            ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_IN_PROGRESS"),
+            ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_PAUSED"),
             "detail.eventName",
-            id="a start",
+            id="a change that ECS does not know",
         ),
         pytest.param(
             ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED") | {"resources": []},

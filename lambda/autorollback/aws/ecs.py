@@ -258,6 +258,7 @@ def _service(described: "ServiceTypeDef") -> Service:
         bake=bake_of(configuration),
         task_sets=task_sets,
         deployments=tuple(_ecs_deployment(one) for one in described.get("deployments", [])),
+        shifts_traffic=strategy_of(configuration).shifts,
     )
 
 

@@ -2,7 +2,7 @@
 
 Items share the partition `service#<cluster>/<service>` and are told apart by the sort key: `lease`, `pause`,
 `quarantine#<identity>`, `good#<identity>`, `told#<deployment>#<reason>`, `muted#<alarm>`, `watch#<deployment>`,
-`release#<time>#<identity>` and `incident#<time of the deployment>#<deployment>`. The partition `all` holds the `pause` of
+`traffic#<deployment>`, `release#<time>#<identity>` and `incident#<time of the deployment>#<deployment>`. The partition `all` holds the `pause` of
 all services, and in an alarm storm the page of `red` alarms that was read last. The index `unfinished` holds what still
 wants something, the index `timeline` all incidents by time.
 """
@@ -35,7 +35,7 @@ from autorollback.aws.ledger_items import (
     to_attributes,
 )
 from autorollback.aws.ledger_table import IS_NEW, Condition, LedgerTable
-from autorollback.decision.facts import KnownGood, Quarantine, RedAlarm
+from autorollback.decision.facts import KnownGood, Quarantine, RedAlarm, TrafficReading
 from autorollback.decision.incident import Event, Incident, LeftRevision, Phase
 from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
 from autorollback.decision.result import IncidentState, Outcome, Result
@@ -509,6 +509,40 @@ class Ledger:
     ) -> None:
         """It has been looked into."""
         self._table.delete(partition(key), _pending_check_key(check))
+
+    def keep_traffic(
+        self,
+        key: ServiceKey,
+        reading: TrafficReading,
+        kept_until: datetime,
+        due: datetime | None,
+    ) -> None:
+        """Remember what was seen of a deployment's traffic; the first time that it baked stands.
+
+        `due` is when the sweep looks again, None where it does no more.
+        """
+        values: dict[str, object] = {
+            ":deployment": reading.deployment,
+            ":expires": epoch(kept_until),
+        }
+        updates = ["deployment = :deployment", "expires_at = :expires"]
+        if reading.unserved_at is not None:
+            values[":unserved"] = text_of(reading.unserved_at)
+            updates.append("unserved_at = :unserved")
+        if reading.baking_at is not None:
+            values[":baking"] = text_of(reading.baking_at)
+            updates.append("baking_at = if_not_exists(baking_at, :baking)")
+        removal = " REMOVE unfinished, due_at"
+        if due is not None:
+            values |= {":yes": "yes", ":due": text_of(due)}
+            updates += ["unfinished = :yes", "due_at = :due"]
+            removal = ""
+        self._table.update(
+            partition(key),
+            f"traffic#{reading.deployment.rpartition('/')[2]}",
+            f"SET {', '.join(updates)}{removal}",
+            Condition("", values=values),
+        )
 
     # an alarm storm
 

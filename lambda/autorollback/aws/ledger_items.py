@@ -18,6 +18,7 @@ from autorollback.decision.facts import (
     Quarantine,
     RedAlarm,
     Revision,
+    TrafficReading,
 )
 from autorollback.decision.incident import Incident, Intent, Phase
 from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
@@ -274,7 +275,13 @@ def service_ledger(items: Sequence[Item], now: datetime) -> ServiceLedger:
         muted=muted,
         pending_checks=tuple(readable(item, _pending_check) for item in by_kind.get("watch", [])),
         unsent=tuple(item["sk"] for item in by_kind.get("told", []) if "unfinished" in item),
+        watched=_watched(by_kind.get("traffic", [])),
     )
+
+
+def _watched(items: Sequence[Item]) -> tuple[str, ...]:
+    """The deployments of these items whose traffic the sweep looks at."""
+    return tuple(str(item.get("deployment")) for item in items if "unfinished" in item)
 
 
 def _state(
@@ -292,6 +299,7 @@ def _state(
         quarantined=quarantined,
         rollbacks=tuple(incident.as_past_rollback() for incident in incidents if incident.acted),
         known_good=tuple(readable(item, _known_good) for item in by_kind.get("good", [])),
+        traffic=tuple(readable(item, _traffic) for item in by_kind.get("traffic", [])),
     )
 
 
@@ -341,6 +349,16 @@ def _pending_check(item: Item) -> PendingCheck:
         due=time_of(item["due_at"]),
         tasks=bool(item.get("tasks")),
         named=item.get("named", ""),
+    )
+
+
+def _traffic(item: Item) -> TrafficReading:
+    unserved_at = item.get("unserved_at")
+    baking_at = item.get("baking_at")
+    return TrafficReading(
+        deployment=item["deployment"],
+        unserved_at=time_of(unserved_at) if unserved_at else None,
+        baking_at=time_of(baking_at) if baking_at else None,
     )
 
 

@@ -21,6 +21,7 @@ from autorollback.decision.facts import (
     Secret,
     Service,
     TaskSet,
+    TrafficReading,
     TrafficShift,
 )
 from autorollback.decision.incident import Incident, LeftRevision
@@ -144,7 +145,20 @@ class Notices(Protocol):
         """A message that people have not got yet; None where they have meanwhile."""
 
 
-class Ledger(Leases, LedgerReads, Incidents, Notices, Protocol):
+class TrafficWatch(Protocol):
+    """What was seen of deployments that shift traffic."""
+
+    def keep_traffic(
+        self,
+        key: ServiceKey,
+        reading: TrafficReading,
+        kept_until: datetime,
+        due: datetime | None,
+    ) -> None:
+        """Remember what was seen of a deployment's traffic."""
+
+
+class Ledger(Leases, LedgerReads, Incidents, Notices, TrafficWatch, Protocol):
     """What makes a rollback happen once, and what is remembered of it."""
 
     def pause(

@@ -45,6 +45,7 @@ from autorollback.decision.facts import (
 from autorollback.decision.ledger_state import ServiceLedger
 from autorollback.decision.question import Question
 from autorollback.decision.reads import Read
+from autorollback.decision.traffic_shift import with_readings
 from autorollback.policy import ServicePolicy
 from autorollback.requests import AlarmChanged
 
@@ -401,7 +402,8 @@ def _with_deployments(
     match read:
         case reads.DeploymentsInFull():
             present = replace(facts.so_far, present=True)
-            return replace(facts, deployments=answer, so_far=present)
+            seen = with_readings(answer, facts.ledger.traffic)
+            return replace(facts, deployments=seen, so_far=present)
         case reads.ServiceRevisions(arns):
             return _with_revisions(facts, arns, answer)
         case reads.OlderDeployments():
@@ -462,7 +464,7 @@ def _with_older(facts: Facts, older: OlderPage) -> Facts:
     new = {arn: r for arn, r in older.revisions.items() if arn not in facts.revisions}
     return replace(
         facts,
-        deployments=(*facts.deployments, *added),
+        deployments=(*facts.deployments, *with_readings(added, facts.ledger.traffic)),
         revisions={**facts.revisions, **new},
         so_far=replace(so_far, next_page=older.page.next, older_pages=so_far.older_pages + 1),
     )

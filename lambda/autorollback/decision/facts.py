@@ -140,6 +140,7 @@ class Service:
             long the newest keeps what ran before.
         task_sets: those of a service that ECS does not deploy itself.
         deployments: what ECS says of those that it is at; none where another controller deploys.
+        shifts_traffic: its deployments are set to run beside what serves for a time, by ECS's own strategies.
         out_of_reach: why its deployment controller cannot be worked with, in words; None where it can.
     """
 
@@ -160,6 +161,7 @@ class Service:
     task_sets: tuple[TaskSet, ...] = ()
     out_of_reach: str | None = None
     deployments: tuple[EcsDeployment, ...] = ()
+    shifts_traffic: bool = False
 
     @property
     def primary(self) -> EcsDeployment | None:
@@ -412,6 +414,21 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class TrafficReading:
+    """What was seen of a deployment's traffic while it was watched.
+
+    Attributes:
+        deployment: its ARN.
+        unserved_at: when it was last seen to have none of the production traffic.
+        baking_at: when the stage BAKE_TIME was first seen.
+    """
+
+    deployment: str
+    unserved_at: datetime | None = None
+    baking_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerState:
     """What the ledger knows of the service.
 
@@ -422,6 +439,7 @@ class LedgerState:
     quarantined: Mapping[str, Quarantine] = field(default_factory=dict)
     rollbacks: tuple[PastRollback, ...] = ()
     known_good: tuple[KnownGood, ...] = ()
+    traffic: tuple[TrafficReading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

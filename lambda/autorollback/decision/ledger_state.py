@@ -38,6 +38,7 @@ class ServiceLedger:
         muted: when each alarm was last heard muted.
         pending_checks: what the sweep has to look into.
         unsent: sort keys of the notices that people could not be told of.
+        watched: ARNs of the deployments whose traffic the sweep looks at.
     """
 
     state: LedgerState = field(default_factory=LedgerState)
@@ -46,6 +47,7 @@ class ServiceLedger:
     muted: Mapping[str, datetime] = field(default_factory=dict)
     pending_checks: tuple[PendingCheck, ...] = ()
     unsent: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()
 
     @property
     def has_untold(self) -> bool:

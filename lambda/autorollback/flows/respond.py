@@ -14,6 +14,7 @@ from autorollback.decision.ledger_state import PendingCheck, verdict_marks
 from autorollback.decision.plan import RollbackPlan, Target
 from autorollback.decision.result import Outcome, Result
 from autorollback.decision.rules import paused
+from autorollback.decision.traffic_shift import is_watched
 from autorollback.decision.verdicts import (
     Candidate,
     FindingVerdict,
@@ -24,7 +25,7 @@ from autorollback.decision.verdicts import (
     RollBack,
     RuleFinding,
 )
-from autorollback.flows import act, announce, preflight, settle
+from autorollback.flows import act, announce, preflight, settle, traffic_watch
 from autorollback.flows.session import (
     ProtectedService,
     Session,
@@ -279,6 +280,13 @@ def _hold(
         judgement,
         hold,
     )
+    if hold.suspect and hold.reason is Reason.NOT_SERVING_YET and is_watched(hold.suspect):
+        traffic_watch.keep(
+            service.session,
+            service.key,
+            service.policy,
+            hold.suspect,
+        )
     if hold.reason in NOT_ANNOUNCED:
         return result
     about = hold.suspect or facts.newest

@@ -9,7 +9,7 @@ from autorollback import metrics
 from autorollback.decision.facts import RedAlarm, Trigger, TriggerKind
 from autorollback.decision.incident import Phase
 from autorollback.decision.ledger_state import ServiceLedger, verdict_marks
-from autorollback.flows import announce, confirm, respond, settle
+from autorollback.flows import announce, confirm, respond, settle, traffic_watch
 from autorollback.flows.session import ProtectedService, Session, already_being_judged
 from autorollback.naming import ServiceKey
 from autorollback.results import Answer, Done
@@ -151,6 +151,7 @@ def _unjudged(
 def _next_step(service: ProtectedService, red: Sequence[RedAlarm]) -> Answer:
     """What is to be done for one service: the first that applies."""
     known, newest = service.ledger_state, service.newest_deployment
+    traffic_watch.look_again(service)
     if known.open_incidents:
         return confirm.follow(service)
     for check in known.pending_checks:
