@@ -18,7 +18,7 @@ KEPT_BEYOND_WINDOW = timedelta(days=1)
 def deployment_began(session: Session, began: DeploymentBegan) -> Answer:
     """Have the sweep look at the traffic of a deployment, where its strategy shifts any."""
     key = began.service
-    configured = session.policies.of(key)
+    configured = session.policy_of(key)
     if configured is None:
         return unprotected(session, key)
     service = session.deployments.service(key)
