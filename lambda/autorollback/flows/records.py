@@ -66,7 +66,9 @@ def release(
     asked: Manual,
     key: ServiceKey,
 ) -> Done:
-    """Lift the quarantine of what ran under a revision, and of what its processes cannot tell from it.
+    """Lift the quarantine of what ran under a revision.
+
+    And of all that its processes cannot tell from it.
 
     Raises:
         BadRequest: where nothing of that revision is quarantined.
