@@ -31,8 +31,10 @@ from autorollback.policy import parse_service
 from localcloud.ecs.model import Status
 from localcloud.ecs.world import World
 from localcloud.errors import Refusal
+from localcloud.iam import Iam
 from localcloud.recorder import Call
 from localcloud.server import Cloud, running
+from tests.faults.installation import install
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 CLUSTER, TABLE, TOPIC = "prod", "ledger", "auto-rollback"
@@ -143,8 +145,9 @@ class Campaign:
         self.repository = self.world.repository("app")
         self.world.push("app", "v1")
         self.world.push("app", "v2")
-        self._table()
-        self.topic = self.session.client("sns").create_topic(Name=TOPIC)["TopicArn"]
+        keys = [f"process-{number}" for number in range(PROCESSES)]
+        install(cloud, CLUSTER, TABLE, keys)
+        self.topic = f"arn:aws:sns:{cloud.region}:{cloud.account}:{TOPIC}"
         self.processes = [self._process(number) for number in range(PROCESSES)]
         cloud.recorder.interfere = self._judge  # type: ignore[method-assign]  # the recorder's own hook is by operation
 
@@ -474,30 +477,6 @@ class Campaign:
         clients: Clients = self._here.process.clients
         return clients
 
-    def _table(self) -> None:
-        names = ("pk", "sk", "unfinished", "due_at", "timeline", "at")
-
-        def keys(*pair: str) -> Any:
-            return [
-                {"AttributeName": n, "KeyType": kind}
-                for n, kind in zip(pair, ("HASH", "RANGE"), strict=True)
-            ]
-
-        self.dynamodb.create_table(
-            TableName=TABLE,
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=keys("pk", "sk"),
-            AttributeDefinitions=[{"AttributeName": n, "AttributeType": "S"} for n in names],
-            GlobalSecondaryIndexes=[
-                {
-                    "IndexName": index,
-                    "KeySchema": keys(index, order),
-                    "Projection": {"ProjectionType": "ALL"},
-                }
-                for index, order in (("unfinished", "due_at"), ("timeline", "at"))
-            ],
-        )
-
 
 def _random_faults(chance: random.Random) -> Faults:
     """A good third of the invocations die somewhere, half of them meet throttles, some more than the client has patience for."""
@@ -547,6 +526,9 @@ def campaign() -> Iterator[Campaign]:
             mock.patch.object(neighbours, "sleep", silent),
         ):
             yield here
+        role = cloud.service(Iam)
+        assert role.not_evaluated == []
+        assert [denial.message for denial in role.denials] == []
 
 
 def deaths(kind: str, calls: list[str], seed: int, *, all_of_them: bool) -> Iterator[Case]:
