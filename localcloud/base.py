@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, ClassVar, TypeVar
 
 import boto3
@@ -22,6 +23,8 @@ _MISSING = object()
 class Cloud:
     """One running cloud.
 
+    `lag` is how far behind the lists of AWS are that are only eventually consistent.
+
     `emit` delivers a whole AWS event to the rules of the default bus; it does nothing until rules
     exist. `replaced` is what stands in the place of something of moto's, `services` what
     was added, by its class.
@@ -33,6 +36,7 @@ class Cloud:
     clock: Clock
     endpoint: str
     cold: bool = False
+    lag: timedelta = timedelta()
     recorder: Recorder = field(default_factory=Recorder)
     emit: Callable[[dict[str, Any]], None] = lambda _event: None
     replaced: list[object] = field(default_factory=list)

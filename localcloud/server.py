@@ -28,6 +28,7 @@ from localcloud import (
     cdk,
     cloudformation,
     codedeploy,
+    dynamodb,
     ecr,
     ecs,
     elb,
@@ -35,7 +36,6 @@ from localcloud import (
     events,
     functions,
     iam,
-    locks,
     traffic,
 )
 from localcloud.clock import Clock
@@ -48,7 +48,7 @@ from localcloud.traffic import Traffic
 # in the order in which they are installed: what comes later may ask for what came before
 EXTENSIONS = (
     errors,
-    locks,
+    dynamodb,
     ecs,
     ecr,
     elb,
