@@ -5,6 +5,7 @@ from autorollback import handler
 from autorollback.decision.facts import Status, Strategy
 from autorollback_cdk import AutoRollback
 from demo import scenario
+from localcloud.dynamodb.transactions import Transactions
 
 USED = (
     handler.handle,  # Lambda calls it, by the name that the template gives
@@ -14,4 +15,5 @@ USED = (
     (Strategy.LINEAR, Strategy.CANARY),  # so does it these
     scenario.WORKER,  # the end-to-end tests have it play, and ask the next
     scenario.Stage.codedeploy_deployments,
+    Transactions.ongoing,  # for tests to have a conflict
 )
