@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from datetime import datetime
 from enum import Enum
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -12,6 +13,7 @@ from autorollback.decision.result import Result, Severity
 Schema = dict[str, Any]
 
 RENAMED = {"came_from": "from", "goes_to": "to"}
+NEVER_WRITTEN = {"escalated"}
 LEFT_OUT_IF_UNKNOWN = {
     "time_to_rollback_seconds",
     "time_to_recover_seconds",
@@ -36,6 +38,8 @@ def _object(kind: type) -> Schema:
     properties: Schema = {}
     required: list[str] = []
     for field in fields(kind):
+        if field.name in NEVER_WRITTEN:
+            continue
         name = RENAMED.get(field.name, field.name)
         properties[name] = _value(hints[field.name])
         if field.name not in LEFT_OUT_IF_UNKNOWN:
@@ -65,6 +69,8 @@ def _value(kind: Any) -> Schema:
         return {"type": "object", "additionalProperties": _value(arguments[1])}
     if kind is object:
         return {}
+    if kind is datetime:
+        return {"type": "string", "format": "date-time"}
     if kind in _PLAIN:
         return {"type": _PLAIN[kind]}
     if isinstance(kind, type) and issubclass(kind, Enum):

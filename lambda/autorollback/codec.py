@@ -12,7 +12,7 @@ from cattrs.cols import homogenous_tuple_structure_factory, mapping_structure_fa
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from autorollback.decision.facts import Facts, ReadSoFar
-from autorollback.decision.result import Result
+from autorollback.decision.result import Result, Severity
 from autorollback.policy import Policy
 
 RECORD_VERSION = 3
@@ -294,6 +294,7 @@ def _register_result(converter: Converter) -> None:
         time_to_recover_seconds=if_known,
         error=if_known,
         requested_by=if_known,
+        escalated=override(omit=True),
         **renamed,
     )
     read = make_dict_structure_fn(
@@ -307,7 +308,14 @@ def _register_result(converter: Converter) -> None:
         return {**write(result), "severity": result.severity.value}
 
     converter.register_unstructure_hook(Result, write_with_severity)
-    converter.register_structure_hook(Result, _of_an_object(read))
+
+    def read_with_severity(document: Any, kind: Any) -> Result:
+        """What is more urgent than its outcome makes it was escalated."""
+        result: Result = read(document, kind)
+        is_critical = document.get("severity") == Severity.CRITICAL.value
+        return replace(result, escalated=is_critical and result.severity is not Severity.CRITICAL)
+
+    converter.register_structure_hook(Result, _of_an_object(read_with_severity))
 
 
 def _made() -> Converter:

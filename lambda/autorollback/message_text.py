@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from autorollback.decision.formatting import clock
 from autorollback.decision.result import IncidentState, Outcome, Result
 from autorollback.decision.verdicts import FindingVerdict
 from autorollback.results import Message
@@ -9,7 +10,8 @@ from autorollback.results import Message
 SUBJECT_LIMIT = 99
 """Characters; SNS takes fewer than 100, ASCII, no line breaks (API Publish, Subject)."""
 
-_BACK_FROM_QUARANTINE = "a build that was rolled back from runs again"
+_BACK_FROM_QUARANTINE = "a build that was rolled back from is back, or its images"
+_ESCALATED = "STILL IN ALARM"
 _STATE_WORDS = {
     IncidentState.RECOVERED: "RECOVERED",
     IncidentState.NOT_RECOVERED: "NOT RECOVERED",
@@ -49,6 +51,7 @@ def night_message(message: Message, installation: str = "") -> str:
     if isinstance(message, Result):
         lines.extend(_about_revisions(message))
         lines.extend(_why(message))
+        lines.extend(_look_at(message))
     elif message.goes_to:
         lines.append(f"To:      {message.goes_to.task_definition}")
     for line in _what_next(message, installation):
@@ -91,6 +94,15 @@ def _why(result: Result) -> list[str]:
     return lines
 
 
+def _look_at(result: Result) -> list[str]:
+    """Other services that were deployed shortly before the trouble."""
+    lines = []
+    for place in result.look_at:
+        what = f"{place.cluster}/{place.service} was deployed"
+        lines.append(f"Look at: {what} at {clock(place.at)}: {place.task_definition}")
+    return lines
+
+
 def _what_next(message: Message, installation: str) -> list[_Line]:
     """Is it better, what next, and the command to undo."""
     commands = _Commands(message, installation)
@@ -125,7 +137,13 @@ def _what_next(message: Message, installation: str) -> list[_Line]:
 
 
 def _after_rollback(result: Result, commands: "_Commands") -> list[_Line]:
-    """How a rollback ended; nothing where it has not."""
+    """How a rollback ended, or that nobody acts; nothing where it has not."""
+    if result.escalated:
+        return [
+            _Line("Better", "NO. It has been in ALARM ever since, and nobody acts"),
+            _Line("Next", "look at the service now; see what would happen:"),
+            _Line("", commands.plan),
+        ]
     if result.outcome is Outcome.FAILED:
         return [
             _Line("Better", "no: the service runs what it ran before"),
@@ -182,6 +200,8 @@ class _Commands:
 
 
 def _word(message: Message) -> str:
+    if isinstance(message, Result) and message.escalated:
+        return _ESCALATED
     state = message.incident_state if isinstance(message, Result) else None
     if state in _STATE_WORDS:
         return _STATE_WORDS[state]

@@ -29,7 +29,8 @@ class Done:
 
     Attributes:
         summary: for people, where they are told of it.
-        came_from, goes_to: the contract's `from` and `to`, where it is about revisions.
+        goes_to: the contract's `to`, where it is about a revision.
+        severity: how urgent it is, where people are told of it.
     """
 
     detail: str
@@ -38,16 +39,12 @@ class Done:
     service: str | None = None
     goes_to: RevisionSummary | None = None
     incident_id: str | None = None
+    severity: Severity = Severity.INFO
 
     @property
     def outcome(self) -> Outcome:
         """Always `done`."""
         return Outcome.DONE
-
-    @property
-    def severity(self) -> Severity:
-        """How urgent it is, where people are told of it."""
-        return Severity.WARNING
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +201,7 @@ def _done_json(done: Done) -> dict[str, object]:
         "cluster": done.cluster,
         "service": done.service,
         "incident_id": done.incident_id,
+        "severity": done.severity.value if done.summary else None,
     }
     for name, value in known.items():
         if value is not None:

@@ -297,7 +297,7 @@ def test_of_a_build_that_comes_back_from_quarantine_people_are_told_once(world: 
     first, second = world.ended("auth"), world.ended("auth")
     assert first == second
     assert isinstance(first, Done)
-    assert "auth:v2 runs in shop/auth again" in first.detail
+    assert "auth:v2, which was rolled back from" in first.detail
     assert world.told[-1] == "done"
     assert world.told.count("done") == 1
 

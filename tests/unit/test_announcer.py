@@ -62,7 +62,7 @@ def test_the_commands_name_the_installation_that_speaks() -> None:
 @pytest.mark.parametrize(
     ("changed", "word", "how_grave", "says"),
     [
-        pytest.param({}, "ROLLED BACK", "warning", "being watched", id="rolled back"),
+        pytest.param({}, "ROLLED BACK", "info", "being watched", id="rolled back"),
         pytest.param({"incident_state": IncidentState.RECOVERED}, "RECOVERED", "info", "nothing tonight", id="recovered"),
         pytest.param(
             {"incident_state": IncidentState.NOT_RECOVERED},
@@ -78,7 +78,7 @@ def test_the_commands_name_the_installation_that_speaks() -> None:
         pytest.param(
             {"outcome": Outcome.WOULD_ROLL_BACK, "incident_state": None},
             "WOULD ROLL BACK",
-            "warning",
+            "info",
             "nothing was changed",
             id="observed",
         ),
@@ -88,6 +88,20 @@ def test_the_commands_name_the_installation_that_speaks() -> None:
             "critical",
             "runs what it ran before",
             id="failed",
+        ),
+        pytest.param(
+            {"outcome": Outcome.HELD, "incident_state": None, "escalated": True},
+            "STILL IN ALARM",
+            "critical",
+            "nobody acts",
+            id="held, and red ever since",
+        ),
+        pytest.param(
+            {"incident_state": IncidentState.SUPERSEDED, "escalated": True},
+            "STILL IN ALARM",
+            "critical",
+            "nobody acts",
+            id="superseded, and red ever since",
         ),
     ],
 )  # fmt: skip

@@ -8,7 +8,7 @@ from autorollback.requests import BadRequest
 
 SHAPE = {
     "outcome", "reason", "summary", "cluster", "service", "from", "to", "evidence", "candidates",
-    "incident_id", "incident_state", "severity",
+    "incident_id", "incident_state", "severity", "look_at",
 }  # fmt: skip
 
 

@@ -36,7 +36,7 @@ class IncidentState(StrEnum):
 class Severity(StrEnum):
     """How urgent a message is.
 
-    Look now, something is to be known or decided, or it is over.
+    It burns and nobody acts, a person has to decide, or something is to be known.
     """
 
     CRITICAL = "critical"
@@ -108,6 +108,26 @@ class RequestError:
 
 
 @dataclass(frozen=True, slots=True)
+class LookAt:
+    """Another protected service that was deployed shortly before the trouble, and what to.
+
+    Attributes:
+        at: when its deployment finished, or began where it has not.
+        depends_on: whether the service of the result calls it.
+    """
+
+    cluster: str
+    service: str
+    task_definition: str
+    at: datetime
+    depends_on: bool = False
+
+
+_BURNS_ON = frozenset({"refused_by_aws"})
+"""Reasons of holds after which nobody acts any more."""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The one result object.
 
@@ -117,6 +137,8 @@ class Result:
         came_from, goes_to: the contract's `from` and `to`.
         time_to_rollback_seconds: from the first breaching datapoint to the act, once acted.
         time_to_recover_seconds: from the rollback to the moment when all was calm, once recovered.
+        look_at: other protected services that were deployed shortly before the trouble, of what is held.
+        escalated: an alarm has been red ever since, and nobody acts. It is told by the severity alone.
         error: of a rejected input only.
         requested_by: what the person who asked says of himself; nobody has checked it.
     """
@@ -136,15 +158,19 @@ class Result:
     time_to_recover_seconds: int | None = None
     error: RequestError | None = None
     requested_by: str | None = None
+    look_at: tuple[LookAt, ...] = ()
+    escalated: bool = False
 
     @property
     def severity(self) -> Severity:
-        """How urgent it is."""
-        if self.incident_state is IncidentState.NOT_RECOVERED or self.outcome is Outcome.FAILED:
+        """How urgent it is: whether an alarm may still be red while nobody acts."""
+        if self.escalated or self.outcome is Outcome.FAILED:
             return Severity.CRITICAL
-        if self.incident_state in (IncidentState.RECOVERED, IncidentState.SUPERSEDED):
+        if self.incident_state is IncidentState.NOT_RECOVERED:
+            return Severity.CRITICAL
+        if self.outcome is not Outcome.HELD:
             return Severity.INFO
-        return Severity.WARNING
+        return Severity.CRITICAL if self.reason in _BURNS_ON else Severity.WARNING
 
     def restored_as(self, copy: str) -> "Result":
         """The result that names the pinned copy which is deployed in place of the target."""

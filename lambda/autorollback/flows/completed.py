@@ -3,30 +3,26 @@
 Learn from what it replaced, and judge it where an alarm is red.
 """
 
-from autorollback import results
-from autorollback.aws.ledger import Notice
 from autorollback.decision import stability
 from autorollback.decision.decide import decide
 from autorollback.decision.facts import Facts, Trigger, TriggerKind
 from autorollback.decision.formatting import clock, span
 from autorollback.decision.question import Question
-from autorollback.flows import announce, respond
+from autorollback.flows import known_bad, respond
 from autorollback.flows.session import ProtectedService
 from autorollback.requests import DeploymentEnded
 from autorollback.results import Answer, Done
-
-_QUARANTINED = "quarantined"
 
 
 def deployment_completed(service: ProtectedService, ended: DeploymentEnded) -> Answer:
     """Learn from a completed deployment, and judge it where an alarm is red.
 
-    What was replaced is remembered, what came back from quarantine is told.
+    What was replaced is remembered, and a known bad build that came back is told.
     """
     trigger = Trigger(TriggerKind.ALARM, ended.at)
     facts = service.session.reader.facts(service.snapshot, trigger, service.now)
     learnt = _remember_replaced(service, facts)
-    returned = _returned_from_quarantine(service, facts)
+    returned = known_bad.tell_of_its_coming(service, facts)
     red = [alarm for alarm in facts.alarms if alarm.in_alarm]
     if red:
         about_red = Trigger(TriggerKind.ALARM, ended.at, red[0].name)
@@ -60,33 +56,3 @@ def _remember_replaced(service: ProtectedService, facts: Facts) -> str:
             served = f"{span(good.until - good.since)} without alarm until {clock(good.until)}"
             return f"; {name} is remembered as known good: it served {served}"
     return ""
-
-
-def _returned_from_quarantine(service: ProtectedService, facts: Facts) -> Done | None:
-    """People are told once where a build that was rolled back from is deployed again."""
-    newest = facts.newest
-    brought = facts.revision(newest.target) if newest else None
-    if newest is None or brought is None or brought.identity is None:
-        return None
-    quarantine = facts.ledger.quarantined.get(brought.identity)
-    if quarantine is None:
-        return None
-    key = service.key
-    left = f"it was rolled back from at {clock(quarantine.at)}"
-    detail = f"{brought.task_definition} runs in {key} again, though {left}"
-    summary = results.revision_summary(brought)
-    told = Done(
-        detail,
-        f"{detail}.",
-        key.cluster,
-        key.service,
-        goes_to=summary,
-    )
-    notice = Notice(
-        about=newest.arn,
-        reason=_QUARANTINED,
-        message=told,
-        resource=facts.service.arn if facts.service else str(key),
-    )
-    announce.tell_once(service.session, key, notice)
-    return told

@@ -73,20 +73,32 @@ def _look_after(service: ProtectedService, ended: DeploymentEnded) -> Answer:
     """One that has taken the place of our rollback closes that incident, and is then looked at for its own sake."""
     if service.ledger_state.open_incidents:
         followed = follow(service)
-        is_superseded = (
-            isinstance(followed, Result) and followed.incident_state is IncidentState.SUPERSEDED
-        )
-        if not is_superseded:
-            return followed
-        again = service.look_again()
+        again = after_superseded(service, followed)
         if again is None:
-            _leave_to_the_sweep(service.session, ended)
+            if _is_superseded(followed):
+                _leave_to_the_sweep(service.session, ended)
             return followed
-        service.session.report(followed)
         service = again
     if ended.completed:
         return completed.deployment_completed(service, ended)
     return _failed(service, respond.trigger_of(ended))
+
+
+def after_superseded(service: ProtectedService, followed: Answer) -> ProtectedService | None:
+    """The service to go on with, to look at what took the rollback's place.
+
+    None where the incident goes on, or another invocation is at work on the service already.
+    """
+    if not _is_superseded(followed):
+        return None
+    again = service.look_again()
+    if again is not None:
+        service.session.report(followed)
+    return again
+
+
+def _is_superseded(answer: Answer) -> bool:
+    return isinstance(answer, Result) and answer.incident_state is IncidentState.SUPERSEDED
 
 
 def _leave_to_the_sweep(session: Session, ended: DeploymentEnded) -> None:

@@ -25,7 +25,7 @@ from autorollback.decision.verdicts import (
     RollBack,
     RuleFinding,
 )
-from autorollback.flows import act, announce, preflight, settle, traffic_watch
+from autorollback.flows import act, announce, known_bad, preflight, settle, traffic_watch
 from autorollback.flows.session import (
     ProtectedService,
     Session,
@@ -140,7 +140,9 @@ def judge(
         service.now,
         event,
     )
-    return act_on(service, facts, decide(facts, service.policy, service.now))
+    result = act_on(service, facts, decide(facts, service.policy, service.now))
+    known_bad.tell_of_its_coming(service, facts)
+    return result
 
 
 def act_on(

@@ -150,10 +150,14 @@ def _unjudged(
 
 def _next_step(service: ProtectedService, red: Sequence[RedAlarm]) -> Answer:
     """What is to be done for one service: the first that applies."""
-    known, newest = service.ledger_state, service.newest_deployment
     traffic_watch.look_again(service)
-    if known.open_incidents:
-        return confirm.follow(service)
+    if service.ledger_state.open_incidents:
+        followed = confirm.follow(service)
+        again = confirm.after_superseded(service, followed)
+        if again is None:
+            return followed
+        service = again
+    known, newest = service.ledger_state, service.newest_deployment
     for check in known.pending_checks:
         if check.due <= service.now:
             if check.tasks:
