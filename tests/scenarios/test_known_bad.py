@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from autorollback.decision.facts import Status, TriggerKind
+from autorollback.decision.facts import Status, Strategy, TrafficShift, TriggerKind
 from autorollback.decision.plan import left_behind
 from autorollback.decision.verdicts import RollBack
 from tests.scenarios.history import NOW, History, days, hours, incident, minutes
@@ -200,3 +200,15 @@ def test_what_is_left_is_quarantined_for_the_signal_that_convicted_and_those_of_
     assert (left.identity, left.process_identity) == ("v2", "v2")
     assert left.signals == ("5xx-rate", "latency")
     assert left.quarantined_at(NOW).images == {"app": "sha256:v2"}
+
+
+def test_it_needs_no_traffic_to_be_convicted() -> None:
+    unserved = TrafficShift(Strategy.BLUE_GREEN, weight=0, stage="POST_SCALE_UP")
+    story = rolled_back_from().deployed(
+        "v2", ago=minutes(9), status=Status.IN_PROGRESS, traffic=unserved
+    )
+    assert story.alarm("latency", onset=minutes(5)).reason() == "alarm_after_deployment"
+    other = rolled_back_from().deployed(
+        "v3", ago=minutes(9), status=Status.IN_PROGRESS, traffic=unserved
+    )
+    assert other.alarm("latency", onset=minutes(5)).reason() == "not_serving_yet"

@@ -20,7 +20,12 @@ def predates(alarm: Alarm, deployment: Deployment) -> bool:
     Also where that is not known.
     """
     start = deployment.may_serve_from
-    if alarm.onset is None or alarm.since is None or start is None:
+    return start is None or began_before(alarm, start)
+
+
+def began_before(alarm: Alarm, start: datetime) -> bool:
+    """Whether the trouble was there before a moment; also where that is not known."""
+    if alarm.onset is None or alarm.since is None:
         return True
     if was_red(alarm, start):
         return True

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from autorollback.decision.alarm_order import after_words, before_words, predates
+from autorollback.decision.alarm_order import after_words, before_words, began_before, predates
 from autorollback.decision.case import Case, Rule, Suspicion
 from autorollback.decision.changes import is_restart, is_return, name_of, not_described
 from autorollback.decision.facts import Alarm, Deployment, Facts, Status
@@ -53,7 +53,7 @@ def _convict_known_bad(
     known, suspect = suspicion.known_bad, suspicion.suspect
     if known is None or _is_late(alarm, suspect, question):
         return None
-    if alarm.signal not in known.signals and predates(alarm, suspect):
+    if alarm.signal not in known.signals and began_before(alarm, suspect.start):
         return None
 
     starting = still_starting(

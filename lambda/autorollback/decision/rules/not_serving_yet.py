@@ -52,6 +52,8 @@ def _runs_no_task(service: Service) -> str | None:
 
 def _ask(case: Case) -> Passed | Hold:
     suspect = case.blamed.suspect
+    if case.blamed.known_bad:
+        return Passed("a build that was rolled back from before needs no traffic to be known")
     why = not_serving_yet(suspect, case.facts)
     if why is None:
         return Passed("users may have reached what the deployment brought")
