@@ -13,6 +13,8 @@ without one to the last revision that ran well. Shows the plan and asks before i
 
   --plan           only show what would happen; nothing is changed
   --yes            do not ask (needed where there is no terminal)
+  --force          skip the checks of the target; act over a rollback that is under way, and over
+                   a change that is tagged as irreversible
   --cluster NAME   needed only if two protected services share the name
   --reason TEXT    why, for the record
   --name NAME      another installation: the function auto-rollback-NAME
@@ -59,6 +61,7 @@ invoke() {
     [ -z "$revision" ] || printf ', "revision": %s' "$(json "$revision")"
     [ -z "$cluster" ] || printf ', "cluster": %s' "$(json "$cluster")"
     [ -z "$reason" ] || printf ', "reason": %s' "$(json "$reason")"
+    [ -z "$force" ] || printf ', "force": true'
     printf '}'
   } >"$folder/payload.json"
   # The function may take five minutes; a second try by the command line would ask for a second rollback.
@@ -107,13 +110,14 @@ tell() {
   esac
 }
 
-service='' revision='' cluster='' reason='' name='' plan='' yes=''
+service='' revision='' cluster='' reason='' name='' plan='' yes='' force=''
 while [ $# -gt 0 ]; do
   case $1 in
     '') wrong "An argument is empty: is a variable not set?" ;;
     --help | -h) usage ; exit "$DONE" ;;
     --plan) plan=yes ;;
     --yes | -y) yes=yes ;;
+    --force) force=yes ;;
     --cluster | --reason | --name)
       [ -n "${2:-}" ] || wrong "$1 needs a value"
       case $1 in --cluster) cluster=$2 ;; --reason) reason=$2 ;; --name) name=$2 ;; esac

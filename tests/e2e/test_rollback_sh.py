@@ -87,6 +87,36 @@ def test_a_person_rolls_back(scene: Callable[..., Stage], tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == [], "it leaves no files"
 
 
+def test_what_cannot_be_undone_is_said_before_it_is_done(
+    scene: Callable[..., Stage], tmp_path: Path
+) -> None:
+    stage = scene()
+    stage.deploy_bad()
+    stage.passes(timedelta(minutes=3))
+    service = stage.client("ecs").describe_services(
+        cluster="my-cluster", services=["auth-service"]
+    )["services"][0]["serviceArn"]
+    tag = {"key": "auto-rollback:irreversible", "value": "orders table was split"}
+    stage.client("ecs").tag_resource(resourceArn=service, tags=[tag])
+
+    for arguments in (["--plan"], ["--yes"], ["18", "--yes"], ["18", "--plan"]):
+        held = run(stage, tmp_path, "auth-service", *arguments)
+        assert held.code == 2, held
+        assert "Held: auth-service is not rolled back: the service has the tag" in held.out
+        assert "auto-rollback:irreversible; force acts all the same" in held.out
+        assert "hold: irreversible_change: " in held.out
+    assert stage.running_revision() == "auth-service:19"
+    assert stage.incidents() == []
+
+    planned = run(stage, tmp_path, "auth-service", "--plan", "--force")
+    assert planned.code == 0, planned
+    assert "passed: irreversible_change: the service has the tag" in planned.out
+    acted = run(stage, tmp_path, "auth-service", "--yes", "--force")
+    assert acted.code == 0, acted
+    stage.passes(timedelta(minutes=2))
+    assert stage.running_revision() == "auth-service:18"
+
+
 def declined(stage: Stage, home: Path) -> str:
     """What is on a terminal after the question was answered with no."""
     controller, terminal = pty.openpty()
@@ -148,8 +178,8 @@ def test_what_goes_wrong_is_said(scene: Callable[..., Stage], tmp_path: Path) ->
     ("arguments", "said"),
     [
         pytest.param(
-            ["auth-service", "--force"],
-            "Unknown option --force",
+            ["auth-service", "--undo"],
+            "Unknown option --undo",
             id="an option that does not exist",
         ),
         pytest.param(["auth-service", "18", "19"], "what is 19?", id="one word too many"),

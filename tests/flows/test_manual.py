@@ -101,6 +101,88 @@ def test_a_named_revision_is_gone_to_and_pinned(world: World) -> None:
     assert world.incident().intent.pins
 
 
+IRREVERSIBLE = {"auto-rollback:irreversible": "yes"}
+
+
+def tagged(world: World, what: str) -> None:
+    """A past of four builds, of which something is tagged as irreversible."""
+    story = world.service("auth")
+    if what == "the service":
+        story.described(irreversible=True)
+    for build, ago in (("v0", days(9)), ("v1", days(6)), ("v2", days(3)), ("v3", minutes(9))):
+        story.deployed(build, ago=ago, tags=IRREVERSIBLE if build == what else {})
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param({"action": Action.PLAN}, id="a plan"),
+        pytest.param({"dry_run": True}, id="a dry run"),
+        pytest.param({}, id="a rollback"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("what", "target"),
+    [
+        pytest.param("the service", {}, id="the service"),
+        pytest.param("the service", {"revision": "auth:v1"}, id="the service, a target named"),
+        pytest.param("the service", {"image_tag": "v1"}, id="the service, a tag named"),
+        pytest.param("v3", {}, id="what is to be left"),
+        pytest.param("v3", {"revision": "auth:v0"}, id="what is to be left, a target named"),
+        pytest.param("v2", {"revision": "auth:v1"}, id="what came after the named target"),
+        pytest.param("v1", {"revision": "auth:v0"}, id="what came soon after the named target"),
+    ],
+)
+def test_what_is_tagged_as_irreversible_is_undone_by_force_alone(
+    world: World, what: str, target: dict[str, Any], asked: dict[str, Any]
+) -> None:
+    tagged(world, what)
+    held = world.person(**{**asked, **target})
+    assert isinstance(held, Result)
+    assert (outcome_of(held), reason_of(held)) == ("held", "irreversible_change")
+    assert "force acts all the same" in held.summary
+    holds = [found.rule for found in held.evidence if found.verdict == "hold"]
+    assert "irreversible_change" in holds
+    assert world.ecs.acts == []
+    assert world.told == []
+
+    forced = world.person(**{**asked, **target, "force": True})
+    assert isinstance(forced, Result)
+    assert outcome_of(forced) == ("would_roll_back" if asked else "rolled_back")
+    findings = {found.rule: found.verdict for found in forced.evidence}
+    assert findings["irreversible_change"] == "passed"
+    assert bool(world.ecs.acts) == (not asked)
+
+
+@pytest.mark.parametrize("what", ["v0", "v1"])
+def test_what_lies_before_the_target_may_be_irreversible(world: World, what: str) -> None:
+    tagged(world, what)
+    assert outcome_of(world.person()) == "rolled_back"
+    other = World()
+    tagged(other, what)
+    assert outcome_of(other.person(revision="auth:v1")) == "rolled_back"
+
+
+def test_of_a_far_target_all_that_came_since_is_asked(world: World) -> None:
+    world.ecs.page_size = 2
+    story = world.service("auth")
+    for number in range(8):
+        tags = IRREVERSIBLE if number == 2 else {}
+        story.deployed(f"v{number}", ago=days(20 - number), tags=tags)
+    assert reason_of(world.person(revision="auth:v1")) == "irreversible_change"
+    assert outcome_of(world.person(revision="auth:v2")) == "rolled_back"
+
+
+def test_what_cannot_be_described_may_be_irreversible(world: World) -> None:
+    tagged(world, "nothing")
+    (v2,) = [arn for arn in world.ecs.definitions if arn.endswith(":v2")]
+    del world.ecs.definitions[v2]
+    held = world.person(revision="auth:v1")
+    assert isinstance(held, Result)
+    assert reason_of(held) == "irreversible_change"
+    assert "the tags of auth:v2 could not be read" in held.summary
+
+
 def test_what_runs_already_is_not_deployed_again(world: World) -> None:
     world.bad_deployment()
     assert reason_of(world.person(revision="auth:v2")) == "already_running"

@@ -152,7 +152,7 @@ def _of_period(
         detail = f"{detail}, {requests:,} requests"
 
     detail = f"{detail}{_without_digest(revision)}"
-    between = _deployed_since(question.facts, period.end(question.now))
+    between = deployed_since(question.facts, period.end(question.now))
     return Candidate(
         revision,
         _STABLE,
@@ -189,8 +189,8 @@ def _of_record(
             return passed_over(why)
         detail = f"{detail}, {record.requests:,} requests"
 
-    between = _deployed_since(question.facts, record.until)
-    if not _reaches_back_to(question.facts, record):
+    between = deployed_since(question.facts, record.until)
+    if not reaches_back_to(question.facts, record):
         between = (None, *between)
     return Candidate(
         record.revision,
@@ -232,7 +232,7 @@ def _each_once(newest_first: Iterable[Candidate]) -> tuple[Candidate, ...]:
     return tuple(found)
 
 
-def _deployed_since(facts: Facts, moment: datetime) -> tuple[Revision | None, ...]:
+def deployed_since(facts: Facts, moment: datetime) -> tuple[Revision | None, ...]:
     """The revisions that were deployed since a moment; None for what was not described."""
     revisions: dict[str, Revision | None] = {}
     for deployment in facts.deployments:
@@ -241,7 +241,7 @@ def _deployed_since(facts: Facts, moment: datetime) -> tuple[Revision | None, ..
     return tuple(revisions.values())
 
 
-def _reaches_back_to(facts: Facts, record: KnownGood) -> bool:
+def reaches_back_to(facts: Facts, record: KnownGood) -> bool:
     """Whether every deployment since a record is known: AWS forgets them after 90 days."""
     if not facts.deployments:
         return False

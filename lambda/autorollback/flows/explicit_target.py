@@ -8,7 +8,7 @@ from functools import partial
 from autorollback.aws.clients import in_parallel
 from autorollback.aws.definitions import UnknownDefinition
 from autorollback.aws.ecs import DeploymentPage
-from autorollback.decision import stability
+from autorollback.decision import stability, targets
 from autorollback.decision.definition import Definition, described_as, pinned_digest
 from autorollback.decision.facts import Facts, Revision, Service
 from autorollback.decision.formatting import clock
@@ -222,8 +222,15 @@ def _best_run(
         stable,
         best.detail,
         checks,
+        between=_deployed_after(facts, best),
         ran_until=best.until,
     )
+
+
+def _deployed_after(facts: Facts, run: _Run) -> tuple[Revision | None, ...]:
+    """What was deployed after a run, or since it was tried where no deployment of it completed."""
+    since = targets.deployed_since(facts, run.until or run.revision.created_at)
+    return tuple(one for one in since if one is None or one.identity != run.revision.identity)
 
 
 def _seen_by_ledger(facts: Facts, definition: Definition) -> Candidate | None:
@@ -232,12 +239,15 @@ def _seen_by_ledger(facts: Facts, definition: Definition) -> Candidate | None:
             seen = f"the ledger saw it serve until {clock(known.until)}"
             detail = f"was named by a person; {seen}"
             revision = described_as(known.revision, definition)
-            stable = CandidateVerdict.STABLE
+            between = targets.deployed_since(facts, known.until)
+            if not targets.reaches_back_to(facts, known):
+                between = (None, *between)
             return Candidate(
                 revision,
-                stable,
+                CandidateVerdict.STABLE,
                 detail,
                 (_ran(detail),),
+                between=between,
                 ran_until=known.until,
             )
     return None

@@ -31,6 +31,7 @@ from autorollback.flows import (
     records,
     respond,
     settle,
+    undoing,
 )
 from autorollback.flows.service_named import maybe_named, service_named
 from autorollback.flows.session import (
@@ -207,6 +208,22 @@ class _Request:
                 looked_at,
                 hold,
             )
+        objection = undoing.irreversible(
+            self.service,
+            self.facts,
+            verdict,
+            chosen,
+        )
+        if objection and not asked.force:
+            return respond.held(
+                self.service,
+                self.facts,
+                respond.holding(judgement, objection, considered),
+                objection,
+            )
+        if objection:
+            passed = _finding(objection.reason, FindingVerdict.PASSED, objection.detail)
+            plan = replace(plan, evidence=(*plan.evidence, passed))
         target = Target(chosen, considered)
         if plan_only:
             return act.would_roll_back(

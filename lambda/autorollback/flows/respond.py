@@ -197,7 +197,7 @@ def _roll_back(
         return _hold(
             service,
             facts,
-            _holding(judgement, hold, considered),
+            holding(judgement, hold, considered),
             hold,
         )
     irreversible = irreversible_target(facts, plan.verdict, chosen)
@@ -205,7 +205,7 @@ def _roll_back(
         return _hold(
             service,
             facts,
-            _holding(judgement, irreversible, considered),
+            holding(judgement, irreversible, considered),
             irreversible,
         )
     target = Target(chosen, considered)
@@ -231,7 +231,7 @@ def _roll_back(
     )
 
 
-def _holding(
+def holding(
     judgement: Judgement,
     hold: Hold,
     considered: tuple[Candidate, ...],
