@@ -199,6 +199,14 @@ class TestRestarts:
         named = story.judged().verdict.detail.partition("though: ")[2]
         assert named == "gone: there is no such secret; new changed at 2026-11-20 14:00:00Z"
 
+    def test_of_a_restart_that_is_alone_on_record_what_it_restarted_tells_since_when(self) -> None:
+        """AWS keeps a deployment for 90 days, and a revision as long as it is used."""
+        story = incident().deployed("v1", ago=days(95)).deployed("v1", ago=minutes(9))
+        del story.deployments[0]
+        story.secret("token", changed=days(100)).alarm("5xx-rate", onset=minutes(6))
+        said = story.judged().verdict.detail
+        assert "none of its 1 secrets and parameters has changed since 2026-08-19" in said
+
     def test_nor_while_it_is_in_progress(self) -> None:
         story = (
             incident()

@@ -36,7 +36,16 @@ from autorollback.decision.serving import serving_periods
 from autorollback.decision.verdicts import Hold, Judgement, Reason, RollBack
 from autorollback.naming import ServiceKey
 from autorollback.policy import ServicePolicy
-from tests.scenarios.history import NOW, History, bad_deployment, days, hours, incident, minutes
+from tests.scenarios.history import (
+    NOW,
+    History,
+    bad_deployment,
+    days,
+    hours,
+    incident,
+    minutes,
+    seconds,
+)
 from tests.scenarios.test_invariants import stories
 
 KEY = ServiceKey("shop", "auth")
@@ -382,6 +391,51 @@ def test_no_more_of_the_past_is_read_than_until_a_stable_revision_is_found() -> 
     world.read()
     counted = [read for read in world.asked if isinstance(read, reads.RequestsServed)]
     assert len(counted) == reads.PERIODS_AT_ONCE
+
+
+def test_what_the_ledger_saw_long_ago_does_not_end_the_search_for_something_newer() -> None:
+    """Of the newest four builds two were in trouble before they were replaced."""
+    story = incident().known_good("v0", since=days(99), until=days(50))
+    story.deployed("v1", ago=days(6)).deployed("v2", ago=days(5)).deployed("v3", ago=days(4))
+    for ago in (days(4), minutes(9)):
+        story.was_red("latency", ago=ago + minutes(27))
+    story.deployed("v4", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    judgement = decide(World(story).read(), story.policy, NOW)
+    assert in_short(judgement) == in_short(story.judged())
+    assert story.target() == "v1"
+
+
+def counted(world: World) -> list[str | None]:
+    """The builds whose requests were asked, the newest first."""
+    asked = [read for read in world.asked if isinstance(read, reads.RequestsServed)]
+    asked.sort(key=lambda read: read.since, reverse=True)
+    return [world.whole.revisions[read.revision].identity for read in asked]
+
+
+def test_short_parts_of_one_time_in_service_end_the_search_together() -> None:
+    """Two restarts parted it: what ran long before it is not asked about."""
+    story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6))
+    for ago in (60, 45, 30):
+        story.deployed("v2", ago=minutes(ago))
+    world = World(story.deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)))
+    assert in_short(decide(world.read(), story.policy, NOW)) == in_short(story.judged())
+    assert story.target() == "v2"
+    assert "v0" not in counted(world)
+
+
+@pytest.mark.parametrize(
+    ("served", "target"),
+    [(minutes(30), "v1"), (minutes(30) - seconds(1), "v0")],
+    ids=["half an hour", "a second less"],
+)
+def test_what_served_just_long_enough_is_asked_about(served: timedelta, target: str) -> None:
+    story = incident().deployed("v0", ago=days(2)).deployed("v1", ago=minutes(11) + served)
+    story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    world = World(story)
+    verdict = decide(world.read(), story.policy, NOW).verdict
+    assert isinstance(verdict, RollBack)
+    assert verdict.candidates[0].revision.identity == target
+    assert ("v1" in counted(world)) == (target == "v1")
 
 
 def test_older_pages_are_read_until_one_holds_a_stable_revision() -> None:

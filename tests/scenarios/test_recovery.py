@@ -94,6 +94,13 @@ def test_a_deployment_that_was_stopped_is_the_rollback_itself() -> None:
     assert followed(calm(story), deployment=story.deployments[-1].arn).progress == "recovered"
 
 
+def test_a_deployment_of_the_rollback_itself_that_ecs_rolled_back_has_not_helped() -> None:
+    """It went back to what was rolled back from."""
+    story = calm(rolled_back(status=Status.ROLLBACK_SUCCESSFUL))
+    own = story.deployments[-1].arn
+    assert followed(story, began=minutes(21), deployment=own).progress == "not_recovered"
+
+
 def test_another_build_supersedes_it() -> None:
     assert followed(rolled_back().deployed("v3", ago=minutes(5))).progress == "superseded"
 

@@ -1,7 +1,13 @@
-"""Several alarms are red at once: which of them is asked, and what is told of the others."""
+"""Which of several red alarms is asked, what is told of the others, and how it is told when the trouble began."""
 
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from autorollback.decision.facts import Status, Strategy, TrafficShift
 from autorollback.decision.verdicts import Hold
-from tests.scenarios.history import bad_deployment, incident, minutes
+from tests.scenarios.history import NOW, bad_deployment, days, incident, minutes, seconds
 
 BEFORE, AFTER = minutes(20), minutes(5)
 """Trouble that began before the deployment of eleven minutes ago, and after it."""
@@ -35,3 +41,51 @@ def test_one_that_is_calm_by_now_is_not_asked() -> None:
     story.alarm("latency", onset=AFTER).alarm("5xx-rate", onset=BEFORE)
     story.watched_by("latency", since=minutes(1))
     assert story.reason() == "alarm_predates_deployment"
+
+
+class TestWhenItBegan:
+    """In words, of an alarm that proves nothing: v2's deployment started eleven minutes ago."""
+
+    def said(self, *, onset: timedelta, fired: timedelta) -> str:
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9))
+        return story.alarm("latency", onset=onset, fired=fired).judged().verdict.detail
+
+    @pytest.mark.parametrize(
+        ("fired", "before"),
+        [
+            pytest.param(minutes(14), "3 min", id="and it was red then"),
+            pytest.param(minutes(11), "1 min", id="and it fired as the deployment started"),
+            pytest.param(minutes(9), "1 min", id="and it fired after that"),
+        ],
+    )
+    def test_trouble_that_was_there_before(self, fired: timedelta, before: str) -> None:
+        said = self.said(onset=minutes(12), fired=fired)
+        assert said == f"latency was in trouble {before} before the deployment started"
+
+    def test_trouble_that_had_gone_and_came_again(self) -> None:
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9))
+        story.was_red("latency", ago=minutes(13), lasted=minutes(5))
+        assert story.alarm("latency", onset=minutes(6)).judged().verdict.detail == (
+            "latency was in ALARM when the deployment started at 2026-11-22 13:49:00Z, "
+            "calmed and came again"
+        )
+
+    def test_trouble_in_the_minute_of_the_deployment(self) -> None:
+        assert bad_deployment(onset=minutes(11)).judged().verdict.detail == (
+            "5xx-rate fired 0 s after the deployment"
+        )
+        assert bad_deployment(onset=minutes(11) + seconds(30)).judged().verdict.detail == (
+            "5xx-rate fired in the minute of the deployment"
+        )
+
+
+def test_a_deployment_is_replaced_when_users_can_have_reached_the_next() -> None:
+    """v2 served for half an hour, until v3 had its first traffic: it is proven, though v3 began earlier."""
+    traffic = TrafficShift(Strategy.BLUE_GREEN, 100.0, "BAKE_TIME", unserved_at=NOW - minutes(7))
+    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(37))
+    story.deployed("v3", ago=minutes(30), status=Status.IN_PROGRESS, traffic=traffic)
+    told = story.alarm("5xx-rate", onset=minutes(15))
+    assert told.reason() == "alarm_predates_deployment"
+    sooner = replace(traffic, unserved_at=NOW - minutes(7) - seconds(1))
+    story.deployments[-1] = replace(story.deployments[-1], traffic=sooner)
+    assert (told.reason(), told.target()) == ("alarm_after_deployment", "v1")

@@ -662,6 +662,13 @@ def test_a_record_does_not_stand_in_for_a_build_that_cannot_be_described_any_mor
     assert offered(minutes(27)) == ["v0"], "at the end of its time"
 
 
+def test_a_record_up_to_the_moment_at_which_another_build_served_counts() -> None:
+    story = incident().deployed("v1", ago=hours(2), took=seconds(0))
+    story.was_red("latency", ago=minutes(36)).deployed("v2", ago=minutes(9))
+    story.alarm("5xx-rate", onset=minutes(6)).known_good("v0", since=days(99), until=hours(2))
+    assert story.target() == "v0"
+
+
 def test_a_restart_of_the_very_same_revision_does_not_interrupt_its_time_in_service() -> None:
     """Not even where its task definition cannot be described any more."""
     story = incident().deployed("v1", ago=hours(2)).deployed("v1", ago=hours(1))

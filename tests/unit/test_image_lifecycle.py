@@ -103,3 +103,26 @@ def test_an_image_that_is_not_there_any_more_is_not_foretold() -> None:
         expires_soon(json.dumps({"rules": [rule(1, **by_age(1))]}), "sha256:gone", [days(3)], NOW)
         is None
     )
+
+
+@pytest.mark.parametrize(
+    ("hour", "pushes"),
+    [pytest.param(0, 1, id="a week ago to the second"), pytest.param(1, 2, id="an hour later")],
+)
+def test_what_was_pushed_within_the_last_week_is_reckoned_with(hour: int, pushes: int) -> None:
+    policy = json.dumps({"rules": [rule(1, **BY_COUNT, countNumber=3)]})
+    older = replace(days(7), at=NOW - timedelta(days=7) + timedelta(hours=hour))
+    said = expires_soon(policy, "sha256:30", [days(1), older, days(30)], NOW)
+    assert said == (
+        "rule 1 of the repository's lifecycle policy "
+        f"keeps 3 images, 2 are newer, and the last week had {pushes} pushes"
+    )
+
+
+@pytest.mark.parametrize(("kind", "verb"), [("expire", "expires"), ("transition", "archives")])
+def test_it_is_told_when_and_how_it_goes(kind: str, verb: str) -> None:
+    by_push = {**rule(2, **by_age(31)), "action": {"type": kind}}
+    policy = json.dumps({"rules": [by_push]})
+    assert expires_soon(policy, "sha256:30", [days(30)], NOW) == (
+        f"rule 2 of the repository's lifecycle policy {verb} it at 2026-11-23 12:00:00Z"
+    )

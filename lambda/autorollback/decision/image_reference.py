@@ -30,6 +30,11 @@ class Image:
         """Where its registry is."""
         return Home(self.registry, self.region)
 
+    @property
+    def moving_tag(self) -> str | None:
+        """Its tag, where no digest says what that means."""
+        return None if self.digest else self.tag
+
 
 def parse_image(reference: str) -> Image | None:
     """The parts of an ECR image reference; None for other registries.

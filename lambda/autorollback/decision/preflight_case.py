@@ -57,18 +57,19 @@ class PreflightTarget:
         """The digest that ran, or that the definition itself is pinned to."""
         return self.revision.images.get(container) or image.digest
 
-    def may_have_moved(
+    def tag_that_may_have_moved(
         self,
         container: str,
         image: Image,
-    ) -> bool:
-        """Whether only the time of its push tells if a tag still means what ran.
+    ) -> str | None:
+        """The tag that may not mean what ran any more; the time of its push tells.
 
-        CodeDeploy records no digests.
+        None where a digest tells it. CodeDeploy records no digests.
         """
-        if self.service.controller is not Controller.CODE_DEPLOY:
-            return False
-        return self.digest_of(container, image) is None
+        by_code_deploy = self.service.controller is Controller.CODE_DEPLOY
+        if not by_code_deploy or self.digest_of(container, image) is not None:
+            return None
+        return image.tag
 
     def stored(
         self,
@@ -139,8 +140,8 @@ def _images_stored(revision: Revision, images: Mapping[str, Image]) -> Mapping[s
         tags.setdefault(image.repository, set())
         if digest:
             digests[image.repository].add(digest)
-        if image.tag and not image.digest:
-            tags[image.repository].add(image.tag)
+        if image.moving_tag:
+            tags[image.repository].add(image.moving_tag)
 
     stored: dict[str, ImagesStored] = {}
     for repository, wanted in digests.items():

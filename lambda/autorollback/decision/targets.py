@@ -225,7 +225,7 @@ def _each_once(newest_first: Iterable[Candidate]) -> tuple[Candidate, ...]:
     found: list[Candidate] = []
     for candidate in newest_first:
         identity = candidate.revision.identity
-        if identity is None or identity not in proven:
+        if identity not in proven:
             found.append(candidate)
         if candidate.verdict == _STABLE:
             proven.add(identity)

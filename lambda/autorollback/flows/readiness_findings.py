@@ -336,7 +336,7 @@ def of_running_images(
                 remedy,
             )
             found.append(finding)
-        elif image.tag and not image.digest and repository.can_move(image.tag):
+        elif image.moving_tag and repository.can_move(image.moving_tag):
             found.append(_tag_can_move(name, image, controller))
     return tuple(found)
 

@@ -11,8 +11,9 @@ def needs(target: PreflightTarget) -> frozenset[Lookup]:
     """The images in ECR, and when the tags were pushed that nothing else tells of."""
     lookups: set[Lookup] = set(target.images_stored.values())
     for name, image in target.images.items():
-        if image.tag and target.may_have_moved(name, image):
-            lookups.add(TagPushed(image.repository, image.tag))
+        tag = target.tag_that_may_have_moved(name, image)
+        if tag:
+            lookups.add(TagPushed(image.repository, tag))
     return frozenset(lookups)
 
 
@@ -36,15 +37,16 @@ def _pushed_over(
     image: Image,
 ) -> Check | None:
     """A tag that was pushed over since the revision came: nobody can tell what ran."""
-    if not image.tag or not case.target.may_have_moved(name, image):
+    tag = case.target.tag_that_may_have_moved(name, image)
+    if tag is None:
         return None
-    pushed = case.answers.pushed[TagPushed(image.repository, image.tag)]
+    pushed = case.answers.pushed[TagPushed(image.repository, tag)]
     if pushed is None or pushed <= case.target.revision.created_at:
         return None
 
     when = f"was pushed over at {clock(pushed)}, after this came to the service"
     why = "CodeDeploy records no digest: what ran cannot be told"
-    detail = f"{name}: {image.repository}:{image.tag} {when}, and {why}"
+    detail = f"{name}: {image.repository}:{tag} {when}, and {why}"
     return Check(CheckName.IMAGE_PRESENT, passed=False, detail=detail)
 
 
