@@ -364,6 +364,21 @@ def test_of_a_deployment_that_is_too_old_to_be_suspect_nothing_of_the_past_is_fo
 
 
 @pytest.mark.parametrize(
+    ("began", "foreseen"),
+    [(hours(25), True), (hours(25) + seconds(1), False)],
+    ids=["a day and the window before the alarm", "longer before"],
+)
+def test_a_deployment_may_have_taken_a_day_and_be_suspect(
+    began: timedelta, *, foreseen: bool
+) -> None:
+    story = incident().deployed("v1", ago=days(6)).alarm("5xx-rate", onset=minutes(6))
+    story.deployed("v2", ago=minutes(3) + began, took=seconds(0))
+    world = World(story)
+    asked = kinds(tuple(missing(world.unread(), world.policy, NOW)))
+    assert (reads.DefinitionContent in asked) is foreseen
+
+
+@pytest.mark.parametrize(
     ("signal", "asked"),
     [
         pytest.param("unhealthy-targets", True, id="an alarm on targets"),

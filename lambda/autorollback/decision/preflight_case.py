@@ -62,9 +62,9 @@ class PreflightTarget:
         container: str,
         image: Image,
     ) -> str | None:
-        """The tag that may not mean what ran any more; the time of its push tells.
+        """The tag that may have been pushed over since.
 
-        None where a digest tells it. CodeDeploy records no digests.
+        Only the time of its push tells. None where a digest tells what ran. CodeDeploy records no digests.
         """
         by_code_deploy = self.service.controller is Controller.CODE_DEPLOY
         if not by_code_deploy or self.digest_of(container, image) is not None:

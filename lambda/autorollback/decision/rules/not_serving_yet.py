@@ -1,7 +1,7 @@
 """A deployment convicts by alarms only once production traffic reaches what it brought."""
 
 from autorollback.decision.case import Case, Passed, Rule
-from autorollback.decision.facts import Controller, Deployment, Facts, Service, Status
+from autorollback.decision.facts import Deployment, Facts, Service, Status
 from autorollback.decision.verdicts import Hold, Reason
 
 _REACHED = frozenset({"POST_PRODUCTION_TRAFFIC_SHIFT", "BAKE_TIME", "CLEAN_UP"})
@@ -42,7 +42,7 @@ def _unshifted(suspect: Deployment) -> str | None:
 def _runs_no_task(service: Service) -> str | None:
     """Of a rolling deployment: as long as those before it run the desired count, it has taken nothing away."""
     primary = service.primary
-    if service.controller is not Controller.ECS or primary is None or primary.running > 0:
+    if primary is None or primary.running > 0:
         return None
     before = sum(one.running for one in service.deployments if not one.primary)
     if before < service.desired:
