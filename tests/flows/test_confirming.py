@@ -6,7 +6,7 @@ from autorollback.decision.facts import Controller, Status
 from autorollback.decision.incident import Phase
 from autorollback.decision.result import Result
 from autorollback.results import Done
-from tests.fakes.ecs import refused
+from tests.fakes.ecs import ECR, refused
 from tests.flows.stories import ServiceStory, World, outcome_of, reason_of
 from tests.scenarios.history import days, hours, minutes
 
@@ -395,3 +395,46 @@ def test_a_claim_whose_group_is_gone_cannot_be_finished(world: World) -> None:
     world.sweep()
     assert world.incident().phase is Phase.FAILED
     assert "the rollback cannot be finished" in world.incident().shown.summary
+
+
+# --- what is deployed after the rollback
+
+
+def test_the_same_build_registered_again_by_a_pipeline_does_not_end_the_watch(
+    world: World, rolled_back: ServiceStory
+) -> None:
+    """The old commit's pipeline has run: the content is what it was, its number is new."""
+    rolled_back.deployed("v1-again", image=f"{ECR}/auth@sha256:v1")
+    world.passes(minutes(3))
+    answer = world.ended("auth")
+    assert isinstance(answer, Done)
+    assert "still in ALARM: 5xx-rate" in answer.detail
+    world.passes(minutes(15))
+    world.sweep()
+    assert world.incident().phase is Phase.NOT_RECOVERED
+    assert world.told == ["rolled_back open", "rolled_back not_recovered"]
+    assert world.announcer.messages[-1].severity == "critical"
+
+
+def test_the_same_definition_whose_tag_has_moved_ends_it(
+    world: World, rolled_back: ServiceStory
+) -> None:
+    """Somebody forces a deployment of what was restored: its tag names another image by now."""
+    arn = rolled_back.fake.revisions[rolled_back.newest.target].task_definition_arn
+    world.ecs.begin(rolled_back.key, arn, images={"app": "sha256:v3"})
+    world.passes(minutes(3))
+    world.ended("auth")
+    assert world.incident().phase is Phase.SUPERSEDED
+
+
+def test_what_was_stopped_and_gone_back_to_is_known_when_it_is_registered_again(
+    world: World, stopped: ServiceStory
+) -> None:
+    """What ECS went back to was deployed long before all that is on the newest page."""
+    world.ecs.page_size = 1
+    stopped.becomes(Status.ROLLBACK_SUCCESSFUL)
+    stopped.deployed("v1-again", image=f"{ECR}/auth@sha256:v1")
+    world.ecs.page_size = 2
+    world.passes(minutes(3))
+    world.ended("auth")
+    assert world.incident().phase is Phase.OPEN

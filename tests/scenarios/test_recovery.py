@@ -250,3 +250,47 @@ def test_an_alarm_without_a_recorded_change_was_calm_all_along() -> None:
     story.alarms["latency"] = replace(story.alarms["latency"], since=None)
     recovery = followed(story)
     assert (recovery.progress, recovery.calm_since) == ("recovered", NOW - minutes(10))
+
+
+class TestWhatWasDeployedSince:
+    """Its number and its ARN do not tell whether it is another build."""
+
+    def test_the_same_content_registered_again_goes_on_with_the_rollback(self) -> None:
+        story = rolled_back().deployed("v1-again", image="v1", ago=minutes(5))
+        again = story.deployments[-1].target
+        story.revisions[again] = replace(story.revisions[again], identity="v1")
+        assert followed(story).progress == "not_recovered"
+
+    def test_the_same_content_with_other_images_is_another_build(self) -> None:
+        story = rolled_back().deployed("v1", image="v3", ago=minutes(5))
+        assert followed(story).progress == "superseded"
+
+    def test_the_same_images_with_other_content_are_another_build(self) -> None:
+        story = rolled_back().deployed("v3", image="v1", ago=minutes(5))
+        assert followed(story).progress == "superseded"
+
+    @pytest.mark.parametrize(
+        ("status", "progress"),
+        [
+            pytest.param(Status.IN_PROGRESS, "open", id="its tasks have not pulled yet"),
+            pytest.param(Status.SUCCESSFUL, "superseded", id="none were recorded"),
+        ],
+    )
+    def test_digests_that_are_not_recorded_yet_are_waited_for(
+        self, status: Status, progress: str
+    ) -> None:
+        story = rolled_back().deployed("v1-again", ago=minutes(5), status=status)
+        again = story.deployments[-1].target
+        story.revisions[again] = replace(story.revisions[again], images={"app": None})
+        assert followed(story).progress == progress
+
+    def test_of_the_same_definition_digests_that_were_not_recorded_say_nothing(self) -> None:
+        story = calm(rolled_back()).deployed("v1", ago=minutes(8))
+        again = story.deployments[-1].target
+        story.revisions[again] = replace(story.revisions[again], images={"app": None}, identity="?")
+        assert followed(story).progress == "recovered"
+
+    def test_a_restart_into_the_red_alarm_begins_its_time_no_second_time(self) -> None:
+        assert followed(rolled_back().deployed("v1", ago=minutes(1))).progress == "not_recovered"
+        stopped = rolled_back(status=Status.STOPPED).deployed("v1", ago=minutes(1))
+        assert followed(stopped).progress == "open"

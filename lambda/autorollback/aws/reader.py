@@ -34,6 +34,7 @@ from autorollback.decision.facts import (
     Controller,
     Deployment,
     Facts,
+    PastRollback,
     ReadSoFar,
     Revision,
     Secret,
@@ -169,6 +170,27 @@ class FactsReader:
             None,
         )
         return taken_in(facts, fetch.all(wanted))
+
+    def after_rollbacks(
+        self,
+        snapshot: Snapshot,
+        trigger: Trigger,
+        now: datetime,
+        rollbacks: Collection[PastRollback],
+    ) -> Facts:
+        """How the service is now, and whether what was deployed after rollbacks is another build."""
+        facts = self.present(snapshot, trigger, now)
+        fetch = _Fetch(
+            self,
+            snapshot,
+            now,
+            None,
+        )
+        wanted = reads.missing_of_recovery(facts, rollbacks)
+        while wanted:
+            facts = taken_in(facts, fetch.all(wanted))
+            wanted = reads.missing_of_recovery(facts, rollbacks)
+        return facts
 
     def with_histories(
         self,

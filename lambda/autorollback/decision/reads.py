@@ -5,26 +5,28 @@ the alarm that fired. Then only as much of the past as the question needs: the n
 stable revision is found or nothing is left to read.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from autorollback.decision import stability, targets
 from autorollback.decision.alarm_order import predates, trouble_began
 from autorollback.decision.case import Suspicion
+from autorollback.decision.continuation import restored_by, told_apart_by_content
 from autorollback.decision.decide import decide
 from autorollback.decision.facts import (
     Alarm,
     Controller,
     Deployment,
     Facts,
+    PastRollback,
     RedAlarm,
     Revision,
     Status,
     Strategy,
     TriggerKind,
 )
-from autorollback.decision.lineage import running_before
+from autorollback.decision.lineage import deployment_of, running_before
 from autorollback.decision.question import Question
 from autorollback.decision.rules.alarm_is_flapping import LOOKED_BACK
 from autorollback.decision.rules.alarm_predates_deployment import convict
@@ -171,6 +173,25 @@ def of_the_present(facts: Facts) -> Iterator[Read]:
     yield AlarmsNow()
     if service and service.target_groups and _health_matters(facts):
         yield TargetHealth(service.target_groups)
+
+
+def missing_of_recovery(facts: Facts, rollbacks: Iterable[PastRollback]) -> frozenset[Read]:
+    """The reads without which nobody can tell whether another build was deployed after a rollback.
+
+    Empty once that can be told. Most often nothing was deployed since, and nothing is missing.
+    """
+    reads: set[Read] = set()
+    for rollback in rollbacks:
+        begun = deployment_of(rollback, facts)
+        if begun is None or begun == facts.newest:
+            continue
+        restored = restored_by(begun)
+        if restored and restored not in facts.revisions and restored not in facts.so_far.vanished:
+            reads.add(ServiceRevisions((restored,)))
+        for revision in told_apart_by_content(rollback, facts):
+            if _can_be_identified(facts, revision):
+                reads.add(DefinitionContent(revision.task_definition_arn))
+    return frozenset(reads)
 
 
 def past_of_alarms(

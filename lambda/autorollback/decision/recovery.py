@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum, auto
 
+from autorollback.decision.continuation import another_came
 from autorollback.decision.facts import Alarm, Deployment, Facts, PastRollback, Status
 from autorollback.decision.formatting import clock, span
-from autorollback.decision.identity import same_identity
 from autorollback.decision.lineage import CLOCK_SKEW, deployment_of
 from autorollback.decision.question import Question
 
@@ -117,7 +117,16 @@ def assess(rollback: PastRollback, question: Question) -> Recovery:
         return replace(seen, progress=Progress.NOT_RECOVERED, sight=Sight.UNDONE)
     if newest.status.in_progress:
         return _unfinished(replace(seen, sight=Sight.DEPLOYING), question)
-    return _after_deployment(seen, newest.finished_at or newest.start, question)
+    finished = newest.finished_at or newest.start
+    its_time_runs_from = finished
+    if begun.status in (Status.SUCCESSFUL, Status.ROLLBACK_SUCCESSFUL):
+        its_time_runs_from = begun.finished_at or begun.start
+    return _after_deployment(
+        seen,
+        finished,
+        its_time_runs_from + question.policy.confirm_within,
+        question,
+    )
 
 
 def _another_came(
@@ -131,23 +140,7 @@ def _another_came(
         return False
     if begun is None:
         return newest.created_at > rollback.at + CLOCK_SKEW
-    return newest != begun and not _brings_the_same(newest, begun, facts)
-
-
-def _brings_the_same(
-    newest: Deployment,
-    begun: Deployment,
-    facts: Facts,
-) -> bool:
-    """Whether a later deployment only restarts what the rollback brought back."""
-    went_back = begun.status.is_rollback
-    restored = facts.revision(begun.rollback_revision if went_back else begun.target)
-    target = facts.revision(newest.target)
-    if target is None or restored is None:
-        return False
-
-    same_definition = target.task_definition_arn == restored.task_definition_arn
-    return same_definition or same_identity(facts, target.arn, restored.arn)
+    return another_came(rollback, facts)
 
 
 def _was_undone(deployment: Deployment, rollback: PastRollback) -> bool:
@@ -181,9 +174,13 @@ def _unfinished(seen: Recovery, question: Question) -> Recovery:
 def _after_deployment(
     seen: Recovery,
     finished: datetime,
+    limit: datetime,
     question: Question,
 ) -> Recovery:
-    """Once the deployment has finished, the alarms and the targets tell."""
+    """Once the deployment has finished, the alarms and the targets tell.
+
+    What restarts it meanwhile begins its time no second time.
+    """
     alarms = question.facts.alarms
     service = question.facts.service
     healthy = service.healthy if service else None
@@ -192,10 +189,10 @@ def _after_deployment(
     red = _signals(alarm for alarm in alarms if alarm.in_alarm)
     if red:
         not_well = replace(seen, sight=Sight.IN_ALARM, signals=red)
-        return _given_time(not_well, finished + question.policy.confirm_within)
+        return _given_time(not_well, limit)
     if healthy == 0:
         not_well = replace(seen, sight=Sight.NO_TARGET_HEALTHY)
-        return _given_time(not_well, finished + question.policy.confirm_within)
+        return _given_time(not_well, limit)
 
     stale = [alarm for alarm in alarms if not _speaks_of_now(alarm, seen, finished)]
     if stale:

@@ -122,10 +122,14 @@ def follow(service: ProtectedService) -> Answer:
     Those whose end can be told are closed, and people are told.
     """
     trigger = Trigger(TriggerKind.ALARM, service.now)
-    facts = service.session.reader.present(service.snapshot, trigger, service.now)
-    answers = [
-        _follow(service, facts, incident) for incident in service.ledger_state.open_incidents
-    ]
+    incidents = service.ledger_state.open_incidents
+    facts = service.session.reader.after_rollbacks(
+        service.snapshot,
+        trigger,
+        service.now,
+        [incident.as_past_rollback() for incident in incidents],
+    )
+    answers = [_follow(service, facts, incident) for incident in incidents]
     for answer in answers[1:]:
         service.session.report(answer)
     return answers[0]
