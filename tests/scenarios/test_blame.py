@@ -891,6 +891,26 @@ class TestSharedCause:
     ) -> None:
         assert self.story(minutes(6), minutes(5), minutes(0), ago=finished).reason() == reason
 
+    @pytest.mark.parametrize(
+        ("third", "reason"),
+        [
+            pytest.param(minutes(2), "shared_cause", id="ten minutes later"),
+            pytest.param(minutes(2) - seconds(1), "alarm_after_deployment", id="a second more"),
+        ],
+    )
+    def test_but_not_those_that_fell_ill_much_later(self, third: timedelta, reason: str) -> None:
+        story = bad_deployment(ago=minutes(23), onset=minutes(12))
+        for number, onset in enumerate([minutes(11), minutes(5), third]):
+            story.neighbour(f"other-{number}", onset=onset)
+        assert story.reason() == reason
+
+    def test_of_many_the_first_five_are_named(self) -> None:
+        story = self.story(*[minutes(8)] * 6)
+        assert story.judged().verdict.detail == (
+            "6 unchanged services fell ill within 10 min before it, 3 required: "
+            + ", ".join(f"shop/other-{number}" for number in range(5))
+        )
+
     def test_services_count_and_not_alarms(self) -> None:
         story = self.story(minutes(7), minutes(8)).neighbour("other-1", onset=minutes(9))
         assert story.reason() == "alarm_after_deployment"

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from autorollback.decision.alarm_order import was_red
 from autorollback.decision.facts import Status, Strategy, TrafficShift
 from autorollback.decision.verdicts import Hold
 from tests.scenarios.history import NOW, bad_deployment, days, incident, minutes, seconds
@@ -89,3 +90,12 @@ def test_a_deployment_is_replaced_when_users_can_have_reached_the_next() -> None
     sooner = replace(traffic, unserved_at=NOW - minutes(7) - seconds(1))
     story.deployments[-1] = replace(story.deployments[-1], traffic=sooner)
     assert (told.reason(), told.target()) == ("alarm_after_deployment", "v1")
+
+
+def test_of_an_alarm_that_is_red_nobody_knows_since_when_nothing_says_that_it_was_red_then() -> (
+    None
+):
+    alarm = bad_deployment().alarms["5xx-rate"]
+    assert was_red(alarm, NOW)
+    assert not was_red(replace(alarm, since=None, spells=()), NOW)
+    assert not was_red(replace(alarm, in_alarm=False, spells=None), NOW)

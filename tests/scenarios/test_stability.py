@@ -524,6 +524,8 @@ def test_how_an_alarms_past_is_known() -> None:
     )
     read = replace(alarm, in_alarm=True, spells=(), history_from=NOW - days(30))
     assert past_is_known(read, NOW - days(60), NOW)
+    assert not past_is_known(replace(read, history_from=None), NOW - days(1), NOW)
+    assert not past_is_known(replace(read, spells=None), NOW - days(1), NOW)
     assert not past_is_known(replace(read, history_from=NOW - days(29)), NOW - days(60), NOW)
 
 
