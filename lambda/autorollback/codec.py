@@ -269,6 +269,17 @@ def _dataclass_hook(kind: type, converter: Converter) -> Hook:
     return _of_an_object(make_dict_structure_fn(kind, converter))
 
 
+def _without_old_state(structure: Hook) -> Hook:
+    """A hook for results that earlier versions wrote: a claim that came to nothing had a state `failed`."""
+
+    def upgraded(value: object, kind: object) -> object:
+        if isinstance(value, abc.Mapping) and value.get("incident_state") == "failed":
+            value = {**value, "incident_state": None}
+        return structure(value, kind)
+
+    return upgraded
+
+
 def _of_an_object(structure: Hook) -> Hook:
     """A hook that refuses what is no JSON object."""
 
@@ -315,7 +326,7 @@ def _register_result(converter: Converter) -> None:
         is_critical = document.get("severity") == Severity.CRITICAL.value
         return replace(result, escalated=is_critical and result.severity is not Severity.CRITICAL)
 
-    converter.register_structure_hook(Result, _of_an_object(read_with_severity))
+    converter.register_structure_hook(Result, _without_old_state(_of_an_object(read_with_severity)))
 
 
 def _made() -> Converter:

@@ -119,7 +119,7 @@ def judged(
         cluster=(key.cluster or None) if key else None,
         service=key.service if key else None,
         evidence=tuple(FindingSummary(e.rule, e.verdict, e.detail) for e in evidence),
-        candidates=tuple(_candidate(candidate) for candidate in candidates),
+        candidates=tuple(candidate_summary(candidate) for candidate in candidates),
     )
 
 
@@ -241,7 +241,8 @@ def readiness_json(service: ServiceReadiness) -> dict[str, object]:
     }
 
 
-def _candidate(candidate: Candidate) -> CandidateSummary:
+def candidate_summary(candidate: Candidate) -> CandidateSummary:
+    """A candidate as results tell it."""
     checks = tuple(CheckSummary(c.name, c.passed, c.detail) for c in candidate.checks)
     revision = candidate.revision
     return CandidateSummary(

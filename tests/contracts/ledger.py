@@ -105,7 +105,7 @@ def test_a_forced_claim_closes_the_held_one_which_then_cannot_write_any_more(
     held = claim(ledger)
     forced = claimed(NOW + minutes(1), automatic=False, suffix="forced-person")
     assert ledger.claim(forced, over=held)
-    assert {i.phase for i in ledger.recall(KEY, NOW).incidents} == {Phase.CLAIMED, Phase.SUPERSEDED}
+    assert {i.phase for i in ledger.recall(KEY, NOW).incidents} == {Phase.CLAIMED, Phase.FAILED}
     with pytest.raises(RecordChanged):
         ledger.finish(opened(held), NOW, "one", LEFT, NOW)
     assert ledger.recall(KEY, NOW).state.quarantined == {}, (

@@ -8,10 +8,8 @@ from datetime import datetime
 
 from autorollback.aws.ledger import HistoryPage, Notice, RecordChanged, UnsentNotice
 from autorollback.decision.facts import KnownGood, LedgerState, Quarantine, TrafficReading
-from autorollback.decision.incident import Event, Incident, LeftRevision, Phase
+from autorollback.decision.incident import Incident, LeftRevision
 from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
-from autorollback.decision.result import IncidentState, Outcome
-from autorollback.decision.verdicts import Reason
 from autorollback.naming import ServiceKey
 
 
@@ -201,14 +199,7 @@ class FakeLedger:
         if over is not None:
             if not self._is_at(over):
                 return False
-            result = replace(
-                over.intent.result,
-                outcome=Outcome.IGNORED,
-                reason=Reason.SUPERSEDED,
-                incident_state=IncidentState.SUPERSEDED,
-            )
-            closed = over.closed(Event.DISPLACED, result, incident.claimed_at)
-            self._write(replace(closed, announced=True), None)
+            self._write(over.replaced(incident.claimed_at), None)
         records[incident.sort_key] = Record(incident, incident.claimed_at)
         return True
 
@@ -232,9 +223,11 @@ class FakeLedger:
         return self._write(incident, due)
 
     def retract(self, incident: Incident) -> None:
-        self._must_be_at(incident)
         records = self.table.of(incident.key).records
-        if records[incident.sort_key].incident.phase is not Phase.CLAIMED:
+        if incident.sort_key not in records:
+            return
+        self._must_be_at(incident)
+        if not records[incident.sort_key].incident.is_unfinished_claim:
             raise RecordChanged(incident.incident_id)
         del records[incident.sort_key]
 

@@ -447,7 +447,7 @@ class Campaign:
             service = service or str(call.parameters["serviceDeploymentArn"]).split("/")[-2]
             if call.operation != "StopServiceDeployment" or self._can_be_stopped(service):
                 self.acts.append((service, call.operation))
-            if not any(i["state"] == "claimed" for i in self.incidents(service)):
+            if not any(i["state"] in ("claimed", "acting") for i in self.incidents(service)):
                 self.violations.append(f"{call.operation} of {service} without a claim on record")
 
     def _can_be_stopped(self, service: str) -> bool:

@@ -116,7 +116,7 @@ def test_a_refused_record_is_not_told_as_a_refused_act(
     with monkeypatch.context() as away:
         away.setattr(here.cloud.recorder, "interfere", refuse_once)
         assert here.invoke(payload, Faults()), "it fails, and says so"
-    assert [incident["state"] for incident in here.incidents(service)] == ["claimed"]
+    assert [incident["state"] for incident in here.incidents(service)] == ["acting"]
     here.invoke(here.sweep(), Faults())
     assert [incident["state"] for incident in here.incidents(service)] == ["open"]
     assert {told["outcome"] for told in here.told(service)} == {"rolled_back"}

@@ -121,7 +121,7 @@ def test_a_claim_of_another_that_is_given_up_untold_stops_no_judgement(
     here.breaks("completed", service)
     died = Faults(dies_at=16)  # the act
     here.invoke(here.event("by_hand", service), died)
-    assert states(here, service) == ["claimed"]
+    assert states(here, service) == ["acting"]
     here.passes(here.OLD)
     here.alarm(service, "OK", here.cloud.clock.now())
     here.alarm(service, "ALARM", here.cloud.clock.now())

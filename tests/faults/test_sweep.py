@@ -180,7 +180,7 @@ def test_a_claim_that_nobody_could_finish_for_an_hour_is_given_up_and_told(here:
     here.breaks("completed", service)
     case.first.dies_at = 16  # the act
     here.invoke(here.event("by_hand", service), case.first)
-    assert [i["state"] for i in here.incidents(service)] == ["claimed"]
+    assert [i["state"] for i in here.incidents(service)] == ["acting"]
     assert "ecs.UpdateService" not in case.first.calls[:-1]
     here.alarm(service, "OK", here.cloud.clock.now())
     here.passes(here.OLD)

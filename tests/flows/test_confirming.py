@@ -180,7 +180,7 @@ def test_before_the_second_try_another_deployment_supersedes_the_record_which_st
     world.ecs.refuses["UpdateService"] = [RuntimeError("killed")]
     with pytest.raises(RuntimeError, match="killed"):
         world.ended("auth", completed=False)
-    assert world.incident().phase is Phase.CLAIMED
+    assert world.incident().phase is Phase.ACTING
     stopped.deployed("v3")
     world.ended("auth")
     incident = world.incident()
@@ -353,7 +353,7 @@ def test_a_rollback_that_code_deploy_began_after_all_is_taken_for_its_own(world:
     world.ecs.refuses["CreateDeployment"] = [RuntimeError("killed")]
     with pytest.raises(ExceptionGroup):
         world.sweep()
-    assert world.incident().phase is Phase.CLAIMED
+    assert world.incident().phase is Phase.ACTING
     story.becomes(Status.ROLLBACK_SUCCESSFUL)
     world.passes(minutes(5))
     world.sweep()

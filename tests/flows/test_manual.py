@@ -237,7 +237,8 @@ def test_a_rollback_of_ecs_that_is_under_way_holds_too(world: World) -> None:
 
 def test_force_acts_over_the_lease_and_over_a_claim_that_is_held(world: World) -> None:
     world.bad_deployment()
-    world.ecs.refuses["UpdateService"] = [RuntimeError("killed")]
+    world.dependencies.tags["v1"] = "sha256:moved"
+    world.ecs.refuses["RegisterTaskDefinition"] = [RuntimeError("killed")]
     with pytest.raises(RuntimeError):
         world.fire("auth", "5xx-rate")
     world.passes(minutes(1))
@@ -246,7 +247,7 @@ def test_force_acts_over_the_lease_and_over_a_claim_that_is_held(world: World) -
         answer = world.person(force=True)
     assert outcome_of(answer) == "rolled_back"
     forced, held = world.incidents("auth")
-    assert (forced.phase, held.phase) == (Phase.OPEN, Phase.SUPERSEDED)
+    assert (forced.phase, held.phase) == (Phase.OPEN, Phase.FAILED)
 
 
 def test_force_skips_the_preflight(world: World) -> None:
@@ -261,9 +262,9 @@ def test_a_refusal_is_the_answer_and_the_next_try_may_go(world: World) -> None:
     world.bad_deployment()
     world.ecs.refuses["UpdateService"] = [refused("InvalidParameterException", "UpdateService")]
     answer = world.person()
-    assert outcome_of(answer) == "failed"
+    assert reason_of(answer) == "refused_by_aws"
     assert world.incident().phase is Phase.FAILED
-    assert world.told == ["failed failed"]
+    assert world.told == ["held refused_by_aws"]
     assert outcome_of(world.person()) == "rolled_back"
     assert len(world.incidents("auth")) == 2
 
@@ -281,7 +282,7 @@ def test_what_was_left_unfinished_comes_first(world: World) -> None:
     world.ecs.refuses["UpdateService"] = [RuntimeError("killed")]
     with pytest.raises(RuntimeError):
         world.fire("auth", "5xx-rate")
-    answer = world.person(revision="auth:v2")
+    answer = world.person()
     assert isinstance(answer, Result)
     assert answer.incident_id == world.incident().incident_id
     assert world.rollbacks("auth") == ["v1"]

@@ -309,13 +309,13 @@ def test_one_that_comes_while_the_copy_is_registered_supersedes_too(world: World
 # --- AWS says no
 
 
-def test_a_refusal_fails_the_invocation_and_its_retry_goes_on(world: World) -> None:
+def test_a_refusal_that_passes_fails_the_invocation_and_its_retry_goes_on(world: World) -> None:
     world.bad_deployment()
-    denied = refused("AccessDeniedException", "UpdateService", "not authorized to perform: x")
-    world.ecs.refuses["UpdateService"] = [denied]
+    expired = refused("ExpiredTokenException", "UpdateService", "The security token has expired.")
+    world.ecs.refuses["UpdateService"] = [expired]
     world.turn_red("auth", "5xx-rate")
     event = world.alarm_event("auth", "5xx-rate")
-    with pytest.raises(ActFailed, match="services and task_roles"):
+    with pytest.raises(ActFailed, match="ExpiredTokenException"):
         world.ask(event, "first")
     assert world.incident().phase is Phase.CLAIMED
     answer = world.ask(event, "first")

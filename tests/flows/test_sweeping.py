@@ -113,7 +113,9 @@ def test_what_fails_for_one_service_stops_no_other(world: World) -> None:
     world.bad_deployment("auth")
     world.bad_deployment("mail")
     world.neighbours.deployed = {world.stories["auth"].key, world.stories["mail"].key}
-    world.ecs.refuses["UpdateService"] = [refused("AccessDenied", "UpdateService")]
+    world.ecs.refuses["UpdateService"] = [
+        refused("ServiceUnavailable", "UpdateService", status=503)
+    ]
     world.turn_red("auth", "5xx-rate")
     world.turn_red("mail", "5xx-rate")
     with pytest.raises(ExceptionGroup, match=r"1 of 2 service\(s\)") as failure:

@@ -58,7 +58,7 @@ def test_every_phase_is_reached_and_an_ended_incident_stays_as_it_is() -> None:
     reached = {to for to in TRANSITIONS.values() if to}
     assert reached | {Phase.CLAIMED} == set(Phase)
     begins = {phase for phase, _ in TRANSITIONS}
-    assert begins == {Phase.CLAIMED, Phase.OPEN}, "all other phases are the end"
+    assert begins == {Phase.CLAIMED, Phase.ACTING, Phase.OPEN}, "all other phases are the end"
 
 
 def test_the_diagram_in_the_docs_is_the_table() -> None:
@@ -72,8 +72,9 @@ def test_the_diagram_in_the_docs_is_the_table() -> None:
     assert {(a, b, event) for a, b, event in drawn} == known
 
 
-def test_a_claim_has_no_state_to_tell_and_every_other_phase_has_its_own() -> None:
-    assert Phase.CLAIMED.told_as is None
+def test_a_claim_without_act_has_no_state_to_tell_and_every_other_phase_has_its_own() -> None:
+    without_act = {phase for phase in Phase if phase.told_as is None}
+    assert without_act == {Phase.CLAIMED, Phase.ACTING, Phase.FAILED}
     assert {phase.told_as for phase in Phase} - {None} == set(IncidentState)
 
 
@@ -109,6 +110,7 @@ def test_a_removed_record_is_in_no_phase() -> None:
     ("phase", "result", "acted"),
     [
         pytest.param(Phase.CLAIMED, None, False, id="only claimed"),
+        pytest.param(Phase.ACTING, None, False, id="asked, and no answer yet"),
         pytest.param(Phase.OPEN, RESULT, True, id="rolled back"),
         pytest.param(Phase.FAILED, replace(RESULT, outcome=Outcome.FAILED), False, id="given up"),
         pytest.param(

@@ -83,7 +83,7 @@ def test_the_commands_name_the_installation_that_speaks() -> None:
             id="observed",
         ),
         pytest.param(
-            {"outcome": Outcome.FAILED, "incident_state": IncidentState.FAILED},
+            {"outcome": Outcome.FAILED, "incident_state": None},
             "FAILED",
             "critical",
             "runs what it ran before",

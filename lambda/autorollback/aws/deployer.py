@@ -6,7 +6,10 @@ Nothing else in the project does, but for CodeDeploy's part in `deployment_group
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from botocore.exceptions import ClientError
+
 from autorollback.aws.ecs import Ecs
+from autorollback.aws.refusals import is_refusal
 from autorollback.naming import ServiceKey
 
 if TYPE_CHECKING:
@@ -65,12 +68,16 @@ class Deployer:
     def stop(self, deployment_arn: str) -> bool:
         """Have ECS roll a deployment back to the whole service revision before it.
 
-        False where the deployment has just ended.
+        False where the deployment has just ended. One that waits at a pause hook is rolled back from
+        there; where that is refused, because it has gone on meanwhile, it is stopped.
 
         StopServiceDeployment takes deployments that have not ended, and refuses others with
         ConflictException (API StopServiceDeployment, errors).
         """
         ecs = self.clients.ecs
+        hook = self._waits_at(deployment_arn)
+        if hook is not None and self._rolled_back_from(deployment_arn, hook):
+            return True
         try:
             ecs.stop_service_deployment(
                 serviceDeploymentArn=deployment_arn,
@@ -80,6 +87,41 @@ class Deployer:
             ecs.exceptions.ConflictException,
             ecs.exceptions.ServiceDeploymentNotFoundException,
         ):
+            return False
+        return True
+
+    def _waits_at(self, deployment_arn: str) -> str | None:
+        """The pause hook at which a deployment waits for an answer now.
+
+        By botocore ecs/2014-11-13, DeploymentLifecycleHookDetail.
+        """
+        arns = [deployment_arn]
+        answer = self.clients.ecs.describe_service_deployments(serviceDeploymentArns=arns)
+        for deployment in answer["serviceDeployments"]:
+            for hook in deployment.get("lifecycleHookDetails", []):
+                is_waiting = hook.get("status") == "AWAITING_ACTION"
+                if is_waiting and "hookId" in hook:
+                    return hook["hookId"]
+        return None
+
+    def _rolled_back_from(
+        self,
+        deployment_arn: str,
+        hook: str,
+    ) -> bool:
+        """Answer a pause hook with ROLLBACK; False where it is refused.
+
+        Left out, the action would be CONTINUE (API ContinueServiceDeployment, action).
+        """
+        try:
+            self.clients.ecs.continue_service_deployment(
+                serviceDeploymentArn=deployment_arn,
+                hookId=hook,
+                action="ROLLBACK",
+            )
+        except ClientError as error:
+            if not is_refusal(error):
+                raise
             return False
         return True
 

@@ -36,10 +36,8 @@ from autorollback.aws.ledger_items import (
 )
 from autorollback.aws.ledger_table import IS_NEW, Condition, LedgerTable
 from autorollback.decision.facts import KnownGood, Quarantine, RedAlarm, TrafficReading
-from autorollback.decision.incident import Event, Incident, LeftRevision, Phase
+from autorollback.decision.incident import Incident, LeftRevision, Phase
 from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
-from autorollback.decision.result import IncidentState, Outcome, Result
-from autorollback.decision.verdicts import Reason
 from autorollback.naming import ServiceKey
 from autorollback.results import Message
 
@@ -311,13 +309,12 @@ class Ledger:
     ) -> bool:
         """Write the intent; False where the service's newest deployment has been claimed before.
 
-        `over` is a held claim that a person's force takes the place of: it is closed with the same stroke.
+        `over` is a claim that a person's request takes the place of: it is closed with the same stroke.
         """
         item = incident_item(incident, incident.claimed_at)
         if over is None:
-            return self._table.put_or_same(item)
-        displaced = over.closed(Event.DISPLACED, _not_acted(over), incident.claimed_at)
-        closing = self._table.put_write(*_following(replace(displaced, announced=True), None))
+            return self._table.put_or_same(item, IS_NEW)
+        closing = self._table.put_write(*_following(over.replaced(incident.claimed_at), None))
         return self._table.transact([self._table.put_write(item, IS_NEW), closing])
 
     def save(
@@ -332,7 +329,7 @@ class Ledger:
         Raises:
             RecordChanged: another invocation has written it since it was read.
         """
-        if not self._table.put(*_following(incident, due)):
+        if not self._table.put_or_same(*_following(incident, due)):
             raise _changed(incident)
         return replace(incident, step=incident.step + 1)
 
@@ -371,9 +368,13 @@ class Ledger:
             RecordChanged: another invocation has written it since it was read.
         """
         is_unchanged = Condition(
-            "#state = :claimed AND step = :step",
+            "attribute_not_exists(pk) OR (#state IN (:claimed, :acting) AND step = :step)",
             {"#state": "state"},
-            {":claimed": Phase.CLAIMED.value, ":step": incident.step},
+            {
+                ":claimed": Phase.CLAIMED.value,
+                ":acting": Phase.ACTING.value,
+                ":step": incident.step,
+            },
         )
         if not self._table.delete(partition(incident.key), incident.sort_key, is_unchanged):
             raise _changed(incident)
@@ -630,14 +631,4 @@ def _pending_check_key(check: PendingCheck) -> str:
 def _changed(incident: Incident) -> RecordChanged:
     return RecordChanged(
         f"the record of incident {incident.incident_id} was written or removed by somebody else"
-    )
-
-
-def _not_acted(incident: Incident) -> Result:
-    """The result of a claim that came to nothing because a person's forced rollback was first."""
-    return replace(
-        incident.intent.result,
-        outcome=Outcome.IGNORED,
-        reason=Reason.SUPERSEDED,
-        incident_state=IncidentState.SUPERSEDED,
     )

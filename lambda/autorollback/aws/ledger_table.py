@@ -103,13 +103,17 @@ class LedgerTable:
             return False
         return True
 
-    def put_or_same(self, item: Item) -> bool:
-        """Write a new item; also True where the very same is there already.
+    def put_or_same(
+        self,
+        item: Item,
+        condition: Condition,
+    ) -> bool:
+        """Write an item under a condition; also True where the very same is there already.
 
         A write whose answer was lost, and that the client repeated, is its writer's own.
         """
         dynamodb = self.clients.dynamodb
-        parameters = self._put_parameters(item, IS_NEW)
+        parameters = self._put_parameters(item, condition)
         try:
             dynamodb.put_item(**parameters, ReturnValuesOnConditionCheckFailure="ALL_OLD")
         except dynamodb.exceptions.ConditionalCheckFailedException as error:
@@ -118,6 +122,8 @@ class LedgerTable:
             return there is not None and from_attributes(there) == from_attributes(
                 parameters["Item"]
             )
+        except dynamodb.exceptions.TransactionConflictException:
+            return False
         return True
 
     def update(

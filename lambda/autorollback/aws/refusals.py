@@ -1,9 +1,10 @@
 """What AWS refused, and what can be done about it.
 
-A retry may help, or a key of the configuration grants what is missing.
+A retry may help, another candidate may be taken, or a key of the configuration grants what is missing.
 """
 
 import re
+from enum import Enum, auto
 
 from botocore.exceptions import ClientError
 
@@ -29,10 +30,129 @@ _DENIED = ("AccessDenied", "AccessDeniedException")
 _DENIED_ACTION = re.compile(r"perform: ([\w-]+:\w+)")
 
 
+class RefusalKind(Enum):
+    """What a refusal is about, which says what may help."""
+
+    PASSING = auto()
+    """AWS may take the same later."""
+    CANDIDATE = auto()
+    """Another revision may be taken."""
+    SERVICE = auto()
+    """It is the service, or the caller: no other revision would fare better."""
+
+
+_PASSING_CODES = frozenset(
+    {
+        "DeploymentLimitExceededException",
+        "UpdateInProgressException",
+        "ServerException",
+        "InternalFailure",
+        "InternalServerError",
+        "InternalServiceError",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "RequestExpired",
+        "RequestTimeTooSkewed",
+        "InvalidSignatureException",
+    }
+)
+"""Codes of what passes by itself, whatever HTTP status they come with.
+
+ServerException is a fault in botocore ecs/2014-11-13; expired and not yet valid signatures are among AWS's common errors
+(API, "Common Error Types").
+"""
+
+_OF_CANDIDATE = ("PlatformTaskDefinitionIncompatibilityException", "PlatformUnknownException")
+_BY_ITS_WORDS = ("InvalidParameterException", "ClientException")
+"""Codes of nearly all else that ECS refuses: only the words tell what is meant (botocore ecs/2014-11-13)."""
+
+_ON_LEDGER = (
+    "GetItem",
+    "Query",
+    "PutItem",
+    "UpdateItem",
+    "DeleteItem",
+    "TransactWriteItems",
+)
+
+_TOO_MUCH_AT_ONCE = re.compile(r"too many concurrent", re.IGNORECASE)
+"""How a ClientException speaks where a retry does help.
+
+See hashicorp/terraform-provider-aws issue 9777.
+"""
+_NOT_FOUND_YET = re.compile(
+    r"task ?definition\b.*\b(not found|does not exist|not exist)|unable to describe task definition",
+    re.IGNORECASE,
+)
+_SPEAKS_OF_SERVICE = re.compile(
+    r"deployment controller|deployments? exist|active deployments?|too many (active )?deployments"
+    r"|not authorized|service.linked role|capacity provider",
+    re.IGNORECASE,
+)
+"""Words of the service or the caller, which win over those of the definition.
+
+"5 active deployments exist, unable to create new deployment." (aws/containers-roadmap issue 2836); "Unable to update task
+definition on services with a CODE_DEPLOY deployment controller" (aws/aws-cdk issue 23564).
+"""
+_SPEAKS_OF_CANDIDATE = re.compile(
+    r"task ?definition|\bcontainers?\b(?! instance)|\bport|\bvolume|configuredAtLaunch"
+    r"|compatibilit|compatible|network ?mode|launch.?type|\bfamily\b",
+    re.IGNORECASE,
+)
+"""Words of the definition, its ports and volumes.
+
+"Volume configuration provided but no matching configuredAtLaunch volume found in task definition." (go-to-k/cdkd pull
+request 811).
+"""
+
+
+def kind_of(error: ClientError, *, just_registered: bool = False) -> RefusalKind:
+    """What a refusal is about.
+
+    Of a definition that was `just_registered`, not to be found passes: ECS is eventually consistent.
+    """
+    code = error.response["Error"].get("Code", "")
+    words = error.response["Error"].get("Message", "")
+    if not is_refusal(error) or code in _PASSING_CODES:
+        return RefusalKind.PASSING
+    if code in _OF_CANDIDATE:
+        return RefusalKind.CANDIDATE
+    if code not in _BY_ITS_WORDS:
+        return RefusalKind.SERVICE
+    if _TOO_MUCH_AT_ONCE.search(words):
+        return RefusalKind.PASSING
+    if just_registered and _NOT_FOUND_YET.search(words):
+        return RefusalKind.PASSING
+    return _by_its_words(error.operation_name, words)
+
+
+def _by_its_words(operation: str, words: str) -> RefusalKind:
+    """Whether words speak of the definition. Words that are not known speak of the service: nobody guesses."""
+    if _SPEAKS_OF_SERVICE.search(words):
+        return RefusalKind.SERVICE
+    if operation == "RegisterTaskDefinition" or _SPEAKS_OF_CANDIDATE.search(words):
+        return RefusalKind.CANDIDATE
+    return RefusalKind.SERVICE
+
+
 def is_refusal(error: ClientError) -> bool:
     """Whether AWS understood and said no. A throttle, or a failure of its own, may pass."""
+    return was_not_done(error) and not is_throttle(error)
+
+
+def was_not_done(error: ClientError) -> bool:
+    """Whether AWS said that it did nothing. Of a failure of its own that is not known."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    return 400 <= status < 500 and not is_throttle(error)
+    return 400 <= status < 500
+
+
+def is_of_ledger(error: ClientError) -> bool:
+    """Whether it is the ledger that refused, which says nothing of the act."""
+    return error.operation_name in _ON_LEDGER
 
 
 def is_denied(error: ClientError) -> bool:

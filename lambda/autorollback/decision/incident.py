@@ -11,9 +11,14 @@ from autorollback.naming import ServiceKey
 
 
 class Phase(StrEnum):
-    """Where an incident stands. `claimed` is the intent before the act; the rest is what results tell."""
+    """Where an incident stands.
+
+    `claimed` and `acting` are before the act: the intent, and that AWS is being asked. `failed` is a
+    claim that came to no act. The rest is what results tell.
+    """
 
     CLAIMED = "claimed"
+    ACTING = "acting"
     OPEN = "open"
     RECOVERED = "recovered"
     NOT_RECOVERED = "not_recovered"
@@ -22,21 +27,39 @@ class Phase(StrEnum):
 
     @property
     def told_as(self) -> IncidentState | None:
-        """The phase as results tell it; None for a claim, which has done nothing yet."""
-        return None if self is Phase.CLAIMED else IncidentState(self.value)
+        """The phase as results tell it.
+
+        None for a claim that has done nothing, yet or for good.
+        """
+        if self in _WITHOUT_ACT:
+            return None
+        return IncidentState(self.value)
+
+
+_WITHOUT_ACT = frozenset({Phase.CLAIMED, Phase.ACTING, Phase.FAILED})
 
 
 class Event(StrEnum):
     """What can happen to an incident."""
 
+    ASKED = "asked"
+    """AWS is being asked to act, from now on."""
+    PUT_OFF = "put_off"
+    """AWS said not now: it is asked again later."""
+    TARGET_REFUSED = "target_refused"
+    """AWS refused this target for good: the next one is tried under the same claim."""
+    REFUSED = "refused"
+    """AWS refused for good, and there is nothing else to try."""
+    REPLACED = "replaced"
+    """A person's request took the place of a claim that had not acted."""
     ACTED = "acted"
     """The rollback's deployment was begun."""
     GIVEN_UP = "given_up"
-    """AWS refused the act for good, or the claim grew too old to be acted on."""
+    """The claim grew too old to be acted on, or cannot be believed."""
     RETRACTED = "retracted"
     """Nothing was done and nothing will be: the record is removed."""
     DISPLACED = "displaced"
-    """Another deployment, or a person's forced rollback, took its place."""
+    """Another deployment took its place."""
     CALM = "calm"
     """The rollback helped: alarms are OK and targets healthy."""
     NOT_CALM = "not_calm"
@@ -48,11 +71,25 @@ class Event(StrEnum):
 
 
 TRANSITIONS: Mapping[tuple[Phase, Event], Phase | None] = {
+    (Phase.CLAIMED, Event.ASKED): Phase.ACTING,
+    (Phase.CLAIMED, Event.TARGET_REFUSED): Phase.CLAIMED,
     (Phase.CLAIMED, Event.ACTED): Phase.OPEN,
+    (Phase.CLAIMED, Event.REFUSED): Phase.FAILED,
+    (Phase.CLAIMED, Event.REPLACED): Phase.FAILED,
     (Phase.CLAIMED, Event.GIVEN_UP): Phase.FAILED,
     (Phase.CLAIMED, Event.RETRACTED): None,
     (Phase.CLAIMED, Event.DISPLACED): Phase.SUPERSEDED,
     (Phase.CLAIMED, Event.SECOND_TRY_FAILED): Phase.NOT_RECOVERED,
+    (Phase.ACTING, Event.ASKED): Phase.ACTING,
+    (Phase.ACTING, Event.PUT_OFF): Phase.CLAIMED,
+    (Phase.ACTING, Event.TARGET_REFUSED): Phase.CLAIMED,
+    (Phase.ACTING, Event.ACTED): Phase.OPEN,
+    (Phase.ACTING, Event.REFUSED): Phase.FAILED,
+    (Phase.ACTING, Event.REPLACED): Phase.FAILED,
+    (Phase.ACTING, Event.GIVEN_UP): Phase.FAILED,
+    (Phase.ACTING, Event.RETRACTED): None,
+    (Phase.ACTING, Event.DISPLACED): Phase.SUPERSEDED,
+    (Phase.ACTING, Event.SECOND_TRY_FAILED): Phase.NOT_RECOVERED,
     (Phase.OPEN, Event.CALM): Phase.RECOVERED,
     (Phase.OPEN, Event.NOT_CALM): Phase.NOT_RECOVERED,
     (Phase.OPEN, Event.DISPLACED): Phase.SUPERSEDED,
@@ -127,6 +164,23 @@ class LeftRevision:
         )
 
 
+TARGETS_TRIED = 3
+"""Targets that one claim asks AWS for, each once."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedTarget:
+    """A target that AWS refused for good.
+
+    Attributes:
+        target: ARN of its task definition.
+        words: AWS's own, with the operation and the code.
+    """
+
+    target: str
+    words: str
+
+
 @dataclass(frozen=True, slots=True)
 class Intent:
     """What was decided, written down before the act.
@@ -147,8 +201,10 @@ class Intent:
         red: names of the service's alarms that were in ALARM.
         left: what the rollback leaves behind.
         again_at: when the second try was decided, after ECS's own rollback failed.
-        stop_refused: a stop came too late, and the target is deployed instead.
+        stop_refused: a stop was refused or came too late, and the target is deployed instead.
         untold: earlier results that people could not be told of, oldest first.
+        refused: the targets that AWS refused under this claim, in their order.
+        copied_at: when the pinned copy was registered.
     """
 
     method: RollbackMethod
@@ -170,6 +226,8 @@ class Intent:
     again_at: datetime | None = None
     stop_refused: bool = False
     untold: tuple[Result, ...] = ()
+    refused: tuple[RefusedTarget, ...] = ()
+    copied_at: datetime | None = None
 
     @property
     def copy_is_missing(self) -> bool:
@@ -217,7 +275,13 @@ class Incident:
 
         That comes before any judgement.
         """
-        return self.phase is Phase.CLAIMED
+        return self.phase in (Phase.CLAIMED, Phase.ACTING)
+
+    @property
+    def was_refused(self) -> bool:
+        """Whether AWS refused all that could be tried: it is not tried again by itself."""
+        is_held = self.result is not None and self.result.outcome is Outcome.HELD
+        return self.phase is Phase.FAILED and is_held
 
     @property
     def untold(self) -> tuple[Result, ...]:
@@ -229,7 +293,7 @@ class Incident:
     @property
     def acted(self) -> bool:
         """Whether the service was rolled back: not where AWS refused, or somebody deployed first."""
-        if self.phase in (Phase.CLAIMED, Phase.FAILED) or self.result is None:
+        if self.phase in _WITHOUT_ACT or self.result is None:
             return False
         return self.result.outcome is Outcome.ROLLED_BACK
 
@@ -274,6 +338,24 @@ class Incident:
         """The incident ended by an event, with its last result."""
         ended = self.after(event)
         return replace(ended, result=result, closed_at=at)
+
+    def replaced(self, at: datetime) -> "Incident":
+        """The claim ended because a person's request took its place: it is never resumed.
+
+        A second try of a rollback that is on record is superseded; any other claim has done nothing.
+        """
+        shown = self.intent.result
+        if self.intent.again_at is not None:
+            result = replace(shown, incident_state=IncidentState.SUPERSEDED)
+            return replace(self.closed(Event.DISPLACED, result, at), announced=True)
+        why = "a person's request took the place of this rollback before it was done"
+        result = replace(
+            shown,
+            outcome=Outcome.FAILED,
+            summary=f"{self.key.service} is not rolled back: {why}.",
+            incident_state=None,
+        )
+        return replace(self.closed(Event.REPLACED, result, at), announced=True)
 
     def with_intent(self, intent: Intent) -> "Incident":
         """The incident with another intent."""

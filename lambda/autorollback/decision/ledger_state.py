@@ -62,6 +62,13 @@ class ServiceLedger:
                 return incident
         return None
 
+    def refusal_of(self, deployment: str) -> Incident | None:
+        """The claim on a deployment for which AWS refused all that could be tried."""
+        for incident in self.incidents:
+            if incident.deployment == deployment and incident.was_refused:
+                return incident
+        return None
+
     @property
     def open_incidents(self) -> tuple[Incident, ...]:
         """The rollbacks whose recovery is being watched, newest first."""

@@ -30,7 +30,6 @@ class IncidentState(StrEnum):
     RECOVERED = "recovered"
     NOT_RECOVERED = "not_recovered"
     SUPERSEDED = "superseded"
-    FAILED = "failed"
 
 
 class Severity(StrEnum):
@@ -138,7 +137,7 @@ class Result:
         time_to_rollback_seconds: from the first breaching datapoint to the act, once acted.
         time_to_recover_seconds: from the rollback to the moment when all was calm, once recovered.
         look_at: other protected services that were deployed shortly before the trouble, of what is held.
-        escalated: an alarm has been red ever since, and nobody acts. It is told by the severity alone.
+        escalated: an alarm is red, and nobody acts. It is told by the severity alone.
         error: of a rejected input only.
         requested_by: what the person who asked says of himself; nobody has checked it.
     """

@@ -31,6 +31,7 @@ class Reason(StrEnum):
     STILL_SERVING = "still_serving"
     SLOW_START = "slow_start"
     NOT_SERVING_YET = "not_serving_yet"
+    REFUSED_BY_AWS = "refused_by_aws"
 
     NOT_IN_ALARM = "not_in_alarm"
     NO_LONGER_IN_ALARM = "no_longer_in_alarm"

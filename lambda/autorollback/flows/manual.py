@@ -3,12 +3,14 @@
 A rollback, a plan of one, or what the ledger knows.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from autorollback import results
 from autorollback.decision.decide import choose_for_person, decide
+from autorollback.decision.definition import short_name
 from autorollback.decision.facts import Facts, Revision, Status, Trigger, TriggerKind
+from autorollback.decision.incident import Incident, Phase
 from autorollback.decision.lineage import rollback_behind
 from autorollback.decision.plan import RollbackPlan, Target
 from autorollback.decision.result import Outcome
@@ -26,6 +28,7 @@ from autorollback.decision.verdicts import (
 from autorollback.flows import (
     act,
     explicit_target,
+    intent,
     preflight,
     readiness,
     records,
@@ -101,11 +104,71 @@ def _roll_back(session: Session, asked: Manual) -> Answer:
         service = session.look_at(key)
         if service is None:
             return unprotected(session, key)
-        settled = service if asked.force else settle.settle(service)
-        if not isinstance(settled, ProtectedService):
-            return settled
-        request = _Request(settled, asked)
+        ready = _ready(service, asked, leased=leased)
+        if not isinstance(ready, _Ready):
+            return ready
+        request = _Request(ready.service, asked, ready.instead_of)
         return request.answer(request.judgement(), plan_only=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A service that is free for a person's request, and the claim whose place that takes."""
+
+    service: ProtectedService
+    instead_of: Incident | None = None
+
+
+def _ready(
+    service: ProtectedService,
+    asked: Manual,
+    *,
+    leased: bool,
+) -> _Ready | Answer:
+    """Bring what was left unfinished of a service to its end.
+
+    A claim that has not acted stays, where a person wants another target or forces: the request takes its place.
+    """
+    claim = service.ledger_state.unfinished_claim
+    names_target = asked.revision is not None or asked.image_tag is not None
+    if asked.force and claim is None:
+        return _Ready(service)
+    if claim is None or not (asked.force or names_target):
+        settled = settle.settle(service)
+        return _Ready(settled) if isinstance(settled, ProtectedService) else settled
+    if claim.phase is not Phase.ACTING:
+        return _Ready(service, claim)
+    if act.is_untouched(service.session, claim):
+        return _Ready(service, claim) if leased else _being_done(claim)
+    return _after_the_act(service, asked, claim, leased=leased)
+
+
+def _after_the_act(
+    service: ProtectedService,
+    asked: Manual,
+    claim: Incident,
+    *,
+    leased: bool,
+) -> _Ready | Answer:
+    """The claim has acted, or somebody has deployed since: only force goes on at once."""
+    if not leased:
+        return _Ready(service)
+    settled = settle.settle(service)
+    if isinstance(settled, ProtectedService):
+        return _Ready(settled)
+    if not asked.force:
+        return _being_done(claim)
+    service.session.report(settled)
+    again = service.session.look_at(service.key)
+    return _Ready(again) if again else unprotected(service.session, service.key)
+
+
+def _being_done(claim: Incident) -> Answer:
+    """A rollback to another target has begun: it goes on, and people are told how it ends."""
+    target = claim.intent.result.goes_to
+    name = target.task_definition if target else short_name(claim.intent.target)
+    detail = f"a rollback to {name} is being done; force deploys another target once it has begun"
+    return results.ignored(Reason.ALREADY_HANDLED, detail, claim.key)
 
 
 class _Request:
@@ -115,9 +178,11 @@ class _Request:
         self,
         service: ProtectedService,
         asked: Manual,
+        instead_of: Incident | None = None,
     ) -> None:
         self.service = service
         self.asked = asked
+        self.instead_of = instead_of
         trigger = Trigger(TriggerKind.ALARM, service.now)
         reader = service.session.reader
         self.facts: Facts = reader.facts(service.snapshot, trigger, service.now)
@@ -162,6 +227,8 @@ class _Request:
         """Do it, or say what would be done."""
         match judgement.verdict:
             case Ignore(reason, detail):
+                if not plan_only and reason is Reason.ALREADY_RUNNING:
+                    self._end_claim()
                 return results.judged(
                     Outcome.IGNORED,
                     reason,
@@ -226,18 +293,29 @@ class _Request:
             plan = replace(plan, evidence=(*plan.evidence, passed))
         target = Target(chosen, considered)
         if plan_only:
-            return act.would_roll_back(
+            return intent.would_roll_back(
                 self.service,
                 self.facts,
                 plan,
                 target,
             )
+        claim = self.instead_of
+        is_same = claim and claim.intent.target == chosen.revision.task_definition_arn
+        if claim and is_same and not asked.force:
+            return act.resume(self.service, claim)
         return act.carry_out(
             self.service,
             self.facts,
             plan,
             target,
+            instead_of=claim,
         )
+
+    def _end_claim(self) -> None:
+        """A person wants what runs: an unfinished claim to leave it is not resumed."""
+        if self.instead_of is not None:
+            session = self.service.session
+            session.ledger.save(self.instead_of.replaced(session.now), due=None)
 
     def _named(self) -> Candidate | None:
         """What the person named instead of leaving the choice."""

@@ -20,6 +20,8 @@ def history(
 ) -> HistoryAnswer:
     """Incidents of a service or of all, newest first.
 
+    A claim that has not acted yet is none.
+
     Raises:
         BadRequest: for a `next` that no page gave.
         LedgerRecordError: for a record that cannot be read.
@@ -30,7 +32,8 @@ def history(
         raise  # what cannot be read is no fault of who asks
     except ValueError as error:
         raise BadRequest("next", asked.next, "the `next` of the page before") from error
-    records = tuple(_record_of(incident) for incident in page.incidents)
+    acted_or_ended = [one for one in page.incidents if not one.is_unfinished_claim]
+    records = tuple(_record_of(incident) for incident in acted_or_ended)
     return HistoryAnswer(records, page.next)
 
 

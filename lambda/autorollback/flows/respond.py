@@ -10,6 +10,7 @@ from autorollback.aws.ledger import Notice
 from autorollback.aws.ledger_items import packed
 from autorollback.decision.decide import decide, decide_without_facts, irreversible_target
 from autorollback.decision.facts import Facts, Trigger, TriggerKind
+from autorollback.decision.incident import Incident
 from autorollback.decision.ledger_state import PendingCheck, verdict_marks
 from autorollback.decision.plan import RollbackPlan, Target
 from autorollback.decision.result import Outcome, Result
@@ -25,7 +26,15 @@ from autorollback.decision.verdicts import (
     RollBack,
     RuleFinding,
 )
-from autorollback.flows import act, announce, known_bad, preflight, settle, traffic_watch
+from autorollback.flows import (
+    act,
+    announce,
+    intent,
+    known_bad,
+    preflight,
+    settle,
+    traffic_watch,
+)
 from autorollback.flows.session import (
     ProtectedService,
     Session,
@@ -191,6 +200,15 @@ def _roll_back(
     judgement: Judgement,
     plan: RollbackPlan,
 ) -> Result | Done:
+    refused = service.ledger_state.refusal_of(plan.verdict.newest.arn)
+    if refused is not None:
+        hold = _refused_before(refused, plan)
+        return held(
+            service,
+            facts,
+            holding(judgement, hold, judgement.candidates),
+            hold,
+        )
     chosen, considered = preflight.choose(service, facts, plan)
     if chosen is None:
         hold = no_candidate(plan, considered)
@@ -210,7 +228,7 @@ def _roll_back(
         )
     target = Target(chosen, considered)
     if service.policy.mode is Mode.OBSERVE:
-        result = act.would_roll_back(
+        result = intent.would_roll_back(
             service,
             facts,
             plan,
@@ -229,6 +247,12 @@ def _roll_back(
         plan,
         target,
     )
+
+
+def _refused_before(refused: Incident, plan: RollbackPlan) -> Hold:
+    """AWS refused this already; people were told then, and nobody has asked again."""
+    words = "; ".join(one.words for one in refused.intent.refused)
+    return Hold(Reason.REFUSED_BY_AWS, f"AWS refused it already: {words}", plan.verdict.suspect)
 
 
 def holding(
