@@ -33,12 +33,18 @@ _SHOWN = {
     "AWS.Region.": "<AWS::Region>",
     "AWS.AccountId.": "<AWS::AccountId>",
 }
-_STATEMENT_OVERHEAD = 330  # braces, effect, actions and condition of the longest statement below
+_STATEMENT_OVERHEAD = (
+    330  # braces, effect, actions and a condition of one value, of the longest statement below
+)
 _DOCUMENT_OVERHEAD = 50
 
 
 # These want the service's ARN beside the deployment's or the revision's.
-_ON_DEPLOYMENTS = ("ecs:DescribeServiceDeployments", "ecs:StopServiceDeployment")
+_ON_DEPLOYMENTS = (
+    "ecs:ContinueServiceDeployment",
+    "ecs:DescribeServiceDeployments",
+    "ecs:StopServiceDeployment",
+)
 _ON_REVISIONS = ("ecs:DescribeServiceRevisions",)
 
 # Of services that CodeDeploy deploys. CreateDeployment asks for the rights to the revision and to the deployment
@@ -57,10 +63,16 @@ _ON_APPLICATIONS = ("codedeploy:GetApplicationRevision", "codedeploy:RegisterApp
 _ON_SERVICES = (
     "ecs:DescribeServices",
     "ecs:ListServiceDeployments",
-    "ecs:UpdateService",
     *_ON_DEPLOYMENTS,
     *_ON_REVISIONS,
 )
+_UPDATES = ("ecs:UpdateService",)
+"""Bound by `ecs:task-definition` to a service's families.
+
+AWS resolves a reference to its revision before it asks the policies (Service Authorization Reference of ECS).
+"""
+
+_Conditions = Mapping[str, Mapping[str, str | list[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +81,18 @@ class _Grant:
 
     actions: tuple[str, ...]
     resources: Sequence[str]
-    conditions: Mapping[str, Mapping[str, str]] | None = None
+    conditions: _Conditions | None = None
     wildcards: str = "it stands for the deployments and revisions of a configured service, or for what services.yaml says"
     """Why its resources hold wildcards, where they do."""
+
+    @property
+    def overhead(self) -> int:
+        """Characters of a statement beside its resources, at most."""
+        values: list[str] = []
+        for keys in (self.conditions or {}).values():
+            for value in keys.values():
+                values += [value] if isinstance(value, str) else value
+        return _STATEMENT_OVERHEAD + sum(map(_length, values))
 
     def statement(self, resources: Sequence[str]) -> iam.PolicyStatement:
         return iam.PolicyStatement(
@@ -103,8 +124,9 @@ class ServicePermissions(Construct):
     def allow(self, services: Sequence[ServicePolicy]) -> None:
         """Let the role act on these services, their families and roles alone.
 
-        Every ARN is exact while that fits into half of what a role can hold. Beyond it the same services are named
-        in fewer characters: the cluster once, as a condition.
+        Every ARN is exact while that fits into half of what a role can hold, and each service may be given definitions
+        of its own families alone. Beyond it the same services are named in fewer characters: the cluster once, as a
+        condition, and the families of all together; where not even these fit, the function alone holds to them.
 
         Raises:
             TooManyServicesError: not even that fits.
@@ -114,7 +136,10 @@ class ServicePermissions(Construct):
         if _policies_for(exact) <= POLICIES_PER_ROLE // 2:
             self._attach(exact)
             return
-        short = shared + list(self._services_by_cluster(services))
+        families = self._family_arns(services)
+        short = [*shared, *self._services_by_cluster(services, families)]
+        if len(self._policies) + _policies_for(short) > POLICIES_PER_ROLE:
+            short = [*shared, *self._services_by_cluster(services, [])]
         if len(self._policies) + _policies_for(short) > POLICIES_PER_ROLE:
             raise TooManyServicesError(
                 f"the rights on {len(services)} services, with their families and task_roles, do not fit into the "
@@ -125,12 +150,10 @@ class ServicePermissions(Construct):
 
     def _families_and_roles(self, services: Sequence[ServicePolicy]) -> Iterator[_Grant]:
         stack = cdk.Stack.of(self)
-        families: set[str] = set()
         roles: set[str] = set()
         for service in services:
-            families.update(service.policy.families)
             roles.update(service.policy.task_roles)
-        definitions = [_arn(stack, "ecs", f"task-definition/{name}:*") for name in sorted(families)]
+        definitions = self._family_arns(services)
         role_arns = [
             _arn(
                 stack,
@@ -147,6 +170,14 @@ class ServicePermissions(Construct):
         yield _Grant(("ecs:TagResource",), definitions, only_on_registration)
         yield _Grant(("iam:PassRole",), role_arns, only_to_tasks)
         yield _Grant(("iam:GetRole",), role_arns)
+
+    def _family_arns(self, services: Iterable[ServicePolicy]) -> list[str]:
+        """The definitions of the services' families, each family once."""
+        stack = cdk.Stack.of(self)
+        families: set[str] = set()
+        for service in services:
+            families.update(service.policy.families)
+        return [_arn(stack, "ecs", f"task-definition/{name}:*") for name in sorted(families)]
 
     def _code_deploy(self, services: Sequence[ServicePolicy]) -> Iterator[_Grant]:
         """Only where a service names its deployment group.
@@ -188,10 +219,21 @@ class ServicePermissions(Construct):
             return [_arn(stack, "ecs", f"{kind}/{path}{suffix}") for path in paths]
 
         yield _Grant(_ON_SERVICES, arns("service"))
+        alike: dict[tuple[str, ...], list[ServicePolicy]] = {}
+        for service in services:
+            alike.setdefault(tuple(sorted(service.policy.families)), []).append(service)
+        for ones in alike.values():
+            paths = [f"service/{one.key.cluster}/{one.key.service}" for one in ones]
+            of_families = {"ArnLike": {"ecs:task-definition": self._family_arns(ones)}}
+            yield _Grant(_UPDATES, [_arn(stack, "ecs", path) for path in paths], of_families)
         yield _Grant(_ON_DEPLOYMENTS, arns("service-deployment", "/*"))
         yield _Grant(_ON_REVISIONS, arns("service-revision", "/*"))
 
-    def _services_by_cluster(self, services: Sequence[ServicePolicy]) -> Iterator[_Grant]:
+    def _services_by_cluster(
+        self,
+        services: Sequence[ServicePolicy],
+        families: list[str],
+    ) -> Iterator[_Grant]:
         # An action on a deployment or revision needs its service's ARN allowed as well ("service*" beside
         # "service-deployment*" in the reference), so the lists of services bound these too.
         # None of these actions takes anything else that ends in the service's name.
@@ -201,8 +243,12 @@ class ServicePermissions(Construct):
             clusters.setdefault(service.key.cluster, []).append(service.key)
         for cluster, keys in clusters.items():
             by_name = [f"arn:{cdk.Aws.PARTITION}:ecs:*:*:*/{key.service}" for key in keys]
-            in_cluster = {"ArnEquals": {"ecs:cluster": _arn(stack, "ecs", f"cluster/{cluster}")}}
-            yield _Grant(_ON_SERVICES, by_name, in_cluster)
+            in_cluster: dict[str, Mapping[str, str | list[str]]] = {
+                "ArnEquals": {"ecs:cluster": _arn(stack, "ecs", f"cluster/{cluster}")}
+            }
+            if families:  # of these actions only UpdateService has the key
+                in_cluster["ArnLikeIfExists"] = {"ecs:task-definition": families}
+            yield _Grant((*_ON_SERVICES, *_UPDATES), by_name, in_cluster)
             yield _Grant(_ON_DEPLOYMENTS, [_arn(stack, "ecs", f"service-deployment/{cluster}/*")])
             yield _Grant(_ON_REVISIONS, [_arn(stack, "ecs", f"service-revision/{cluster}/*")])
 
@@ -211,14 +257,14 @@ class ServicePermissions(Construct):
         for grant in grants:
             rest = grant.resources
             while rest:
-                if self._free < _STATEMENT_OVERHEAD + _length(rest[0]):
+                if self._free < grant.overhead + _length(rest[0]):
                     self._begin_policy()
-                taken = _fitting(rest, self._free - _STATEMENT_OVERHEAD)
+                taken = max(1, _fitting(rest, self._free - grant.overhead))
                 fitting = rest[:taken]
                 policy = self._policies[-1]
                 policy.add_statements(grant.statement(fitting))
                 _acknowledge_wildcards(policy, fitting, grant.wildcards)
-                self._free -= _STATEMENT_OVERHEAD + sum(map(_length, fitting))
+                self._free -= grant.overhead + sum(map(_length, fitting))
                 rest = rest[taken:]
 
     def _begin_policy(self) -> None:
@@ -318,10 +364,16 @@ def _length(arn: str) -> int:
 
 
 def _policies_for(grants: Iterable[_Grant]) -> int:
-    """How many policies the grants need, at most."""
-    characters = 0
+    """How many policies the grants need, at most; more than a role can have where one statement fits into none."""
+    characters = 0.0
     for grant in grants:
-        characters += _STATEMENT_OVERHEAD + sum(map(_length, grant.resources))
+        resources = sum(map(_length, grant.resources))
+        longest = max(map(_length, grant.resources), default=0)
+        room = POLICY_LIMIT - _DOCUMENT_OVERHEAD - grant.overhead
+        if room < longest:
+            return POLICIES_PER_ROLE + 1
+        statements = math.ceil(resources / max(1, room - longest))
+        characters += statements * grant.overhead + resources
     # a policy is never filled to its last character: the next ARN or statement does not fit any more
     usable = POLICY_LIMIT - _DOCUMENT_OVERHEAD - _STATEMENT_OVERHEAD
     return math.ceil(characters / usable)

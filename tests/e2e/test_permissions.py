@@ -127,12 +127,19 @@ def test_what_the_configuration_does_not_name_is_not_granted(scene: Scene) -> No
     to_tasks = texts({"iam:PassedToService": "ecs-tasks.amazonaws.com"})
     to_lambda = texts({"iam:PassedToService": "lambda.amazonaws.com"})
     by_itself = texts({"ecs:CreateAction": None})
-    granted = Need("ecs:UpdateService", arn(stage, "service/my-cluster/auth-service"), cluster)
-    assert allows(stage, granted)
+    service = arn(stage, "service/my-cluster/auth-service")
+    own = texts({"ecs:task-definition": arn(stage, "task-definition/auth-service:18")})
+    foreign = texts({"ecs:task-definition": arn(stage, "task-definition/another:1")})
+    assert allows(stage, Need("ecs:UpdateService", service, {**cluster, **own}))
     role = f"arn:aws:iam::{stage.cloud.account}:role"
     for need in (
-        Need("ecs:UpdateService", arn(stage, "service/my-cluster/another"), cluster),
-        Need("ecs:UpdateService", arn(stage, "service/other-cluster/auth-service"), cluster),
+        Need("ecs:UpdateService", service, {**cluster, **foreign}),
+        Need("ecs:UpdateService", arn(stage, "service/my-cluster/another"), {**cluster, **own}),
+        Need(
+            "ecs:UpdateService",
+            arn(stage, "service/other-cluster/auth-service"),
+            {**cluster, **own},
+        ),
         Need("ecs:RegisterTaskDefinition", arn(stage, "task-definition/another:*")),
         Need("ecs:TagResource", arn(stage, "task-definition/auth-service:18"), by_itself),
         Need("ecs:DeregisterTaskDefinition", "*"),

@@ -262,7 +262,8 @@ def test_what_ecs_neither_stops_nor_updates_is_told_at_once(scene: Scene) -> Non
     stage.deploy_bad()
     assert stage.until(lambda: bool(asked(stage, "StopServiceDeployment")), within=minutes(15))
     verdict = last_verdict(stage)
-    assert (verdict["outcome"], verdict["incident_state"]) == ("failed", "failed")
+    assert (verdict["outcome"], verdict["reason"]) == ("held", "refused_by_aws")
+    assert (verdict["incident_state"], verdict["severity"]) == (None, "critical")
     assert "Too many active deployments" in verdict["summary"]
     stage.passes(minutes(6))
     assert len(updates(stage)) == 1
@@ -329,7 +330,7 @@ def test_the_update_fails_after_the_copy_was_registered_and_the_retry_uses_the_c
     def refuse_once(call: Call) -> None:
         if call.access_key == functions.access_key(FUNCTION) and not refused:
             refused.append(call)
-            raise Refusal("ClientException", "Not now.")
+            raise Refusal("UpdateInProgressException", "Not now.")
 
     stage.cloud.recorder.before("ecs", "UpdateService", refuse_once)
     assert stage.until(lambda: bool(refused), within=minutes(10))
@@ -461,7 +462,7 @@ def test_a_denied_call_names_what_was_denied_and_what_grants_it(scene: Scene) ->
     stage.client("ecs").deregister_task_definition(taskDefinition="auth-service:18")
     undo = deny(stage, "ecs:RegisterTaskDefinition")
     result = stage.invoke({"service": AUTH.name})
-    assert result["outcome"] == "failed"
+    assert (result["outcome"], result["reason"]) == ("held", "refused_by_aws")
     (words,) = denied(stage)
     assert "is not authorized to perform: ecs:RegisterTaskDefinition on resource" in words
     assert words in result["summary"]

@@ -47,7 +47,7 @@ class Template:
         policies = [*self.of_type("AWS::IAM::Policy"), *self.of_type("AWS::IAM::ManagedPolicy")]
         return [
             {
-                key: _listed(_resolved(value)) if key in ("Action", "Resource") else value
+                key: _listed(_resolved(value)) if key in ("Action", "Resource") else _resolved(value)
                 for key, value in entry.items()
             }
             for policy in policies

@@ -148,6 +148,7 @@ def test_writes_reach_only_what_the_configuration_names(template: Template) -> N
     allowed = {
         "ecs:UpdateService": services,
         "ecs:StopServiceDeployment": services | deployments,
+        "ecs:ContinueServiceDeployment": services | deployments,
         "ecs:RegisterTaskDefinition": families,
         "ecs:TagResource": families,
         "iam:PassRole": roles,
@@ -170,6 +171,9 @@ def test_writes_reach_only_what_the_configuration_names(template: Template) -> N
                     assert resource in allowed[action], action
                 else:
                     assert fnmatchcase(resource, f"Controller{ours[service]}*"), action
+    updates = [s for s in template.statements() if "ecs:UpdateService" in s["Action"]]
+    only_to = [set(s["Condition"]["ArnLike"]["ecs:task-definition"]) for s in updates]
+    assert only_to == [families], "to definitions of the families alone"
     conditions = {a: s.get("Condition") for s in template.statements() for a in s["Action"]}
     assert conditions["iam:PassRole"] == {
         "StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}
@@ -178,6 +182,23 @@ def test_writes_reach_only_what_the_configuration_names(template: Template) -> N
         "StringEquals": {"ecs:CreateAction": "RegisterTaskDefinition"}
     }
     assert conditions["events:PutEvents"] == {"StringEquals": {"events:source": "auto-rollback"}}
+
+
+def test_each_service_is_given_definitions_of_its_own_families_alone(tmp_path: Path) -> None:
+    (tmp_path / "services.yaml").write_text(
+        "defaults: {task_roles: [shop]}\nservices:\n"
+        "  - {cluster: shop, service: cart, families: [cart-*], alarms: [cart]}\n"
+        "  - {cluster: shop, service: mail, families: [mail], alarms: [mail]}\n"
+    )
+    main = synthesize(tmp_path / "cdk.out", tmp_path / "services.yaml")["AutoRollback"]
+    pairs = {
+        (str(resource).rpartition("/")[2], str(family).rpartition("/")[2])
+        for statement in main.statements()
+        if "ecs:UpdateService" in statement["Action"]
+        for resource in statement["Resource"]
+        for family in statement["Condition"]["ArnLike"]["ecs:task-definition"]
+    }
+    assert pairs == {("cart", "cart-*:*"), ("mail", "mail:*")}
 
 
 def test_codedeploy_may_be_asked_only_for_the_groups_that_services_name(

@@ -19,7 +19,7 @@ _GRANTED_BY = {
     "iam:PassRole": _TASK_ROLES,
     "iam:GetRole": _TASK_ROLES,
     "RegisterTaskDefinition": f"{_FAMILIES} and {_TASK_ROLES}",
-    "UpdateService": f"services and {_TASK_ROLES}",
+    "UpdateService": f"services, {_FAMILIES} and {_TASK_ROLES}",
     "CreateDeployment": "code_deploy",
     "StopDeployment": "code_deploy",
     "GetRole": _TASK_ROLES,
