@@ -47,7 +47,7 @@ class Template:
         policies = [*self.of_type("AWS::IAM::Policy"), *self.of_type("AWS::IAM::ManagedPolicy")]
         return [
             {
-                key: _listed(_resolved(value)) if key in ("Action", "Resource") else _resolved(value)
+                key: _listed(resolved(value)) if key in ("Action", "Resource") else value
                 for key, value in entry.items()
             }
             for policy in policies
@@ -59,19 +59,19 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _resolved(value: Any) -> Any:
+def resolved(value: Any) -> Any:
     if isinstance(value, list):
-        return [_resolved(item) for item in value]
+        return [resolved(item) for item in value]
     if not isinstance(value, dict):
         return value
     if "Fn::Join" in value:
         separator, parts = value["Fn::Join"]
-        return separator.join(str(_resolved(part)) for part in parts)
+        return separator.join(str(resolved(part)) for part in parts)
     if "Ref" in value:
         return KNOWN.get(value["Ref"], value["Ref"])
     if "Fn::GetAtt" in value:
         return ".".join(value["Fn::GetAtt"])
-    return {key: _resolved(item) for key, item in value.items()}
+    return {key: resolved(item) for key, item in value.items()}
 
 
 def synthesize(

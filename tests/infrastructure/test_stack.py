@@ -10,7 +10,7 @@ from cfnlint import ManualArgs, lint  # type: ignore[import-untyped]  # it ships
 from autorollback.naming import SIGNALS, Names, ServiceKey
 from autorollback.policy import parse_stored
 from autorollback_cdk.services import load
-from tests.infrastructure.synthesis import ROOT, Template, synthesize
+from tests.infrastructure.synthesis import ROOT, Resource, Template, resolved, synthesize
 
 pytestmark = pytest.mark.xdist_group("synth")
 
@@ -136,6 +136,13 @@ def test_cloudwatch_may_use_the_key_of_the_topic(template: Template) -> None:
 READS = ("Describe", "List", "Get", "BatchGetImage", "Query", "ConditionCheckItem")
 
 
+def families_of(statement: Resource) -> list[str]:
+    """The definitions that a statement lets services be given."""
+    values = statement["Condition"]["ArnLike"]["ecs:task-definition"]
+    listed = values if isinstance(values, list) else [values]
+    return [str(resolved(value)) for value in listed]
+
+
 def test_writes_reach_only_what_the_configuration_names(template: Template) -> None:
     """Each write action with exactly the resources that it may touch; whatever is not in this table is a finding."""
     here = "arn:aws:ecs:eu-central-1:123456789012"
@@ -172,7 +179,7 @@ def test_writes_reach_only_what_the_configuration_names(template: Template) -> N
                 else:
                     assert fnmatchcase(resource, f"Controller{ours[service]}*"), action
     updates = [s for s in template.statements() if "ecs:UpdateService" in s["Action"]]
-    only_to = [set(s["Condition"]["ArnLike"]["ecs:task-definition"]) for s in updates]
+    only_to = [set(families_of(s)) for s in updates]
     assert only_to == [families], "to definitions of the families alone"
     conditions = {a: s.get("Condition") for s in template.statements() for a in s["Action"]}
     assert conditions["iam:PassRole"] == {
@@ -192,11 +199,11 @@ def test_each_service_is_given_definitions_of_its_own_families_alone(tmp_path: P
     )
     main = synthesize(tmp_path / "cdk.out", tmp_path / "services.yaml")["AutoRollback"]
     pairs = {
-        (str(resource).rpartition("/")[2], str(family).rpartition("/")[2])
+        (str(resource).rpartition("/")[2], family.rpartition("/")[2])
         for statement in main.statements()
         if "ecs:UpdateService" in statement["Action"]
         for resource in statement["Resource"]
-        for family in statement["Condition"]["ArnLike"]["ecs:task-definition"]
+        for family in families_of(statement)
     }
     assert pairs == {("cart", "cart-*:*"), ("mail", "mail:*")}
 
