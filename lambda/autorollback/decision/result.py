@@ -122,10 +122,6 @@ class LookAt:
     depends_on: bool = False
 
 
-_BURNS_ON = frozenset({"refused_by_aws"})
-"""Reasons of holds after which nobody acts any more."""
-
-
 @dataclass(frozen=True, slots=True)
 class Result:
     """The one result object.
@@ -167,9 +163,7 @@ class Result:
             return Severity.CRITICAL
         if self.incident_state is IncidentState.NOT_RECOVERED:
             return Severity.CRITICAL
-        if self.outcome is not Outcome.HELD:
-            return Severity.INFO
-        return Severity.CRITICAL if self.reason in _BURNS_ON else Severity.WARNING
+        return Severity.WARNING if self.outcome is Outcome.HELD else Severity.INFO
 
     def restored_as(self, copy: str) -> "Result":
         """The result that names the pinned copy which is deployed in place of the target."""
