@@ -78,10 +78,12 @@ def depth(spans: list[Span]) -> int:
 def measure(revisions: int, deployments: int) -> tuple[list[Span], dict[str, Any]]:
     """The calls of one rollback of a service with such a past, and what came of it."""
     with running(START) as cloud, _environment(cloud):
+        session = cloud.session("function")
+        watch = Stopwatch(session)  # before any client is made: clients of one name are shared
         events = _deployed_badly(cloud, revisions, deployments)
         _answer(
             cloud,
-            Clients(cloud.session("function")),
+            Clients(session),
             _of(events, "eventName", "SERVICE_DEPLOYMENT_COMPLETED")[-1],
         )
         cloud.clock.advance(timedelta(minutes=6))
@@ -90,8 +92,7 @@ def measure(revisions: int, deployments: int) -> tuple[list[Span], dict[str, Any
             for e in events
             if e["detail"].get("alarmName", "").endswith("/5xx-rate") and _is_red(e)
         )
-        session = cloud.session("function")
-        clients, watch = Clients(session), Stopwatch(session)
+        clients = Clients(session)
         _answer(
             cloud, clients, {"action": "plan", "service": KEY.service, "cluster": KEY.cluster}
         )  # makes the clients

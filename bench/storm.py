@@ -230,7 +230,7 @@ class Clients:
 
         return SimpleNamespace(paginate=paginate)
 
-    def raw_definition(self) -> Any:
+    def raw_answer(self) -> Any:
         return self._raw
 
     def keep_raw(self, raw: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import autorollback_cdk
 from autorollback import handler
 from autorollback.decision.facts import Status, Strategy
+from autorollback.flows import readiness
 from autorollback_cdk import AutoRollback
 from demo import scenario
 from localcloud.dynamodb.transactions import Transactions
@@ -11,6 +12,7 @@ USED = (
     handler.handle,  # Lambda calls it, by the name that the template gives
     autorollback_cdk.__getattr__,  # Python calls it, where a name is imported from the package
     AutoRollback.protect,  # for apps of other people
+    readiness.target_of_next,  # the tests compare it with what the judgement does
     Status.STOP_IN_PROGRESS,  # ECS answers it
     (Strategy.LINEAR, Strategy.CANARY),  # so does it these
     scenario.WORKER,  # the end-to-end tests have it play, and ask the next

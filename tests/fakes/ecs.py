@@ -29,6 +29,9 @@ from autorollback.naming import ServiceKey
 
 ARN = "arn:aws:ecs:eu-central-1:111122223333"
 ECR = "111122223333.dkr.ecr.eu-central-1.amazonaws.com"
+KEPT = timedelta(days=90)
+"""How long ECS keeps service deployments (service-deployment.html)."""
+
 TAKES = timedelta(minutes=2)
 """How long a deployment or a rollback of one takes."""
 
@@ -104,6 +107,7 @@ class FakeService:
             "running": 4,
             "task_definition": set_to.task_definition_arn if set_to else "",
             "target_groups": (f"{ARN}:targetgroup/{self.key.service}/1",),
+            "current_revisions": (self.running,) if self.running else (),
         }
         return Service(arn=self.arn, controller=self.controller, **{**told, **self.description})
 
@@ -225,6 +229,10 @@ class FakeEcs:
         if death is not None:
             raise death
 
+    def keeps(self, deployment: Deployment) -> bool:
+        """Whether it is on record still."""
+        return deployment.created_at > self.clock.now - KEPT
+
     def settled(self, key: ServiceKey) -> FakeService | None:
         """The service as it is by now."""
         service = self.services.get(key)
@@ -267,7 +275,8 @@ class FakeHistory:
         service = self.ecs.settled(key)
         if service is None or service.controller is not Controller.ECS:
             return NO_DEPLOYMENTS
-        return _page(service, self.ecs.page_size, after)
+        on_record = [one for one in service.deployments if self.ecs.keeps(one)]
+        return _page(on_record, self.ecs.page_size, after)
 
     def deployments(self, arns: Sequence[str]) -> tuple[Deployment, ...]:
         self.ecs.fail("DescribeServiceDeployments")
@@ -286,8 +295,8 @@ class FakeHistory:
         return found
 
 
-def _page(service: FakeService, size: int, after: str | None) -> DeploymentPage:
-    newest_first = service.deployments[::-1]
+def _page(deployments: Sequence[Deployment], size: int, after: str | None) -> DeploymentPage:
+    newest_first = deployments[::-1]
     start = int(after or 0)
     page = newest_first[start : start + size]
     if not page:
@@ -316,7 +325,7 @@ class FakeGroup(FakeHistory):
         service = self.ecs.settled(self.key) if self.key else None
         if service is None:
             raise UnknownGroup("CodeDeploy knows no such deployment group")
-        return _page(service, self.ecs.page_size, after)
+        return _page(service.deployments, self.ecs.page_size, after)
 
     def newest(self, key: ServiceKey) -> str | None:
         return next(iter(self.deployments_page(key).arns), None)

@@ -32,7 +32,8 @@ def plan_of(world: World, *, forced: bool = False) -> RollbackPlan:
 
 
 def choose(world: World, *, forced: bool = False) -> tuple[Candidate | None, tuple[Candidate, ...]]:
-    return preflight.choose(world.service, world.facts, plan_of(world, forced=forced))
+    choice = preflight.choose(world.service, world.facts, plan_of(world, forced=forced))
+    return choice.chosen, choice.considered
 
 
 def test_the_newest_stable_one_that_passes_is_chosen_and_no_further_is_asked_about(
@@ -121,10 +122,12 @@ def test_what_was_found_before_stands_first_and_counts(world: World) -> None:
     found = Check(CheckName.HAS_RUN_HERE, passed=True, detail="it ran")
     named = replace(plan.verdict.candidates[0], checks=(found,))
     plan = replace(plan, verdict=replace(plan.verdict, candidates=(named,)), considered=())
-    chosen, considered = preflight.choose(world.service, world.facts, plan)
-    assert chosen is not None
-    assert chosen.checks[0] == found
-    assert considered == (chosen,), "what nobody considered before is what was looked at"
+    choice = preflight.choose(world.service, world.facts, plan)
+    assert choice.chosen is not None
+    assert choice.chosen.checks[0] == found
+    assert choice.considered == (choice.chosen,), (
+        "what nobody considered before is what was looked at"
+    )
 
 
 def test_a_deployment_in_progress_that_is_stopped_restores_its_source_as_a_whole() -> None:
@@ -142,5 +145,6 @@ def test_a_deployment_in_progress_that_is_stopped_restores_its_source_as_a_whole
 def test_of_a_service_that_is_not_there_nothing_is_asked(world: World) -> None:
     plan = plan_of(world)
     facts = replace(world.facts, service=None)
-    assert preflight.choose(world.service, facts, plan) == (None, plan.considered)
+    choice = preflight.choose(world.service, facts, plan)
+    assert (choice.chosen, choice.considered) == (None, plan.considered)
     assert world.dependencies.asked == []

@@ -45,7 +45,7 @@ def test_a_revision_is_named_by_number_name_or_arn(world: World, wanted: str) ->
 
 def test_the_alarms_are_read_as_far_back_as_it_ran(world: World) -> None:
     explicit_target.revision_named(world.service, world.facts, "17")
-    assert world.reader.histories_since == [world.facts.deployments[1].start]
+    assert world.reader.asked_of == [[world.facts.deployments[1].target]]
 
 
 @pytest.mark.parametrize(

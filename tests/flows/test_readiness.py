@@ -133,8 +133,7 @@ def test_without_a_stable_revision_it_is_not_ready_and_says_why() -> None:
 
 
 def test_requests_are_counted_of_what_runs_now(world: World) -> None:
-    world.story.requests.clear()
-    world.traffic.count = 0
+    world.story.requests = dict.fromkeys(world.story.requests, 0)
     assert "no request reached it" in one(world, "stable_target").detail
 
 

@@ -5,6 +5,7 @@ from botocore.exceptions import ClientError
 
 from autorollback.decision.facts import Controller, Status, Trigger, TriggerKind
 from autorollback.decision.lookups import DependencyStatus
+from autorollback.decision.question import Question
 from autorollback.decision.result import Result
 from autorollback.requests import Action
 from tests.fakes.ecs import refused
@@ -147,10 +148,11 @@ def test_the_past_of_an_alarm_is_read_where_its_state_does_not_tell_it(world: Wo
     world.turn_red("auth", "latency")
     snapshot = reader.snapshot(story.policy, world.now)
     facts = reader.present(snapshot, Trigger(TriggerKind.ALARM, world.now), world.now)
-    since = world.now - days(2)
-    with_past = reader.with_histories(facts, since, world.now)
+    question = Question(facts, snapshot.policy.policy, world.now)
+    with_past = reader.with_histories(question, question.periods)
     read = {alarm.signal: alarm.history_from for alarm in with_past.alarms}
-    assert read == {"5xx-rate": None, "latency": since, "unhealthy-targets": None}
+    a_day_before_it_came = world.now - days(3) - days(1)
+    assert read == {"5xx-rate": None, "latency": a_day_before_it_came, "unhealthy-targets": None}
 
 
 def test_a_first_deployment_has_nothing_before_it(world: World) -> None:

@@ -14,6 +14,9 @@ from autorollback.aws.reader import Snapshot
 from autorollback.decision.definition import Definition
 from autorollback.decision.facts import Deployment, Facts, KnownGood, Revision, Trigger
 from autorollback.decision.ledger_state import ServiceLedger
+from autorollback.decision.next_deployment import with_next_deployment
+from autorollback.decision.question import Question
+from autorollback.decision.serving import ServingPeriod
 from autorollback.flows.session import Invocation, ProtectedService, Session
 from autorollback.naming import Names, ServiceKey
 from autorollback.policy import PolicyError, ServicePolicy
@@ -83,7 +86,7 @@ class Reader:
     """Gives the facts of the told story."""
 
     world: "World"
-    histories_since: list[datetime] = field(default_factory=list)
+    asked_of: list[list[str]] = field(default_factory=list)
 
     def snapshot(self, policy: ServicePolicy, now: datetime) -> Snapshot:
         return self.world.snapshot(policy, self.world.stories[policy.key])
@@ -95,9 +98,15 @@ class Reader:
         story.trigger = trigger
         return replace(story.facts(), service=snapshot.service)
 
-    def with_histories(self, facts: Facts, since: datetime, now: datetime) -> Facts:
-        self.histories_since.append(since)
+    def facts_of_next(self, snapshot: Snapshot, trigger: Trigger, now: datetime) -> Facts:
+        return with_next_deployment(self.facts(snapshot, trigger, now), now)
+
+    def facts_beyond(self, facts: Facts, snapshot: Snapshot, unfit: int, now: datetime) -> Facts:
         return facts
+
+    def with_histories(self, question: Question, periods: Sequence[ServingPeriod]) -> Facts:
+        self.asked_of.append([period.revision for period in periods])
+        return question.facts
 
 
 @dataclass

@@ -273,6 +273,13 @@ class TestSettings:
         told(story, "only_settings_changed")
         assert "networkConfiguration" in story.judged().verdict.detail
 
+    @pytest.mark.parametrize("name", ["monitoring", "gatewayConnectors", "added by AWS later"])
+    def test_a_deployment_of_whatever_setting_is_no_restart(self, name: str) -> None:
+        story = incident().deployed("v1", ago=days(6), settings={name: "old"})
+        story.deployed("v1", ago=minutes(9), settings={name: "new"})
+        told(story.alarm("5xx-rate", onset=minutes(6)), "only_settings_changed")
+        assert f"changed only settings of the service: {name}" in story.judged().verdict.detail
+
     def test_while_in_progress_they_can_be_stopped_and_ecs_brings_them_back(self) -> None:
         story = (
             incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6), settings=self.OLD)

@@ -202,8 +202,10 @@ class World:
         question = Question(self.whole, self.story.policy, NOW)
         for period in serving_periods(self.whole):
             if (period.revision, period.since) == (revision, since):
-                calm = stability.assess(period, question).calm_since
-                return Requests(((calm, timedelta(), self.whole.requests.get(revision) or 0),))
+                runs = stability.assess(period, question).runs
+                if runs:
+                    count = self.whole.requests.get(revision) or 0
+                    return Requests(((runs[-1].since, timedelta(), count),))
         return Requests(())
 
 
@@ -409,11 +411,11 @@ def test_no_more_of_the_past_is_read_than_until_a_stable_revision_is_found() -> 
 
 
 def test_what_the_ledger_saw_long_ago_does_not_end_the_search_for_something_newer() -> None:
-    """Of the newest four builds two were in trouble before they were replaced."""
+    """Of the newest four builds two were in trouble when they were replaced."""
     story = incident().known_good("v0", since=days(99), until=days(50))
     story.deployed("v1", ago=days(6)).deployed("v2", ago=days(5)).deployed("v3", ago=days(4))
     for ago in (days(4), minutes(9)):
-        story.was_red("latency", ago=ago + minutes(27))
+        story.was_red("latency", ago=ago + minutes(27), lasted=minutes(30))
     story.deployed("v4", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
     judgement = decide(World(story).read(), story.policy, NOW)
     assert in_short(judgement) == in_short(story.judged())
@@ -465,8 +467,9 @@ def test_older_pages_are_read_until_one_holds_a_stable_revision() -> None:
     assert reads.given_up_on(facts, world.policy, NOW) is None
 
 
-def test_the_search_ends_and_says_so() -> None:
+def test_the_search_ends_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """After so many pages without a stable revision a person has to look."""
+    monkeypatch.setattr(reads, "OLDER_PAGES", 5)
     story = incident()
     for number in range(12):
         story.deployed(f"v{number}", ago=hours(3) - minutes(14 * number))

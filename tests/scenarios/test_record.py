@@ -46,8 +46,24 @@ def test_every_kind_of_fact_comes_back_equal() -> None:
     assert read_record(stored(story)) == (story.facts(), story.policy, NOW)
 
 
+def as_version_2(story: History) -> dict[str, Any]:
+    """A record as it was written before some facts were known."""
+    record = stored(story)
+    record["version"] = 2
+    del record["facts"]["undescribed"], record["facts"]["service"]["current_revisions"]
+    for good in record["facts"]["ledger"]["known_good"]:
+        del good["calm_until"], good["spells"]
+    return record
+
+
+def test_a_record_from_before_the_newest_facts_were_known_is_read() -> None:
+    story = bad_deployment().known_good("v0", since=days(9), until=days(8))
+    facts, _, _ = read_record(as_version_2(story))
+    assert facts == story.facts()
+
+
 def test_a_record_from_before_ecs_was_asked_about_its_deployments_is_read() -> None:
-    record = stored(bad_deployment())
+    record = as_version_2(bad_deployment())
     record["version"] = 1
     record["facts"]["memory"] = record["facts"].pop("ledger")
     del record["facts"]["service"]["deployments"], record["facts"]["trigger"]["deployment"]

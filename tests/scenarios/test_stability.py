@@ -54,27 +54,11 @@ class TestServingPeriods:
         )
 
     def test_the_revision_before_is_passed_over_where_it_did_not_run_well(self) -> None:
-        story = (
-            incident()
-            .deployed("v1", ago=days(6))
-            .deployed("v2", ago=days(1))
-            .was_red("latency", ago=hours(2))
-        )
-        story.was_red("latency", ago=minutes(36)).deployed("v3", ago=minutes(9)).alarm(
-            "5xx-rate", onset=minutes(6)
-        )
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=days(1))
+        story.was_red("latency", ago=minutes(36), lasted=minutes(30))
+        story.deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
         assert story.target() == "v1"
         assert "latency was in ALARM" in passed_over(story, "v2")
-
-    @pytest.mark.parametrize(
-        ("ended", "target"),
-        [(minutes(41), "v1"), (minutes(41) - seconds(1), "v0")],
-        ids=["calm for the last half hour", "calm for a second less"],
-    )
-    def test_the_calm_part_lasts_to_the_end(self, ended: timedelta, target: str) -> None:
-        story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6))
-        story.was_red("latency", ago=ended + minutes(5)).deployed("v2", ago=minutes(9))
-        assert story.alarm("5xx-rate", onset=minutes(6)).target() == target
 
     @pytest.mark.parametrize(
         ("began", "target"),
@@ -99,20 +83,19 @@ class TestServingPeriods:
         assert story.target() == "v1"
 
     @pytest.mark.parametrize(
-        ("calmed", "target"),
-        [(minutes(41), "v1"), (minutes(41) - seconds(1), "v0")],
-        ids=["calm for half an hour since", "calm for a second less"],
+        ("red_for", "target"),
+        [(minutes(58), "v1"), (minutes(60), "v0")],
+        ids=["for less than a tenth of its time", "for longer"],
     )
     def test_one_that_fired_while_it_was_being_deployed_does(
-        self, calmed: timedelta, target: str
+        self, red_for: timedelta, target: str
     ) -> None:
-        story = (
-            incident().deployed("v0", ago=days(9)).deployed("v1", ago=minutes(60), took=minutes(6))
-        )
-        story.was_red("latency", ago=minutes(62), lasted=minutes(62) - calmed).deployed(
-            "v2", ago=minutes(9)
-        )
-        assert story.alarm("5xx-rate", onset=minutes(6)).target() == target
+        """It served for 589 minutes."""
+        story = incident().deployed("v0", ago=days(9))
+        story.deployed("v1", ago=minutes(600), took=minutes(6))
+        story.was_red("latency", ago=minutes(602), lasted=minutes(2) + red_for)
+        story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        assert story.target() == target
 
     def test_but_not_against_what_ecs_went_back_to(self) -> None:
         story = (
@@ -168,6 +151,144 @@ class TestServingPeriods:
         story = incident().deployed("v1", ago=days(95)).deployed("v2", ago=minutes(9))
         story.deployments.pop(0)
         assert story.alarm("5xx-rate", onset=minutes(6)).target() == "v1"
+
+
+class TestCalmWhenItWasReplaced:
+    """v1 served for six days, until v2's deployment began 11 minutes ago; v0 served well before it."""
+
+    def story(self, **first: Any) -> History:
+        return incident().deployed("v0", ago=days(20)).deployed("v1", ago=days(6), **first)
+
+    def judged(self, story: History) -> str | None:
+        return story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)).target()
+
+    def test_a_blip_shortly_before_it_was_replaced_sends_nobody_two_releases_back(self) -> None:
+        """Three minutes of errors, twenty-five minutes before the next deployment: they are named."""
+        story = self.story().was_red("5xx-rate", ago=minutes(36), lasted=minutes(3))
+        assert self.judged(story) == "v1"
+        assert passed_over(story, "v1") == (
+            "served 5 d without alarm until 2026-11-22 13:24:00Z, 5,000 requests; "
+            "5xx-rate was in ALARM at 2026-11-22 13:24:00Z for 3 min"
+        )
+
+    def test_nor_is_nothing_left_where_it_was_the_only_one(self) -> None:
+        story = incident().deployed("v1", ago=days(6))
+        assert self.judged(story.was_red("latency", ago=minutes(36), lasted=minutes(3))) == "v1"
+
+    @pytest.mark.parametrize(
+        ("lasted", "target"),
+        [
+            pytest.param(minutes(20), "v1", id="it was over when v2 began"),
+            pytest.param(minutes(20) + seconds(1), "v0", id="it was not"),
+        ],
+    )
+    def test_what_was_red_ten_minutes_before_must_not_be_red_still(
+        self, lasted: timedelta, target: str
+    ) -> None:
+        assert (
+            self.judged(self.story().was_red("latency", ago=minutes(31), lasted=lasted)) == target
+        )
+
+    @pytest.mark.parametrize(("times", "target"), [(2, "v1"), (3, "v0")])
+    def test_no_more_spells_in_its_last_day_than_an_alarm_may_flap(
+        self, times: int, target: str
+    ) -> None:
+        story = self.story()
+        for number in range(times):
+            story.was_red("latency", ago=hours(3 + number), lasted=minutes(2))
+        assert self.judged(story) == target
+        if times == 3:
+            told = "3 times in ALARM in its last 24 h, limit 2: latency was in ALARM at "
+            assert passed_over(story, "v1").startswith(told)
+
+    def test_those_of_the_days_before_are_forgotten(self) -> None:
+        story = self.story()
+        for number in range(9):
+            story.was_red("latency", ago=hours(25 + number), lasted=minutes(20))
+        assert self.judged(story) == "v1"
+
+    def test_alarms_that_speak_at_one_time_speak_of_one_trouble(self) -> None:
+        story = self.story()
+        for signal in ("5xx-rate", "latency", "unhealthy-targets"):
+            story.was_red(signal, ago=hours(3), lasted=minutes(4))
+        assert self.judged(story) == "v1"
+
+    @pytest.mark.parametrize(
+        ("lasted", "target"), [(hours(2.4), "v1"), (hours(2.4) + seconds(1), "v0")]
+    )
+    def test_together_they_take_no_more_than_a_tenth_of_its_last_day(
+        self, lasted: timedelta, target: str
+    ) -> None:
+        story = self.story().was_red("latency", ago=hours(9), lasted=lasted)
+        assert self.judged(story) == target
+
+    def test_of_a_shorter_time_in_service_they_take_no_more_than_a_tenth_of_that(self) -> None:
+        """It served 100 minutes."""
+        story = incident().deployed("v0", ago=days(20)).deployed("v1", ago=minutes(111))
+        story.was_red("latency", ago=minutes(60), lasted=minutes(10))
+        assert self.judged(story) == "v1"
+        story = incident().deployed("v0", ago=days(20)).deployed("v1", ago=minutes(111))
+        story.was_red("latency", ago=minutes(60), lasted=minutes(10) + seconds(1))
+        assert self.judged(story) == "v0"
+
+    def test_an_alarm_that_came_and_went_as_often_before_it_came_says_nothing(self) -> None:
+        story = self.story()
+        for number in range(4):
+            story.was_red("latency", ago=days(6) + hours(2 + number), lasted=minutes(5))
+            story.was_red("latency", ago=hours(2 + number), lasted=minutes(5))
+        assert self.judged(story) == "v1"
+
+    @pytest.mark.parametrize(("times", "target"), [(3, "v1"), (1, "v0")])
+    def test_still_red_says_nothing_only_of_one_that_flaps_as_it_did(
+        self, times: int, target: str
+    ) -> None:
+        story = self.story().under(flap_limit=2)
+        for number in range(times):
+            story.was_red("latency", ago=days(6) + hours(2 + number), lasted=minutes(40))
+        story.was_red("latency", ago=minutes(36), lasted=minutes(30))
+        assert self.judged(story) == target
+
+    def test_one_that_came_more_often_than_before_does(self) -> None:
+        story = self.story().under(flap_limit=3)
+        for number in range(4):
+            story.was_red("latency", ago=hours(2 + number), lasted=minutes(5))
+        for number in range(3):
+            story.was_red("latency", ago=days(6) + hours(2 + number), lasted=minutes(5))
+        assert self.judged(story) == "v0"
+
+    def test_so_does_one_that_stayed_much_longer_than_before(self) -> None:
+        story = self.story().was_red("latency", ago=days(6) + hours(2), lasted=minutes(5))
+        assert self.judged(story.was_red("latency", ago=hours(9), lasted=hours(3))) == "v0"
+
+    def test_a_migration_that_runs_ahead_says_nothing_however_often_it_tries(self) -> None:
+        story = self.story()
+        for number in range(4):
+            story.was_red("latency", ago=minutes(20 - 2 * number), lasted=minutes(1))
+        assert self.judged(story) == "v1"
+
+    def test_how_an_alarm_behaved_before_it_came_is_read_where_it_matters(self) -> None:
+        story = self.story().was_red("latency", ago=minutes(36), lasted=minutes(3))
+        latency = story.alarms["latency"]
+        story.alarms["latency"] = replace(latency, history_from=NOW - days(6) - minutes(3))
+        assert self.judged(story) != "v1"
+        assert passed_over(story, "v1") == "the history of latency was not read"
+
+    def test_a_record_of_the_ledger_tells_the_spells(self) -> None:
+        story = self.story().was_red("latency", ago=minutes(36), lasted=minutes(3))
+        self.judged(story)
+        question = Question(story.facts(), story.policy, NOW)
+        good = proven(replaced_last(story.facts()), question)
+        assert good is not None
+        assert (good.calm_until, good.until) == (NOW - minutes(36), NOW - minutes(11))
+        remembered = self.story().deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+        remembered.memory = replace(remembered.memory, known_good=(good,))
+        for signal in ("latency", "unhealthy-targets"):
+            unread = replace(remembered.alarms[signal], history_from=None, spells=None, since=NOW)
+            remembered.alarms[signal] = unread
+        assert remembered.target() == "v1"
+        assert "latency was in ALARM at 2026-11-22 13:24:00Z for 3 min" in passed_over(
+            remembered, "v1"
+        )
 
 
 class TestTraffic:
@@ -228,9 +349,9 @@ class TestUnwatched:
         self, served: timedelta, target: str
     ) -> None:
         story = incident().deployed("v0", ago=days(60)).deployed("v1", ago=days(40) + served)
-        story.deployed("bad", ago=days(40)).was_red("latency", ago=minutes(36)).deployed(
-            "v2", ago=minutes(9)
-        )
+        story.deployed("bad", ago=days(40)).was_red(
+            "latency", ago=minutes(36), lasted=minutes(30)
+        ).deployed("v2", ago=minutes(9))
         assert story.alarm("5xx-rate", onset=minutes(6)).target() == target
 
 
@@ -326,7 +447,7 @@ class TestKnownGood:
         story = (
             incident()
             .deployed("v2", ago=days(8))
-            .was_red("latency", ago=minutes(36))
+            .was_red("latency", ago=minutes(36), lasted=minutes(30))
             .deployed("v3", ago=minutes(9))
         )
         story.alarm("5xx-rate", onset=minutes(6)).known_good("v1", since=days(99), until=seen_until)
@@ -476,8 +597,8 @@ def test_a_record_that_does_not_cover_the_serving_period_is_no_substitute_for_re
 def test_a_record_made_while_a_build_served_does_not_hide_how_it_went_on(
     ended: timedelta, target: str | None
 ) -> None:
-    """v1 was recorded as known good; a quarter of an hour before the next deployment it was in trouble."""
-    story = bad_deployment().was_red("latency", ago=minutes(26))
+    """v1 was recorded as known good; a quarter of an hour before the next deployment trouble began, and stayed."""
+    story = bad_deployment().was_red("latency", ago=minutes(26), lasted=minutes(20))
     first = story.revisions[story.deployments[0].target]
     record = KnownGood(first, NOW - days(5), NOW - ended, 5000)
     story.memory = replace(story.memory, known_good=(record,))
@@ -584,7 +705,7 @@ class TestProven:
 
     def test_not_what_was_not_stable(self) -> None:
         assert (
-            self.remembered(self.story().was_red("latency", ago=minutes(25), lasted=minutes(2)))
+            self.remembered(self.story().was_red("latency", ago=minutes(25), lasted=minutes(20)))
             is None
         )
 
@@ -666,7 +787,7 @@ def test_a_record_does_not_stand_in_for_a_build_that_cannot_be_described_any_mor
 
 def test_a_record_up_to_the_moment_at_which_another_build_served_counts() -> None:
     story = incident().deployed("v1", ago=hours(2), took=seconds(0))
-    story.was_red("latency", ago=minutes(36)).deployed("v2", ago=minutes(9))
+    story.was_red("latency", ago=minutes(36), lasted=minutes(30)).deployed("v2", ago=minutes(9))
     story.alarm("5xx-rate", onset=minutes(6)).known_good("v0", since=days(99), until=hours(2))
     assert story.target() == "v0"
 
@@ -719,19 +840,24 @@ class TestWhatIsTold:
     @pytest.mark.parametrize(
         ("calmed", "why"),
         [
-            pytest.param(minutes(30), "served only 19 min without alarm, 30 min required", id="by then"),
             pytest.param(
-                minutes(30) - seconds(1),
-                "latency was in ALARM at 2026-11-22 13:30:00Z, 19 min before its end",
+                minutes(60),
+                "served 49 min without alarm until 2026-11-22 13:49:00Z, 5,000 requests",
+                id="by then",
+            ),
+            pytest.param(
+                minutes(60) - seconds(1),
+                "served 48 min without alarm until 2026-11-22 13:49:00Z, 5,000 requests; "
+                "latency was in ALARM at 2026-11-22 13:00:00Z for 1 s",
                 id="a second later",
             ),
         ],
-    )  # fmt: skip
+    )
     def test_that_an_alarm_had_calmed_when_the_deployment_finished(
         self, calmed: timedelta, why: str
     ) -> None:
-        story = incident().deployed("v1", ago=minutes(30), took=minutes(10))
-        story.was_red("latency", ago=minutes(35), lasted=minutes(35) - calmed)
+        story = incident().deployed("v1", ago=minutes(60), took=minutes(10))
+        story.was_red("latency", ago=minutes(65), lasted=minutes(65) - calmed)
         story.deployed("v2", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
         assert passed_over(story, "v1") == why
 
@@ -753,17 +879,20 @@ class TestWhatIsTold:
         (found,) = (one for one in story.judged().evidence if one.rule == "no_stable_revision")
         assert found.detail == f"auth:v1: {passed_over(story, 'v1')}"
 
-    def test_what_the_last_trouble_was(self) -> None:
-        story = (
-            incident()
-            .deployed("v1", ago=days(6))
-            .was_red("5xx-rate", ago=minutes(50), lasted=minutes(2))
-        )
+    def test_what_was_still_red_at_the_end(self) -> None:
+        story = incident().deployed("v1", ago=days(6))
+        story.was_red("latency", ago=minutes(31), lasted=minutes(25)).deployed("v2", ago=minutes(9))
+        story.alarm("unhealthy-targets", onset=minutes(6))
+        told = "latency was in ALARM at 2026-11-22 13:29:00Z, 20 min before its end, and still then"
+        assert passed_over(story, "v1") == told
+
+    def test_how_short_the_longest_run_was(self) -> None:
+        story = incident().deployed("v1", ago=minutes(50))
         story.was_red("latency", ago=minutes(31), lasted=minutes(3)).deployed("v2", ago=minutes(9))
         story.alarm("unhealthy-targets", onset=minutes(6))
-        assert (
-            passed_over(story, "v1")
-            == "latency was in ALARM at 2026-11-22 13:29:00Z, 20 min before its end"
+        assert passed_over(story, "v1") == (
+            "served only 19 min without alarm, 30 min required: "
+            "latency was in ALARM at 2026-11-22 13:29:00Z for 3 min"
         )
 
 
@@ -831,7 +960,7 @@ class TestLedgerAndDeployments:
         assert quarantined(Question(story.facts(), story.policy, NOW)) == story.memory.quarantined
 
     def test_of_equally_new_evidence_the_stable_is_told_first(self) -> None:
-        story = bad_deployment().was_red("latency", ago=minutes(25), lasted=minutes(2))
+        story = bad_deployment().was_red("latency", ago=minutes(25), lasted=minutes(20))
         story.known_good("v0", since=days(99), until=minutes(11))
         told = [(c.revision.identity, c.verdict) for c in story.judged().candidates]
         assert told == [("v0", "stable"), ("v1", "passed_over")]

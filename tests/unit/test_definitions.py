@@ -71,7 +71,7 @@ class Described(Clients):
             "describe_task_definition", {"taskDefinition": definition, "tags": tags or []}
         )
 
-    def raw_definition(self) -> dict[str, Any]:
+    def raw_answer(self) -> dict[str, Any]:
         return {"taskDefinition": self.raw}
 
 

@@ -41,6 +41,9 @@ CONFIG = Config(
     user_agent_extra="auto-rollback",
 )
 
+KEPT_AS_SENT = ("DescribeTaskDefinition", "DescribeServiceRevisions")
+"""Operations of ECS whose answers are looked at for fields that the SDK does not know."""
+
 UNRETRIED = CONFIG.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
 
 THROTTLES = frozenset(
@@ -91,12 +94,13 @@ class Clients:
             made: Client = self._made[name]
             return made
 
-    def raw_definition(self) -> Mapping[str, object]:
-        """The last answer of DescribeTaskDefinition in this thread, as it came.
+    def raw_answer(self) -> object:
+        """The last answer of ECS in this thread, as it came.
 
-        The SDK's model drops what it does not know; here it is still there.
+        Of the operations in `KEPT_AS_SENT` alone. The SDK's model drops what it does not know; here
+        it is still there.
         """
-        body: Mapping[str, object] = json.loads(self._raw.body)
+        body: object = json.loads(self._raw.body)
         return body
 
     def _keep_raw(self, response_dict: Mapping[str, object], **_: object) -> None:
@@ -104,7 +108,8 @@ class Clients:
 
     def _make_ecs(self, session: boto3.Session) -> "ECSClient":
         client = session.client("ecs", config=CONFIG)
-        client.meta.events.register("before-parse.ecs.DescribeTaskDefinition", self._keep_raw)
+        for operation in KEPT_AS_SENT:
+            client.meta.events.register(f"before-parse.ecs.{operation}", self._keep_raw)
         return client
 
     @property

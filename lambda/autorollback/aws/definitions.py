@@ -65,13 +65,13 @@ class Definitions:
             raise UnknownDefinition(f"{reference}: {why}") from error
 
         described = answer["taskDefinition"]
-        as_sent = self.clients.raw_definition().get("taskDefinition")
+        as_sent = self.clients.raw_answer()
         definition = Definition(
             arn=described["taskDefinitionArn"],
             status=described.get("status", "ACTIVE"),
             content=self._registrable(described),
             tags=tags_of(answer.get("tags", [])),
-            unknown_fields=tuple(unknown_fields(as_sent, described)),
+            unknown_fields=tuple(_unknown_of_definition(as_sent, described)),
         )
         self._read[reference] = definition
         self._read[definition.arn] = definition
@@ -171,6 +171,12 @@ class Definitions:
             content=content,
             tags=tags,
         )
+
+
+def _unknown_of_definition(as_sent: object, described: object) -> Iterator[str]:
+    """The paths of a definition that the SDK's model dropped of DescribeTaskDefinition's answer."""
+    if isinstance(as_sent, Mapping):
+        yield from unknown_fields(as_sent.get("taskDefinition"), described)
 
 
 def unknown_fields(

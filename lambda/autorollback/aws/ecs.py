@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from autorollback.aws.clients import each_once, in_batches
 from autorollback.aws.definitions import tags_of
-from autorollback.decision.definition import is_irreversible, short_name
+from autorollback.decision.definition import canonical, is_irreversible, short_name
 from autorollback.decision.facts import (
     Controller,
     Deployment,
@@ -46,24 +46,37 @@ BATCH = 20
 By botocore ecs/2014-11-13.
 """
 
-_SETTINGS = (
-    "networkConfiguration",
-    "loadBalancers",
-    "serviceRegistries",
-    "serviceConnectConfiguration",
-    "vpcLatticeConfigurations",
-    "volumeConfigurations",
-    "platformVersion",
-    "launchType",
-    "capacityProviderStrategy",
+_NO_SETTINGS = frozenset(
+    {
+        "serviceRevisionArn",
+        "serviceArn",
+        "clusterArn",
+        "createdAt",
+        "taskDefinition",
+        "containerImages",
+        "resolvedConfiguration",
+        "ecsManagedResources",
+    }
 )
-"""What a service revision holds beside its task definition and UpdateService can change.
+"""What a service revision holds that is no setting of its service.
 
-By botocore ecs/2014-11-13.
+What tells it apart, what ran, and what ECS itself chose or made (the target group that serves now
+alternates). Everything else is a setting, fields that AWS adds later too (botocore ecs/2014-11-13,
+ServiceRevision).
 """
 
-_MAY_HOLD_SECRETS = ("serviceConnectConfiguration",)
-"""Its log options may hold a token in plain: compared by a digest, and never kept."""
+_SHORT_WORDS = frozenset(
+    {
+        "launchType",
+        "capacityProviderStrategy",
+        "platformVersion",
+        "platformFamily",
+    }
+)
+"""Settings that are kept as they are; the others are compared by a digest.
+
+They may be long, and log options may hold a token in plain.
+"""
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -230,9 +243,11 @@ class Ecs:
         found: dict[str, Revision] = {}
         for batch in in_batches(arns, BATCH):
             answer = self.clients.ecs.describe_service_revisions(serviceRevisionArns=batch)
+            as_sent = _revisions_as_sent(self.clients.raw_answer())
             for described in answer["serviceRevisions"]:
-                revision = _revision(described)
-                found[revision.arn] = revision
+                arn = described["serviceRevisionArn"]
+                unknown = as_sent.get(arn, {})
+                found[arn] = _revision(described, {**unknown, **described})
         return found
 
 
@@ -259,7 +274,14 @@ def _service(described: "ServiceTypeDef") -> Service:
         task_sets=task_sets,
         deployments=tuple(_ecs_deployment(one) for one in described.get("deployments", [])),
         shifts_traffic=strategy_of(configuration).shifts,
+        current_revisions=_current_revisions(described),
     )
+
+
+def _current_revisions(described: "ServiceTypeDef") -> tuple[str, ...]:
+    """ARNs of the service revisions that run (Service.currentServiceRevisions, botocore ecs/2014-11-13)."""
+    current = described.get("currentServiceRevisions", [])
+    return each_once(revision.get("arn") for revision in current)
 
 
 def _ecs_deployment(described: "DeploymentTypeDef") -> EcsDeployment:
@@ -419,7 +441,18 @@ def _finished(described: "ServiceDeploymentTypeDef") -> datetime | None:
     )
 
 
-def _revision(described: "ServiceRevisionTypeDef") -> Revision:
+def _revisions_as_sent(answer: object) -> dict[str, Mapping[str, object]]:
+    """The service revisions of an answer by ARN, with the fields that the SDK does not know."""
+    if not isinstance(answer, Mapping):
+        return {}
+    sent: dict[str, Mapping[str, object]] = {}
+    for revision in answer.get("serviceRevisions") or []:
+        sent[revision["serviceRevisionArn"]] = revision
+    return sent
+
+
+def _revision(described: "ServiceRevisionTypeDef", whole: Mapping[str, object]) -> Revision:
+    """A service revision; `whole` has also the fields that the SDK does not know."""
     images: dict[str, str | None] = {}
     for container in described.get("containerImages", []):
         name = container.get("containerName")
@@ -432,19 +465,20 @@ def _revision(described: "ServiceRevisionTypeDef") -> Revision:
         task_definition_arn=described["taskDefinition"],
         created_at=_utc(described["createdAt"]),
         images=images,
-        settings=_settings(described),
+        settings=_settings(whole),
     )
 
 
-def _settings(described: Mapping[str, object]) -> dict[str, str]:
-    """The service's settings as text, to be compared."""
+def _settings(whole: Mapping[str, object]) -> dict[str, str]:
+    """The service's settings as text, to be compared; what is empty is not set."""
     settings: dict[str, str] = {}
-    for name in _SETTINGS:
-        setting = described.get(name)
-        if not setting:
+    for name, setting in whole.items():
+        if name in _NO_SETTINGS or not setting:
             continue
-        text = str(setting)
-        if name in _MAY_HOLD_SECRETS:
+        text = canonical(setting)
+        if isinstance(setting, str):
+            text = setting
+        if name not in _SHORT_WORDS:
             text = sha256(text.encode()).hexdigest()
         settings[name] = text
     return settings

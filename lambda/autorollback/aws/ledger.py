@@ -30,6 +30,7 @@ from autorollback.aws.ledger_items import (
     readable,
     red_page_text,
     service_ledger,
+    spells_text,
     text_of,
     time_of,
     to_attributes,
@@ -292,6 +293,8 @@ class Ledger:
             "since": text_of(good.since),
             "until": text_of(good.until),
             "requests": good.requests,
+            "calm_until": text_of(good.calm_until) if good.calm_until else None,
+            "spells": spells_text(good.spells),
         }
         is_newer = Condition(
             "attribute_not_exists(pk) OR #until < :until",

@@ -12,6 +12,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 
 from autorollback import codec
 from autorollback.decision.facts import (
+    AlarmSpell,
     Deployment,
     KnownGood,
     LedgerState,
@@ -373,12 +374,28 @@ def _known_good(item: Item) -> KnownGood:
     )
     requests = item.get("requests")
     counted = None if requests is None else int(requests)
+    calm_until = item.get("calm_until")
     return KnownGood(
         revision,
         time_of(item["since"]),
         time_of(item["until"]),
         counted,
+        calm_until=time_of(calm_until) if calm_until else None,
+        spells=_spells_of(item.get("spells")),
     )
+
+
+def spells_text(spells: Sequence[AlarmSpell]) -> str | None:
+    """Times in ALARM as the text that an item holds; None of none."""
+    rows = [[spell.signal, text_of(spell.since), text_of(spell.until)] for spell in spells]
+    return json.dumps(rows) if rows else None
+
+
+def _spells_of(text: str | None) -> tuple[AlarmSpell, ...]:
+    spells: list[AlarmSpell] = []
+    for signal, since, until in json.loads(text or "[]"):
+        spells.append(AlarmSpell(signal, time_of(since), time_of(until)))
+    return tuple(spells)
 
 
 # --- the page of red alarms that an alarm storm shares ------------------------------------------------------------

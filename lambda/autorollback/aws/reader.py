@@ -6,7 +6,7 @@ What is missing is the decision's to say (`decision.reads`); here it is asked of
 fails is raised, never taken for "nothing there".
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -44,8 +44,10 @@ from autorollback.decision.facts import (
     Trigger,
 )
 from autorollback.decision.ledger_state import ServiceLedger
+from autorollback.decision.next_deployment import with_next_deployment
 from autorollback.decision.question import Question
 from autorollback.decision.reads import Read
+from autorollback.decision.serving import ServingPeriod
 from autorollback.decision.traffic_shift import with_readings
 from autorollback.policy import ServicePolicy
 from autorollback.requests import AlarmChanged
@@ -152,6 +154,48 @@ class FactsReader:
             None,
         )
 
+    def facts_beyond(
+        self,
+        facts: Facts,
+        snapshot: Snapshot,
+        unfit: int,
+        now: datetime,
+    ) -> Facts:
+        """The same facts with as much more of the past as shows further stable revisions.
+
+        `unfit` is how many are known that cannot run now. As many again are looked for, and one, so
+        that a long way back takes few steps.
+        """
+        wanted = 2 * unfit + 1
+        return self._complete(
+            replace(facts, so_far=replace(facts.so_far, stable_wanted=wanted)),
+            snapshot,
+            now,
+            None,
+        )
+
+    def facts_of_next(
+        self,
+        snapshot: Snapshot,
+        trigger: Trigger,
+        now: datetime,
+    ) -> Facts:
+        """All that a judgement would rest on if another deployment began at this moment."""
+        fetch = _Fetch(
+            self,
+            snapshot,
+            now,
+            None,
+        )
+        facts = self._from_snapshot(snapshot, trigger)
+        facts = taken_in(facts, fetch.all(reads.missing(facts, snapshot.policy, now)))
+        return self._complete(
+            with_next_deployment(facts, now),
+            snapshot,
+            now,
+            None,
+        )
+
     def present(
         self,
         snapshot: Snapshot,
@@ -192,17 +236,11 @@ class FactsReader:
             wanted = reads.missing_of_recovery(facts, rollbacks)
         return facts
 
-    def with_histories(
-        self,
-        facts: Facts,
-        since: datetime,
-        now: datetime,
-    ) -> Facts:
-        """The facts with the past of every alarm since a moment.
-
-        As far back as CloudWatch keeps it."""
+    def with_histories(self, question: Question, periods: Sequence[ServingPeriod]) -> Facts:
+        """The facts with the pasts of the alarms that tell how some serving periods went."""
+        facts = question.facts
         wanted: dict[Read, Callable[[], Fetched]] = {}
-        for read in reads.past_of_alarms(facts, since, now):
+        for read in reads.past_of_alarms(question, periods):
             wanted[read] = partial(self.alarms.history, read.alarm, read.since)
         return taken_in(facts, in_parallel(wanted))
 
@@ -502,7 +540,13 @@ def _with_definition(
     if definition is None:
         what = f"task definition {short_name(arn)}"
         unread = tuple(dict.fromkeys([*facts.unread, what]))
-        return replace(facts, unread=unread, so_far=asked)
+        undescribed = tuple(dict.fromkeys([*facts.undescribed, arn]))
+        return replace(
+            facts,
+            unread=unread,
+            undescribed=undescribed,
+            so_far=asked,
+        )
     revisions = dict(facts.revisions)
     for revision in facts.revisions.values():
         if revision.task_definition_arn == arn:

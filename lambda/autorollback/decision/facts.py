@@ -142,6 +142,7 @@ class Service:
         deployments: what ECS says of those that it is at; none where another controller deploys.
         shifts_traffic: its deployments are set to run beside what serves for a time, by ECS's own strategies.
         out_of_reach: why its deployment controller cannot be worked with, in words; None where it can.
+        current_revisions: ARNs of the service revisions that run now; none where ECS does not say.
     """
 
     arn: str
@@ -162,6 +163,7 @@ class Service:
     out_of_reach: str | None = None
     deployments: tuple[EcsDeployment, ...] = ()
     shifts_traffic: bool = False
+    current_revisions: tuple[str, ...] = ()
 
     @property
     def primary(self) -> EcsDeployment | None:
@@ -275,6 +277,15 @@ class AlarmPeriod:
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmSpell:
+    """A time that an alarm, by its signal, spent in ALARM while a revision served."""
+
+    signal: str
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """One alarm of the service, as it is now.
 
@@ -372,12 +383,18 @@ class KnownGood:
     It is kept longer than AWS keeps deployments.
 
     `requests` is how many reached it then; None where it was not asked, which proves nothing behind a load balancer.
+
+    Attributes:
+        calm_until: end of the run without alarm that began with `since`; None where that is `until`.
+        spells: times in ALARM up to `until`, the newest few.
     """
 
     revision: Revision
     since: datetime
     until: datetime
     requests: int | None = None
+    calm_until: datetime | None = None
+    spells: tuple[AlarmSpell, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -477,6 +494,7 @@ class ReadSoFar:
         shifts: ids of CodeDeploy's deployments that were asked how they shift traffic.
         next_page: where the list of older deployments goes on; None at its end.
         older_pages: how many pages of older deployments were read.
+        stable_wanted: how many stable revisions are to be known: more where those that are cannot run now.
     """
 
     listed: tuple[str, ...] = ()
@@ -491,6 +509,7 @@ class ReadSoFar:
     shifts: frozenset[str] = frozenset()
     next_page: str | None = None
     older_pages: int = 0
+    stable_wanted: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -505,6 +524,7 @@ class Facts:
         protected_services: how many services this controller protects, this one included.
         unread: what could not be read, in words.
         secrets: what the tasks that run were given when they started; None where nobody asked.
+        undescribed: ARNs of the task definitions that AWS was asked for, and cannot describe any more.
         so_far: what has been read of all this.
     """
 
@@ -519,6 +539,7 @@ class Facts:
     ledger: LedgerState = field(default_factory=LedgerState)
     unread: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] | None = None
+    undescribed: tuple[str, ...] = ()
     so_far: ReadSoFar = ReadSoFar()
 
     def __post_init__(self) -> None:

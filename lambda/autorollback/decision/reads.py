@@ -36,8 +36,11 @@ from autorollback.decision.serving import ServingPeriod
 from autorollback.decision.verdicts import Candidate, CandidateVerdict, Reason
 from autorollback.policy import ServicePolicy
 
-OLDER_PAGES = 5
-"""Pages of older service deployments that are read before the search for a stable revision is given up."""
+OLDER_PAGES = 100
+"""Pages of older service deployments that are read before the search for a stable revision is given up.
+
+With 20 a page that is all of the 90 days that AWS keeps, of a service that is deployed 22 times a day.
+"""
 
 PERIODS_AT_ONCE = 2
 
@@ -194,19 +197,19 @@ def missing_of_recovery(facts: Facts, rollbacks: Iterable[PastRollback]) -> froz
     return frozenset(reads)
 
 
-def past_of_alarms(
-    facts: Facts,
-    since: datetime,
-    now: datetime,
-) -> Iterator[AlarmHistory]:
-    """The histories that tell the past of every alarm since a moment.
+def past_of_alarms(question: Question, periods: Iterable[ServingPeriod]) -> Iterator[AlarmHistory]:
+    """The histories that tell how some serving periods went, one for each alarm.
 
-    As far back as CloudWatch keeps it.
+    As far back as CloudWatch keeps them.
     """
-    kept = max(since, now - stability.HISTORY_KEPT)
-    for alarm in facts.alarms:
-        if not stability.past_is_known(alarm, since, now):
-            yield AlarmHistory(alarm.name, kept)
+    since: dict[str, datetime] = {}
+    for period in periods:
+        for needed in stability.histories_needed(period, question):
+            name = needed.alarm.name
+            since[name] = min(needed.since, since.get(name, needed.since))
+    for name, moment in since.items():
+        kept = max(moment, question.now - stability.HISTORY_KEPT)
+        yield AlarmHistory(name, kept)
 
 
 def requests_by_revision(question: Question) -> dict[str, int | None]:
@@ -219,10 +222,7 @@ def requests_by_revision(question: Question) -> dict[str, int | None]:
         for served in question.facts.so_far.requests:
             if (served.revision, served.since) != (period.revision, period.since):
                 continue
-            assessment = stability.assess(period, question)
-            number = 0
-            if assessment.stable:
-                number = served.requests.between(assessment.calm_since, assessment.calm_until)
+            number = stability.assess(period, question).requests_in(served.requests)
             before = counted.get(period.revision) or 0
             counted[period.revision] = max(number, before)
     return counted
@@ -237,7 +237,7 @@ def given_up_on(
     if facts.so_far.next_page is None:
         return None
     question = Question(facts, configured.policy, now)
-    if _newest_stable(question):
+    if _found_until(question):
         return None
     return f"service deployments older than the newest {len(facts.deployments)}"
 
@@ -342,6 +342,7 @@ def _of_the_past(question: Question, configured: ServicePolicy) -> list[Read]:
     """What is missing of the newest serving periods, and of ever more of them until one is stable."""
     facts = question.facts
     long_enough = _long_enough(question)
+    found_until = _found_until(question)
     looked_at = PERIODS_AT_ONCE
     while True:
         wanted = long_enough[:looked_at]
@@ -351,11 +352,11 @@ def _of_the_past(question: Question, configured: ServicePolicy) -> list[Read]:
         reads = _of_periods(question, configured, wanted)
         if reads:
             return reads
-        if _is_found_before(long_enough[looked_at:], question):
+        if _ended_before(found_until, long_enough[looked_at:], question):
             return []
         if looked_at >= len(long_enough):
             return _of_older_deployments(facts)
-        looked_at += PERIODS_AT_ONCE
+        looked_at *= 2
 
 
 def _of_older_deployments(facts: Facts) -> list[Read]:
@@ -569,27 +570,36 @@ def _ran_what_is_newest(facts: Facts, period: ServingPeriod) -> bool:
     return seen is not None and seen == earlier.process_identity
 
 
-def _is_found_before(older: Sequence[ServingPeriod], question: Question) -> bool:
-    """Whether a stable revision is known that ran after all of these periods."""
-    target = _newest_stable(question)
-    if target is None:
+def _ended_before(
+    moment: datetime | None,
+    older: Sequence[ServingPeriod],
+    question: Question,
+) -> bool:
+    """Whether all of these periods ended before what was looked for; not where it was not found."""
+    if moment is None:
         return False
-    ran_until = target.ran_until or question.now
-    return all(period.end(question.now) <= ran_until for period in older)
+    return all(period.end(question.now) <= moment for period in older)
 
 
-def _newest_stable(question: Question) -> Candidate | None:
-    """The newest stable revision before the newest deployment that changed what runs, as far as is known."""
+def _found_until(question: Question) -> datetime | None:
+    """Until when the last of the stable revisions ran that are wanted; None where they are not known yet."""
+    stable = _stable(question)
+    wanted = question.facts.so_far.stable_wanted
+    if len(stable) < wanted:
+        return None
+    return stable[wanted - 1].ran_until or question.now
+
+
+def _stable(question: Question) -> list[Candidate]:
+    """The stable revisions before the newest deployment that changed what runs, newest first, as far as is known."""
     facts = question.facts
     for index, deployment in enumerate(facts.deployments):
         target, source = facts.revision(deployment.target), running_before(facts, index)
         if target is None or (source is not None and source.identity == target.identity):
             continue
-        for candidate in targets.candidates(question, deployment, target):
-            if candidate.verdict is CandidateVerdict.STABLE:
-                return candidate
-        return None
-    return None
+        found = targets.candidates(question, deployment, target)
+        return [one for one in found if one.verdict is CandidateVerdict.STABLE]
+    return []
 
 
 # --- alarms -------------------------------------------------------------------------------------------------------
@@ -597,12 +607,13 @@ def _newest_stable(question: Question) -> Candidate | None:
 
 def _of_histories(question: Question, periods: Sequence[ServingPeriod]) -> Iterator[Read]:
     """The past of the alarms: how these periods went, then whether the alarm that convicts flapped."""
-    if periods:
-        since = _past_of_periods(question, periods)
-        histories = list(past_of_alarms(question.facts, since, question.now))
-        if histories:
-            yield from histories
-            return
+    histories = list(past_of_alarms(question, periods))
+    if histories:
+        flapping_from = _newest_start(question) - LOOKED_BACK
+        for history in histories:
+            since = min(history.since, max(flapping_from, question.now - stability.HISTORY_KEPT))
+            yield AlarmHistory(history.alarm, since)
+        return
     for alarm, since in _flapping_asked(question):
         kept = max(since, question.now - stability.HISTORY_KEPT)
         if not stability.past_is_known(alarm, kept, question.now):
@@ -625,16 +636,6 @@ def _flapping_asked(question: Question) -> list[tuple[Alarm, datetime]]:
         return []
     alarm, suspect = convicting
     return [(alarm, suspect.start - LOOKED_BACK)]
-
-
-def _past_of_periods(question: Question, periods: Sequence[ServingPeriod]) -> datetime:
-    """Since when the alarms' past tells how periods went, and whether an alarm flapped before what came after."""
-    now = question.now
-    moments = [now, _newest_start(question) - LOOKED_BACK]
-    for period in periods:
-        moments.append(period.came)
-        moments.append(period.end(now) - LOOKED_BACK)
-    return min(moments)
 
 
 def _flapping_from(question: Question, alarm: Alarm) -> datetime:

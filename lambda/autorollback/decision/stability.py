@@ -1,18 +1,20 @@
 """Did a service revision run well? Each of its serving periods is assessed by itself."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from autorollback.decision.facts import Alarm, AlarmPeriod, Facts, KnownGood, Revision
+from autorollback.decision import calm
+from autorollback.decision.calm import Run, SpellsOfAlarm
+from autorollback.decision.facts import Alarm, AlarmSpell, Facts, KnownGood, Revision
 from autorollback.decision.formatting import clock, span
 from autorollback.decision.identity import may_have_identity_of
 from autorollback.decision.question import Question
+from autorollback.decision.request_counts import Requests
 from autorollback.decision.serving import ServingPeriod
 from autorollback.policy import Policy
 
-TAIL = timedelta(minutes=10)
-"""Trouble this shortly before a period's end belongs to what came next: a migration ran ahead."""
+TAIL = calm.TAIL
 
 UNWATCHED_COUNTS_FROM = timedelta(hours=24)
 """In service without any alarm looking on, a revision has proven itself only after this long."""
@@ -21,6 +23,9 @@ HISTORY_KEPT = timedelta(days=30)
 """How long CloudWatch keeps alarm history: "Alarm history is retained for 30 days"
 (AlarmThatSendsEmail.html)."""
 
+SPELLS_KEPT = 5
+"""Of a period, the newest spells that a record holds."""
+
 
 @dataclass(frozen=True, slots=True)
 class StabilityAssessment:
@@ -28,73 +33,89 @@ class StabilityAssessment:
 
     Attributes:
         detail: the same in words.
-        calm_since: start of its calm part, the one that requests are asked for.
-        calm_until: end of its calm part.
+        runs: its times without alarm that are long enough, oldest first; requests are asked for in them.
+        calm_until: its end, or the beginning of trouble that ran ahead of what came next.
+        spells: the times in ALARM that do not speak against it.
         unread: it was not stable only because something could not be read.
     """
 
     stable: bool
     detail: str
-    calm_since: datetime
-    calm_until: datetime
+    runs: tuple[Run, ...] = ()
+    calm_until: datetime | None = None
+    spells: tuple[AlarmSpell, ...] = ()
     unread: bool = False
 
+    def requests_in(self, requests: Requests) -> int:
+        """How many requests reached it in its runs.
 
-@dataclass(frozen=True, slots=True)
-class _Trouble:
-    """A time that an alarm spent in ALARM, cut to the serving period."""
-
-    since: datetime
-    until: datetime
-    signal: str
-
-
-@dataclass(frozen=True, slots=True)
-class _CalmPart:
-    """The part of a serving period without trouble, up to its end or shortly before.
-
-    Attributes:
-        broken_by: the last trouble before it, where there was any.
-    """
-
-    since: datetime
-    until: datetime
-    broken_by: _Trouble | None
+        None did where it was not stable.
+        """
+        if not self.stable:
+            return 0
+        return sum(requests.between(run.since, run.until) for run in self.runs)
 
     @property
-    def length(self) -> timedelta:
-        return self.until - self.since
+    def aside(self) -> str:
+        """The end of a sentence with the spells that do not speak against it.
+
+        Empty without any.
+        """
+        return f"; {calm.told(self.spells)}" if self.spells else ""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryNeeded:
+    """An alarm whose past is not known far enough back.
+
+    `since` is from when on it matters.
+    """
+
+    alarm: Alarm
+    since: datetime
 
 
 def assess(period: ServingPeriod, question: Question) -> StabilityAssessment:
-    """Did the revision serve long enough without an alarm, to the end of its period?
+    """Did the revision serve long enough without an alarm, calm to its end?
 
-    An alarm that was in ALARM already before it came says nothing against it; one that fired while
+    It needs one run that is long enough, and to have been calm when it was replaced. An alarm that was in ALARM already before it came says nothing against it; one that fired while
     it was being deployed does.
     """
-    facts, policy, now = question.facts, question.policy, question.now
-    calm = _calm_part(period, facts.alarms, now)
-    if calm.length < policy.stable_after:
-        return _unproven(calm, _too_short(calm, policy))
+    policy, now = question.policy, question.now
+    served = period.end(now) - period.since
+    if served < policy.stable_after:
+        return _unproven(_too_short(served, policy))
 
-    unread = _alarms_not_read(period, facts.alarms, now)
-    if unread:
-        return _by_the_record(
-            period,
-            question,
-            calm,
-            unread,
-        )
+    needed = histories_needed(period, question)
+    if needed:
+        return _by_the_record(period, question, needed)
 
-    watched = calm.until - max(calm.since, watched_from(facts, now))
-    if watched >= policy.stable_after:
-        return _proven(calm)
-    if calm.length >= UNWATCHED_COUNTS_FROM:
-        return _proven(calm, remark=" (no alarm watched then)")
+    of_alarms = calm.spells_under(period, question.facts.alarms, now)
+    objection = calm.not_calm_at_its_end(period, of_alarms, policy, now)
+    if objection is not None:
+        return _unproven(objection)
+    return _by_its_runs(period, question, of_alarms)
 
-    hours = UNWATCHED_COUNTS_FROM // timedelta(hours=1)
-    served = f"served {span(calm.length)}"
-    return _unproven(calm, f"{served}, but no alarm watched: {hours} h required")
+
+def histories_needed(
+    period: ServingPeriod,
+    question: Question,
+) -> tuple[HistoryNeeded, ...]:
+    """The pasts of alarms without which a serving period cannot be assessed.
+
+    The one answer for whoever judges, reads, or audits. Of an alarm that spoke under it the day
+    before it came matters too.
+    """
+    since_before = period.came - calm.LAST_DAY
+    needed: list[HistoryNeeded] = []
+    spoke = {of.alarm.name for of in calm.spells_under(period, question.facts.alarms, question.now)}
+    for alarm in question.facts.alarms:
+        known = past_is_known(alarm, period.came, question.now)
+        if known and alarm.name in spoke:
+            known = past_is_known(alarm, since_before, question.now)
+        if not known:
+            needed.append(HistoryNeeded(alarm, since_before))
+    return tuple(needed)
 
 
 def attested(period: ServingPeriod, question: Question) -> KnownGood | None:
@@ -123,11 +144,15 @@ def proven(period: ServingPeriod, question: Question) -> KnownGood | None:
     assessment = assess(period, question)
     if not assessment.stable:
         return None
+    newest_run = assessment.runs[-1]
+    until = assessment.calm_until or period.end(question.now)
     return KnownGood(
         revision=revision,
-        since=assessment.calm_since,
-        until=assessment.calm_until,
+        since=newest_run.since,
+        until=until,
         requests=requests,
+        calm_until=newest_run.until if newest_run.until != until else None,
+        spells=assessment.spells[-SPELLS_KEPT:],
     )
 
 
@@ -180,63 +205,58 @@ def watched_from(facts: Facts, now: datetime) -> datetime:
     return max(oldest, now - HISTORY_KEPT)
 
 
-def _calm_part(
+def _by_its_runs(
     period: ServingPeriod,
-    alarms: Sequence[Alarm],
-    now: datetime,
-) -> _CalmPart:
-    """From the last trouble to the end, or to trouble shortly before it."""
-    troubles = _troubles(period, alarms, now)
-    end = period.end(now)
-    in_the_tail = [trouble.since for trouble in troubles if trouble.since >= end - TAIL]
-    calm_until = min(in_the_tail, default=end)
+    question: Question,
+    of_alarms: Sequence[SpellsOfAlarm],
+) -> StabilityAssessment:
+    """It needs one run that is long enough.
 
-    earlier = [trouble for trouble in troubles if trouble.since < calm_until]
-    if not earlier:
-        return _CalmPart(period.since, calm_until, broken_by=None)
-
-    last = max(earlier, key=lambda trouble: (trouble.until, trouble.signal))
-    return _CalmPart(min(last.until, calm_until), calm_until, broken_by=last)
-
-
-def _troubles(
-    period: ServingPeriod,
-    alarms: Sequence[Alarm],
-    now: datetime,
-) -> list[_Trouble]:
-    """What counts against a serving period: every time in ALARM that began once it came."""
-    end = period.end(now)
-    found: list[_Trouble] = []
-    for alarm in alarms:
-        for red in alarm.spells or ():
-            if _falls_into(red, period, end):
-                trouble = _Trouble(
-                    since=max(red.since, period.since),
-                    until=min(red.until or end, end),
-                    signal=alarm.signal,
-                )
-                found.append(trouble)
-    return found
+    Where an alarm came and went as it did before, the runs go on through its spells.
+    """
+    now = question.now
+    every = calm.all_spells(of_alarms)
+    new = calm.all_spells(one for one in of_alarms if not one.as_before)
+    assessment = _unproven("")
+    for spells in (every, new):
+        found = calm.runs(period, spells, now)
+        assessment = _of_runs(found, question, every)
+        if assessment.stable:
+            return replace(
+                assessment,
+                calm_until=calm.calm_end(period, of_alarms, now),
+                spells=tuple(every[-SPELLS_KEPT:]),
+            )
+    return assessment
 
 
-def _falls_into(
-    red: AlarmPeriod,
-    period: ServingPeriod,
-    end: datetime,
-) -> bool:
-    began_with_it = period.came <= red.since < end
-    lasted_into_it = red.until is None or red.until > period.since
-    return began_with_it and lasted_into_it
+def _of_runs(
+    found: Sequence[Run],
+    question: Question,
+    spells: Sequence[AlarmSpell],
+) -> StabilityAssessment:
+    policy = question.policy
+    long_enough = [run for run in found if run.length >= policy.stable_after]
+    if not long_enough:
+        longest = max((run.length for run in found), default=timedelta())
+        return _unproven(f"{_too_short(longest, policy)}: {calm.told(spells)}")
 
+    watched_since = watched_from(question.facts, question.now)
+    watched: list[Run] = []
+    unwatched: list[Run] = []
+    for run in long_enough:
+        if run.until - max(run.since, watched_since) >= policy.stable_after:
+            watched.append(run)
+        elif run.length >= UNWATCHED_COUNTS_FROM:
+            unwatched.append(run)
+    if watched:
+        return _proven([*unwatched, *watched])
+    if unwatched:
+        return _proven(unwatched, remark=" (no alarm watched then)")
 
-def _alarms_not_read(
-    period: ServingPeriod,
-    alarms: Sequence[Alarm],
-    now: datetime,
-) -> tuple[str, ...]:
-    """The signals of the alarms whose past in a serving period is not known."""
-    unread = [alarm.signal for alarm in alarms if not past_is_known(alarm, period.came, now)]
-    return tuple(sorted(unread))
+    hours = UNWATCHED_COUNTS_FROM // timedelta(hours=1)
+    served = f"served {span(long_enough[-1].length)}"
+    return _unproven(f"{served}, but no alarm watched: {hours} h required")
 
 
 def _attests(
@@ -257,51 +277,43 @@ def _attests(
     end = period.end(question.now)
     begins_in_it = period.since <= record.since
     reaches_its_end = end - TAIL <= record.until <= end
-    long_enough = record.until - record.since >= question.policy.stable_after
+    calm_until = record.calm_until or record.until
+    long_enough = calm_until - record.since >= question.policy.stable_after
     return begins_in_it and reaches_its_end and long_enough
 
 
 def _by_the_record(
     period: ServingPeriod,
     question: Question,
-    calm: _CalmPart,
-    unread: Sequence[str],
+    needed: Sequence[HistoryNeeded],
 ) -> StabilityAssessment:
     """The ledger's record tells what was not read, where it has one."""
     record = attested(period, question)
     if record is None:
-        names = ", ".join(unread)
-        unproven = _unproven(calm, f"the history of {names} was not read")
+        names = ", ".join(sorted(one.alarm.signal for one in needed))
+        unproven = _unproven(f"the history of {names} was not read")
         return replace(unproven, unread=True)
 
-    recorded = _CalmPart(record.since, record.until, broken_by=None)
-    return _proven(recorded, remark=" (the ledger's record)")
+    run = Run(record.since, record.calm_until or record.until)
+    proven = _proven([run], remark=" (the ledger's record)")
+    return replace(proven, calm_until=record.until, spells=record.spells)
 
 
-def _proven(calm: _CalmPart, remark: str = "") -> StabilityAssessment:
-    served = f"served {span(calm.length)} without alarm until {clock(calm.until)}"
+def _proven(found: Iterable[Run], remark: str = "") -> StabilityAssessment:
+    proving = tuple(found)
+    newest = proving[-1]
+    served = f"served {span(newest.length)} without alarm until {clock(newest.until)}"
     return StabilityAssessment(
         stable=True,
         detail=f"{served}{remark}",
-        calm_since=calm.since,
-        calm_until=calm.until,
+        runs=proving,
     )
 
 
-def _unproven(calm: _CalmPart, detail: str) -> StabilityAssessment:
-    return StabilityAssessment(
-        stable=False,
-        detail=detail,
-        calm_since=calm.since,
-        calm_until=calm.until,
-    )
+def _unproven(detail: str) -> StabilityAssessment:
+    return StabilityAssessment(stable=False, detail=detail)
 
 
-def _too_short(calm: _CalmPart, policy: Policy) -> str:
-    """Why a calm part is too short: an alarm broke it, or the period was."""
-    last = calm.broken_by
-    if last is None:
-        required = f"{policy.stable_after_minutes} min required"
-        return f"served only {span(calm.length)} without alarm, {required}"
-    before_its_end = span(calm.until - last.since)
-    return f"{last.signal} was in ALARM at {clock(last.since)}, {before_its_end} before its end"
+def _too_short(served: timedelta, policy: Policy) -> str:
+    required = f"{policy.stable_after_minutes} min required"
+    return f"served only {span(served)} without alarm, {required}"

@@ -4,7 +4,7 @@ Two sources tell: the serving periods that AWS still knows, and what the ledger 
 ones.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -29,16 +29,20 @@ class _Excluded:
     Attributes:
         quarantined: identities that were rolled back from, and when.
         avoid: the revision that runs in the blamed deployment.
+        undescribed: ARNs of the task definitions that AWS cannot describe any more.
     """
 
     quarantined: Mapping[str, Quarantine]
     avoid: Revision | None
+    undescribed: Collection[str]
 
     def objection(self, revision: Revision) -> str | None:
         """Why a revision can be no target; None where nothing speaks against it."""
         identity = revision.identity
-        if identity is None:
+        if identity is None and revision.task_definition_arn in self.undescribed:
             return "its task definition can no longer be described"
+        if identity is None:
+            return "not looked into: its task definition was not read"
         if self.avoid is not None and identity == self.avoid.identity:
             return "it is what runs in the blamed deployment: the same content and image digests"
         if identity in self.quarantined:
@@ -70,7 +74,8 @@ def candidates(
         before: the deployment that is blamed, or that a person wants undone.
         avoid: the revision that it brought; its identity is no target.
     """
-    excluded = _Excluded(quarantined(question), avoid)
+    undescribed = question.facts.undescribed
+    excluded = _Excluded(quarantined(question), avoid, undescribed)
     dated = [
         *_known_to_aws(question, before, excluded),
         *_known_to_the_ledger(question, before, excluded),
@@ -151,7 +156,7 @@ def _of_period(
             return passed_over(f"{detail}, but no request reached it")
         detail = f"{detail}, {requests:,} requests"
 
-    detail = f"{detail}{_without_digest(revision)}"
+    detail = f"{detail}{assessment.aside}{_without_digest(revision)}"
     between = deployed_since(question.facts, period.end(question.now))
     return Candidate(
         revision,
@@ -181,7 +186,7 @@ def _of_record(
     if objection is not None:
         return passed_over(objection)
 
-    served = f"from {clock(record.since)} to {clock(record.until)}"
+    served = f"from {clock(record.since)} to {clock(record.calm_until or record.until)}"
     detail = f"the ledger saw it serve without alarm {served}"
     if question.behind_load_balancer:
         if not record.requests:

@@ -16,15 +16,12 @@ from autorollback.decision.image_reference import Image
 from autorollback.decision.lineage import running_now
 from autorollback.decision.preflight_case import own_images
 from autorollback.decision.question import Question
-from autorollback.decision.serving import serving_periods
+from autorollback.decision.reads import OLDER_PAGES
 from autorollback.decision.stability import StabilityAssessment
 from autorollback.decision.verdicts import Candidate, CandidateVerdict, Check, CheckName
 from autorollback.flows.session import ProtectedService
 from autorollback.naming import Home
 from autorollback.requests import BadRequest, Manual
-
-PAGES = 20
-"""Further pages of 20 service deployments that are read to find when a named revision ran."""
 
 SHOWN = 19
 """Characters of a digest, enough to tell two apart."""
@@ -119,7 +116,7 @@ def _with_runs_of(
     """
     history = service.snapshot.history
     after = service.snapshot.page.next
-    for _ in range(PAGES):
+    for _ in range(OLDER_PAGES):
         if after is None or _runs_of(facts, definition):
             break
         page = history.deployments_page(service.key, after)
@@ -165,11 +162,9 @@ def _with_histories(
     runs: Mapping[str, Revision],
 ) -> Facts:
     """The facts with the alarms' histories since these runs, or as CloudWatch keeps them."""
-    since = service.now
-    for period in serving_periods(facts):
-        if period.revision in runs:
-            since = min(since, period.came)
-    return service.session.reader.with_histories(facts, since, service.now)
+    question = Question(facts, service.policy, service.now)
+    periods = [period for period in question.periods if period.revision in runs]
+    return service.session.reader.with_histories(question, periods)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +187,7 @@ class _Run:
         """How it fared, in words."""
         fared = "it never completed a deployment"
         if self.assessment is not None:
-            fared = self.assessment.detail
+            fared = f"{self.assessment.detail}{self.assessment.aside}"
         came = clock(self.revision.created_at)
         return f"was named by a person; it came to this service at {came}: {fared}"
 

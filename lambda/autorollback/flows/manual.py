@@ -91,8 +91,8 @@ def _plan(session: Session, asked: Manual) -> Answer:
         return unprotected(session, key)
     request = _Request(service, asked)
     judgement = request.judgement()
-    evidence = (*judgement.evidence, *request.automatic_evidence())
-    return request.answer(replace(judgement, evidence=evidence), plan_only=True)
+    request.asides = request.automatic_evidence()
+    return request.answer(request.with_asides(judgement), plan_only=True)
 
 
 def _roll_back(session: Session, asked: Manual) -> Answer:
@@ -183,6 +183,7 @@ class _Request:
         self.service = service
         self.asked = asked
         self.instead_of = instead_of
+        self.asides: tuple[RuleFinding, ...] = ()
         trigger = Trigger(TriggerKind.ALARM, service.now)
         reader = service.session.reader
         self.facts: Facts = reader.facts(service.snapshot, trigger, service.now)
@@ -217,6 +218,10 @@ class _Request:
             now,
         )
         return decide(facts, self.service.policy, now).evidence
+
+    def with_asides(self, judgement: Judgement) -> Judgement:
+        """The judgement with what is told besides."""
+        return replace(judgement, evidence=(*judgement.evidence, *self.asides))
 
     def answer(
         self,
@@ -265,7 +270,17 @@ class _Request:
             words=asked.reason,
             requested_by=asked.requested_by,
         )
-        chosen, considered = preflight.choose(self.service, self.facts, plan)
+        choice = preflight.choose(
+            self.service,
+            self.facts,
+            plan,
+            None if names_target else self._choose_anew,
+        )
+        self.facts = choice.facts
+        if choice.turned is not None:
+            return self.answer(choice.turned, plan_only=plan_only)
+        plan, considered = choice.plan, choice.considered
+        chosen = choice.chosen
         if chosen is None:
             hold = respond.no_candidate(plan, considered)
             looked_at = replace(judgement, candidates=considered)
@@ -316,6 +331,11 @@ class _Request:
         if self.instead_of is not None:
             session = self.service.session
             session.ledger.save(self.instead_of.replaced(session.now), due=None)
+
+    def _choose_anew(self, facts: Facts) -> Judgement:
+        """Where a rollback without a named target goes, on more facts."""
+        chosen = choose_for_person(facts, self.service.policy, self.service.now)
+        return self.with_asides(chosen)
 
     def _named(self) -> Candidate | None:
         """What the person named instead of leaving the choice."""

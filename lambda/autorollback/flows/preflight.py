@@ -1,5 +1,8 @@
 """Which candidate is gone back to: the first that could run now."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
 from autorollback.aws.definitions import UnknownDefinition
 from autorollback.decision import preflight
 from autorollback.decision.facts import Facts, Service
@@ -7,23 +10,102 @@ from autorollback.decision.incident import RollbackMethod
 from autorollback.decision.lineage import running_now
 from autorollback.decision.plan import RollbackPlan, method_of
 from autorollback.decision.preflight_case import PreflightCase, PreflightTarget
-from autorollback.decision.verdicts import Candidate, CandidateVerdict, Check
+from autorollback.decision.verdicts import (
+    Candidate,
+    CandidateVerdict,
+    Check,
+    Judgement,
+    RollBack,
+)
 from autorollback.flows.session import ProtectedService, Session
 from autorollback.naming import Home
+
+Judge = Callable[[Facts], Judgement]
+"""Judges anew on more facts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The first stable candidate that passes, and what it was chosen from.
+
+    Attributes:
+        chosen: None where none passes.
+        considered: every candidate, with what was found about it.
+        facts: all that was gathered until one passed, or nothing was left to read.
+        turned: the judgement on these facts, where it is no rollback any more.
+    """
+
+    chosen: Candidate | None
+    considered: tuple[Candidate, ...]
+    plan: RollbackPlan
+    facts: Facts
+    turned: Judgement | None = None
 
 
 def choose(
     service: ProtectedService,
     facts: Facts,
     plan: RollbackPlan,
-) -> tuple[Candidate | None, tuple[Candidate, ...]]:
-    """The first stable candidate that passes, and every candidate with what was found about it."""
-    if facts.service is None:
-        return None, plan.considered
+    judge: Judge | None = None,
+) -> Choice:
+    """The first stable candidate that passes, however far back.
 
+    While none does, more of the past is read and judged anew. Without a judge, as where a person
+    named the target, nothing more is read.
+    """
     looked_at: dict[str, Candidate] = {}
-    chosen: Candidate | None = None
+    while True:
+        chosen = _first_that_passes(
+            service,
+            facts,
+            plan,
+            looked_at,
+        )
+        choice = Choice(
+            chosen,
+            _with_findings(plan, looked_at),
+            plan,
+            facts,
+        )
+        if chosen is not None or judge is None or facts.service is None:
+            return choice
+
+        facts = service.session.reader.facts_beyond(
+            facts,
+            service.snapshot,
+            len(looked_at),
+            service.now,
+        )
+        judgement = judge(facts)
+        if not isinstance(judgement.verdict, RollBack):
+            return replace(choice, facts=facts, turned=judgement)
+        plan = replace(
+            plan,
+            verdict=judgement.verdict,
+            evidence=judgement.evidence,
+            considered=judgement.candidates,
+        )
+        if not _adds_any(judgement.verdict, looked_at):
+            return Choice(
+                None,
+                _with_findings(plan, looked_at),
+                plan,
+                facts,
+            )
+
+
+def _first_that_passes(
+    service: ProtectedService,
+    facts: Facts,
+    plan: RollbackPlan,
+    looked_at: dict[str, Candidate],
+) -> Candidate | None:
+    """The first candidate that passes; what is found about each is noted in `looked_at`."""
+    if facts.service is None:
+        return None
     for candidate in plan.verdict.candidates:
+        if candidate.revision.arn in looked_at:
+            continue
         found = _find(
             service.session,
             facts.service,
@@ -34,11 +116,27 @@ def choose(
         assessed = preflight.assessed(candidate, found)
         looked_at[candidate.revision.arn] = assessed
         if assessed.verdict is CandidateVerdict.CHOSEN:
-            chosen = assessed
-            break
+            return assessed
+    return None
 
+
+def _with_findings(plan: RollbackPlan, looked_at: dict[str, Candidate]) -> tuple[Candidate, ...]:
+    """Every candidate of a plan, those that were looked at with what was found.
+
+    Of a revision that ran more than once, the run that is stable was looked at.
+    """
     considered = plan.considered or plan.verdict.candidates
-    return chosen, tuple(looked_at.get(one.revision.arn, one) for one in considered)
+    told: list[Candidate] = []
+    for candidate in considered:
+        assessed = looked_at.get(candidate.revision.arn)
+        is_stable = candidate.verdict is CandidateVerdict.STABLE
+        told.append(assessed if assessed and is_stable else candidate)
+    return tuple(told)
+
+
+def _adds_any(verdict: RollBack, looked_at: dict[str, Candidate]) -> bool:
+    """Whether a verdict has a candidate that was not looked at yet."""
+    return any(candidate.revision.arn not in looked_at for candidate in verdict.candidates)
 
 
 def _find(

@@ -18,29 +18,27 @@ from autorollback.aws.clients import in_parallel
 from autorollback.aws.definitions import UnknownDefinition
 from autorollback.aws.refusals import explain, is_refusal
 from autorollback.decision import stability, targets
-from autorollback.decision.definition import Definition, described_as
-from autorollback.decision.facts import (
-    Deployment,
-    Facts,
-    KnownGood,
-    Service,
-    Status,
-    Trigger,
-    TriggerKind,
-)
+from autorollback.decision.definition import Definition
+from autorollback.decision.facts import Facts, KnownGood, Service, Trigger, TriggerKind
 from autorollback.decision.image_reference import Image
 from autorollback.decision.plan import RollbackPlan
 from autorollback.decision.preflight_case import own_images
 from autorollback.decision.question import Question
-from autorollback.decision.serving import ServingPeriod, serving_periods
-from autorollback.decision.verdicts import Candidate, CandidateVerdict, Reason, RollBack
+from autorollback.decision.serving import ServingPeriod
+from autorollback.decision.verdicts import (
+    Candidate,
+    CandidateVerdict,
+    Hold,
+    Judgement,
+    Reason,
+    RollBack,
+    Verdict,
+)
 from autorollback.flows import preflight, readiness_findings
 from autorollback.flows.session import ProtectedService, Session
 from autorollback.naming import Home, ServiceKey
 from autorollback.policy import PolicyError
 from autorollback.results import ReadinessAnswer, ReadinessFinding, ServiceReadiness
-
-NEXT = "the next deployment"
 
 ENOUGH = timedelta(seconds=30)
 """Time that the function must have left to look at further services."""
@@ -192,107 +190,76 @@ def _looked_at(service: ProtectedService, ecs_service: Service) -> _Seen:
     return _Seen(ServiceReadiness(service.key, findings), _runs_well(service, facts))
 
 
+def target_of_next(service: ProtectedService) -> Candidate | None:
+    """Where a rollback of the next deployment would go now; None where nowhere."""
+    chosen, _ = _target(service, _facts(service))
+    return chosen
+
+
 def _facts(service: ProtectedService) -> Facts:
-    """The facts as if another deployment began at this moment.
-
-    With what is known of the revision that serves now.
-    """
-    now, reader = service.now, service.session.reader
-    facts = reader.facts(service.snapshot, Trigger(TriggerKind.ALARM, now), now)
-    coming = Deployment(
-        arn=NEXT,
-        status=Status.PENDING,
-        created_at=now,
-        target="",
-    )
-    facts = replace(facts, deployments=(coming, *facts.deployments))
-
-    serving = _serving(service, facts)
-    if serving is None or serving.revision not in facts.revisions:
-        return facts
-    facts = _with_identity(service, facts, serving.revision)
-    facts = reader.with_histories(facts, serving.came, now)
-    return _with_requests(service, facts, serving)
+    """The facts that the judgement of another deployment would rest on, if it began at this moment."""
+    now = service.now
+    trigger = Trigger(TriggerKind.ALARM, now)
+    return service.session.reader.facts_of_next(service.snapshot, trigger, now)
 
 
-def _serving(service: ProtectedService, facts: Facts) -> ServingPeriod | None:
+def _serving(question: Question) -> ServingPeriod | None:
     """The serving period that lasts until the next deployment is thought to begin."""
-    for period in serving_periods(facts):
-        if period.until == service.now:
+    for period in question.periods:
+        if period.until == question.now:
             return period
     return None
 
 
-def _with_identity(
-    service: ProtectedService,
-    facts: Facts,
-    arn: str,
-) -> Facts:
-    """The facts with the identity of a service revision, where its definition is there."""
-    revision = facts.revisions[arn]
-    if revision.identity is not None:
-        return facts
-    definition = _definition(service.session, revision.task_definition_arn)
-    if definition is None:
-        return facts
-    described = described_as(revision, definition)
-    return replace(facts, revisions={**facts.revisions, arn: described})
-
-
-def _with_requests(
-    service: ProtectedService,
-    facts: Facts,
-    serving: ServingPeriod,
-) -> Facts:
-    """The facts with the requests that reached what serves now, behind a load balancer."""
-    policy, now = service.configured, service.now
-    if not policy.load_balancer:
-        return facts
-    requests = service.session.traffic.requests(
-        policy,
-        serving.since,
-        now,
-        now,
-    )
-    assessment = stability.assess(serving, Question(facts, service.policy, now))
-    counted = requests.between(assessment.calm_since, assessment.calm_until)
-    return replace(facts, requests={**facts.requests, serving.revision: counted})
-
-
 def _runs_well(service: ProtectedService, facts: Facts) -> KnownGood | None:
-    serving = _serving(service, facts)
-    if serving is None:
-        return None
-    return stability.proven(serving, Question(facts, service.policy, service.now))
+    question = Question(facts, service.policy, service.now)
+    serving = _serving(question)
+    return stability.proven(serving, question) if serving else None
+
+
+def _judge(service: ProtectedService, facts: Facts) -> Judgement:
+    """Where a rollback of the next deployment would go, if it turned out bad."""
+    coming = facts.deployments[0]
+    question = Question(facts, service.policy, service.now)
+    brought = facts.revision(coming.target)
+    candidates = targets.candidates(question, coming, brought)
+    stable = tuple(one for one in candidates if one.verdict is CandidateVerdict.STABLE)
+    verdict: Verdict = Hold(Reason.NO_STABLE_REVISION, "nothing has proven itself", coming)
+    if stable:
+        newest = next(iter(facts.deployments[1:]), coming)
+        verdict = RollBack(
+            Reason.REQUESTED,
+            "the readiness audit",
+            coming,
+            newest,
+            stable,
+        )
+    return Judgement(verdict, candidates=candidates)
 
 
 def _target(
     service: ProtectedService, facts: Facts
 ) -> tuple[Candidate | None, tuple[ReadinessFinding, ...]]:
     """Is there a stable revision, and would one pass the preflight now?"""
-    coming = facts.deployments[0]
-    question = Question(facts, service.policy, service.now)
-    candidates = targets.candidates(question, coming, None)
-    stable = tuple(one for one in candidates if one.verdict is CandidateVerdict.STABLE)
-    if not stable:
+    judgement = _judge(service, facts)
+    if not isinstance(judgement.verdict, RollBack):
+        candidates = judgement.candidates
         return None, (readiness_findings.no_stable_target(candidates, service.policy),)
 
-    newest = next(iter(facts.deployments[1:]), coming)
-    verdict = RollBack(
-        Reason.REQUESTED,
-        "the readiness audit",
-        coming,
-        newest,
-        stable,
-    )
     plan = RollbackPlan(
-        verdict,
+        judgement.verdict,
         evidence=(),
-        considered=stable,
+        considered=judgement.candidates,
         automatic=False,
     )
-    chosen, considered = preflight.choose(service, facts, plan)
-    failed = readiness_findings.of_failed_checks(considered, is_fatal=chosen is None)
+    choice = preflight.choose(
+        service,
+        facts,
+        plan,
+        partial(_judge, service),
+    )
+    chosen = choice.chosen
+    failed = readiness_findings.of_failed_checks(choice.considered, is_fatal=chosen is None)
     if chosen is None:
         return None, failed
 

@@ -4,6 +4,7 @@ Perhaps the service is rolled back.
 """
 
 from dataclasses import replace
+from functools import partial
 
 from autorollback import codec, results
 from autorollback.aws.ledger import Notice
@@ -209,7 +210,18 @@ def _roll_back(
             holding(judgement, hold, judgement.candidates),
             hold,
         )
-    chosen, considered = preflight.choose(service, facts, plan)
+    judge = partial(decide, policy=service.policy, now=service.now)
+    choice = preflight.choose(
+        service,
+        facts,
+        plan,
+        judge,
+    )
+    facts, plan, considered = choice.facts, choice.plan, choice.considered
+    if choice.turned is not None:
+        return act_on(service, facts, choice.turned)
+    judgement = replace(judgement, evidence=plan.evidence)
+    chosen = choice.chosen
     if chosen is None:
         hold = no_candidate(plan, considered)
         return _hold(

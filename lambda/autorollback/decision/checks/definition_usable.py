@@ -37,9 +37,10 @@ def usable(target: PreflightTarget, answers: Answers) -> Check:
     comes back by a copy.
     """
     why = reasons_to_restore(target, answers)
-    now = target.now_runs
-    is_deployed = target.definition.arn == target.service.task_definition
-    if not why and is_deployed and now and now.identity != target.revision.identity:
+    now, definition = target.now_runs, target.definition.arn
+    is_deployed = now is not None and now.task_definition_arn == definition
+    stays = is_deployed and target.service.task_definition == definition
+    if not why and stays and now and now.identity != target.revision.identity:
         why = [f"{target.definition.name} is deployed already, with other images"]
     return _as_it_is_or_as_copy(target.definition, why)
 
