@@ -48,6 +48,7 @@ class Call:
 
 
 Interference = Callable[[Call], None]
+Loss = Callable[[Call], bool]
 
 
 @dataclass
@@ -56,6 +57,7 @@ class Recorder:
 
     _calls: list[Call] = field(default_factory=list)
     _interferences: dict[tuple[str, str], list[Interference]] = field(default_factory=dict)
+    _losses: list[Loss] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def calls(
@@ -99,6 +101,26 @@ class Recorder:
                 self._interferences[key].remove(interference)
 
         return remove
+
+    def lose(self, loss: Loss) -> Callable[[], None]:
+        """Lose the answer of each call for which this is true, after its effect. Returns what removes it.
+
+        The connection ends without a word, as it does where a network fails: a client that retries asks again.
+        """
+        with self._lock:
+            self._losses.append(loss)
+
+        def remove() -> None:
+            with self._lock:
+                self._losses.remove(loss)
+
+        return remove
+
+    def loses(self, call: Call) -> bool:
+        """Whether the answer of a call is to be lost."""
+        with self._lock:
+            losses = tuple(self._losses)
+        return any(loss(call) for loss in losses)
 
     def interfere(self, call: Call) -> None:
         """Run what `before` asked for, outside the lock. It may call AWS itself."""

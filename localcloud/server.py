@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import socket
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -36,6 +37,8 @@ from localcloud import (
     events,
     functions,
     iam,
+    limits,
+    sns,
     traffic,
 )
 from localcloud.clock import Clock
@@ -57,6 +60,7 @@ EXTENSIONS = (
     iam,
     alarms,
     events,
+    sns,
     functions,
     cloudformation,
     cdk,
@@ -172,7 +176,11 @@ class _Door:
         request = Request(environ | {"wsgi.input": io.BytesIO(body)})
         call = call_of(request, self._clock.now())
         response = self._answer(environ, request, call)
-        self.recorder.add(replace(call, status=response.status_code))
+        answered = replace(call, status=response.status_code)
+        self.recorder.add(answered)
+        if self.recorder.loses(answered):
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            raise ConnectionAbortedError("the answer is lost")
         return response(environ, start_response)
 
     def _answer(
@@ -183,6 +191,7 @@ class _Door:
     ) -> Response:
         try:
             self.authorize(call)
+            limits.check(call)
             self.recorder.interfere(call)
             response = Response.from_app(self._moto, environ, buffered=True)
         except ServiceException as refused:

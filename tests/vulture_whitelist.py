@@ -7,6 +7,8 @@ from autorollback.flows import readiness
 from autorollback_cdk import AutoRollback
 from demo import scenario
 from localcloud.dynamodb.transactions import Transactions
+from localcloud.ecs.world import World
+from localcloud.recorder import Recorder
 
 USED = (
     handler.handle,  # Lambda calls it, by the name that the template gives
@@ -17,5 +19,7 @@ USED = (
     (Strategy.LINEAR, Strategy.CANARY),  # so does it these
     scenario.WORKER,  # the end-to-end tests have it play, and ask the next
     scenario.Stage.codedeploy_deployments,
+    Recorder.lose,  # for tests to lose an answer
+    World.push_for,  # for tests of images for several platforms
     Transactions.ongoing,  # for tests to have a conflict
 )

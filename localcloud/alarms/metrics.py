@@ -15,6 +15,14 @@ from localcloud.alarms.expressions import ExpressionError, Scope, Series, evalua
 from localcloud.alarms.queries import MetricKey, MetricQuery, MetricStat, in_order
 
 _MINUTE = timedelta(minutes=1)
+# how long datapoints of a period that is a multiple of so many seconds are kept
+# (GetMetricStatistics, "CloudWatch metric data retention"); shorter ones for three hours
+_KEPT = (
+    (3600, timedelta(days=455)),
+    (300, timedelta(days=63)),
+    (60, timedelta(days=15)),
+    (1, timedelta(hours=3)),
+)
 _PERCENTILE = re.compile(r"p(\d{1,2}(?:\.\d+)?|100)")
 
 
@@ -97,8 +105,9 @@ _STATISTICS: dict[str, Callable[[Samples], float]] = {
 class MetricStore:
     """Reads moto's metric data by name, dimensions and minute, without scanning all of it."""
 
-    def __init__(self, backend: CloudWatchBackend) -> None:
+    def __init__(self, backend: CloudWatchBackend, now: Callable[[], datetime]) -> None:
         self._backend = backend
+        self._now = now
         self._lock = threading.Lock()
         self._read = 0
         self._minutes: dict[MetricKey, dict[datetime, list[Any]]] = {}
@@ -175,12 +184,19 @@ class MetricStore:
         period: int,
     ) -> Series:
         length = timedelta(seconds=period)
+        oldest = self._now() - _kept(period)
         series = {}
         for moment in moments:
+            if moment < oldest:
+                continue
             value = self.samples(stat, moment, length).statistic(stat.statistic)
             if value is not None:
                 series[moment] = value
         return series
+
+
+def _kept(period: int) -> timedelta:
+    return next(kept for multiple, kept in _KEPT if period % multiple == 0)
 
 
 def _add(samples: Samples, datum: Any) -> None:

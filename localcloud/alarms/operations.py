@@ -26,6 +26,7 @@ Answer = dict[str, Any]
 Operation = Callable[[AlarmStore, Parameters, datetime], Answer | None]
 Item = TypeVar("Item")
 _PAGE_SIZE = 50
+_MOST_DATAPOINTS = 100_800  # of a call: GetMetricData, botocore cloudwatch/2010-08-01
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 _AFTER_ALL = datetime.max.replace(tzinfo=UTC)
 _LONGEST_LIST_OF_NAMES = 100
@@ -251,6 +252,7 @@ def _get_metric_data(store: AlarmStore, parameters: Parameters, _now: datetime) 
             "EndTime",
             "ScanBy",
             "MaxDatapoints",
+            "NextToken",
             "LabelOptions",
         },
     )
@@ -275,7 +277,30 @@ def _get_metric_data(store: AlarmStore, parameters: Parameters, _now: datetime) 
         for query in queries
         if query.returns_data
     ]
-    return {"MetricDataResults": results, "Messages": []}
+    return _page_of_datapoints(results, parameters)
+
+
+def _page_of_datapoints(results: list[Answer], parameters: Parameters) -> Answer:
+    """As many datapoints as are asked for, 100,800 at most; a result that goes on has StatusCode PartialData."""
+    most = min(int(parameters.get("MaxDatapoints") or _MOST_DATAPOINTS), _MOST_DATAPOINTS)
+    before = int(parameters.get("NextToken") or 0)
+    after = before + most
+    position = 0
+    shown: list[Answer] = []
+    for result in results:
+        count = len(result["Timestamps"])
+        first, last = max(before - position, 0), max(after - position, 0)
+        begun_before, ends_later = first > 0, last < count
+        position += count
+        if (begun_before and first >= count) or (ends_later and last == 0):
+            continue
+        part = {key: result[key][first:last] for key in ("Timestamps", "Values")}
+        status = "PartialData" if ends_later else "Complete"
+        shown.append(result | part | {"StatusCode": status})
+    answer: Answer = {"MetricDataResults": shown, "Messages": []}
+    if after < position:
+        answer["NextToken"] = str(after)
+    return answer
 
 
 def _check_query(query: MetricQuery) -> None:

@@ -43,7 +43,7 @@ class AlarmStore:
         self._lock = threading.RLock()
         self._reported: set[str] = set()
         self.history: list[HistoryItem] = []
-        self.metrics = MetricStore(self._backend)
+        self.metrics = MetricStore(self._backend, cloud.clock.now)
 
     @property
     def alarms(self) -> dict[str, Alarm]:

@@ -5,7 +5,7 @@ It makes clusters, images that are really pushed, task definitions, services and
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from localcloud.base import Cloud
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
 LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 CONFIG = "application/vnd.docker.container.image.v1+json"
 LISTENER = (
@@ -65,9 +66,39 @@ class World:
             imageManifest=manifest,
             imageManifestMediaType=MANIFEST,
             imageTag=tag,
-            imageDigest=_sha256(manifest),
         )
         return pushed["image"]["imageId"]["imageDigest"]
+
+    def push_for(
+        self,
+        repository: str,
+        tag: str,
+        platforms: Sequence[str],
+    ) -> str:
+        """Push an image for each platform (`linux/arm64`) and an index of them, which has the tag. Returns its digest."""
+        ecr = self.session.client("ecr")
+        parts: list[ApiObject] = []
+        for platform in platforms:
+            manifest = _manifest(repository, f"{tag} for {platform}")
+            pushed = ecr.put_image(
+                repositoryName=repository, imageManifest=manifest, imageManifestMediaType=MANIFEST
+            )
+            system, architecture = platform.split("/")
+            part = {
+                "mediaType": MANIFEST,
+                "digest": pushed["image"]["imageId"]["imageDigest"],
+                "size": len(manifest),
+                "platform": {"os": system, "architecture": architecture},
+            }
+            parts.append(part)
+        index = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": parts})
+        tagged = ecr.put_image(
+            repositoryName=repository,
+            imageManifest=index,
+            imageManifestMediaType=INDEX,
+            imageTag=tag,
+        )
+        return tagged["image"]["imageId"]["imageDigest"]
 
     def define(self, family: str, images: Mapping[str, str], **more: Any) -> str:
         """Register a task definition. Returns its ARN.

@@ -18,6 +18,7 @@ def install(cloud: "Cloud") -> None:
     bus = Bus(cloud)
     put_rule = EventsBackend.put_rule
     put_targets = EventsBackend.put_targets
+    put_events = EventsBackend.put_events
 
     def checked_rule(self: EventsBackend, name: str, *args: Any, **kwargs: Any) -> Rule:
         pattern = kwargs.get("event_pattern")
@@ -48,11 +49,17 @@ def install(cloud: "Cloud") -> None:
             targets,
         )
 
+    def bounded_events(self: EventsBackend, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        checks.check_entries(entries)
+        answer: list[dict[str, Any]] = put_events(self, entries)
+        return answer
+
     def send(rule: Rule, event: Event, transform_input: bool = True) -> None:  # noqa: FBT001, ARG001 - moto's signature
         bus.offer(rule, event)
 
     cloud.replace(EventsBackend, "put_rule", checked_rule)
     cloud.replace(EventsBackend, "put_targets", checked_targets)
+    cloud.replace(EventsBackend, "put_events", bounded_events)
     cloud.replace(Rule, "send_to_targets", send)
     cloud.emit = bus.emit
     cloud.clock.every(MINUTE, bus.tick)

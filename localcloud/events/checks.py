@@ -3,6 +3,7 @@
 The rest would silently be without effect.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from localcloud.errors import NotModelled, Refusal
@@ -32,6 +33,30 @@ _FILTERS = frozenset(
     }
 )
 _LONGEST_PATTERN = 2048
+
+
+LARGEST_ENTRIES = 256 * 1024
+"""Bytes of all entries of one PutEvents. Newer documentation allows a megabyte; this is what every target takes."""
+
+_SIZE_OF_TIME = 14
+
+
+def check_entries(entries: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse entries that are too large together.
+
+    Source: https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html ("Calculating PutEvents event entry size").
+    """
+    if sum(map(_size, entries)) > LARGEST_ENTRIES:
+        message = "Total size of the entries in the request is over the limit."
+        raise Refusal("ValidationException", message)
+
+
+def _size(entry: Mapping[str, Any]) -> int:
+    size = _SIZE_OF_TIME if "Time" in entry else 0
+    texts = [entry.get(name) or "" for name in ("Source", "DetailType", "Detail")]
+    for text in [*texts, *entry.get("Resources", [])]:
+        size += len(str(text).encode())
+    return size
 
 
 def check_target(target: dict[str, Any]) -> None:

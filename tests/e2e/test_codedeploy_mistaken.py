@@ -4,11 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from demo.scenario import AUTH, FUNCTION
-from localcloud import functions
-from localcloud.errors import Refusal
-from localcloud.recorder import Call
+from demo.scenario import AUTH
 from tests.e2e.conftest import Scene
+from tests.e2e.rights import denied
 
 
 @pytest.mark.parametrize(
@@ -30,14 +28,6 @@ def test_a_deployment_group_that_does_not_deploy_the_service_is_held_and_said(
     by_codedeploy = replace(AUTH, controller="CODE_DEPLOY", termination_wait_minutes=0)
     other = replace(by_codedeploy, name="other", target_group="targetgroup/other/943f017f100becfe")
     stage = scene(replace(by_codedeploy, policy={"code_deploy": code_deploy}), other)
-
-    def deny(call: Call) -> None:
-        if call.access_key == functions.access_key(FUNCTION):
-            raise Refusal(
-                "AccessDeniedException", "is not authorized to perform: codedeploy:GetDeployment"
-            )
-
-    stage.cloud.recorder.before("codedeploy", "GetDeployment", deny)
     for payload in ({"service": AUTH.name}, {"service": AUTH.name, "revision": 17}):
         result = stage.invoke(payload)
         assert (result["outcome"], result["reason"]) == (
@@ -49,3 +39,4 @@ def test_a_deployment_group_that_does_not_deploy_the_service_is_held_and_said(
     (finding,) = [found for found in told["findings"] if found["check"] == "service_active"]
     assert (told["ready"], finding["severity"]) == (False, "error")
     assert "code_deploy" in finding["detail"]
+    assert all("perform: codedeploy:GetDeployment " in message for message in denied(stage))
