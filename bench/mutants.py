@@ -129,9 +129,7 @@ def _changes_of(node: ast.AST) -> int:
         return int(isinstance(node.func, ast.Name) and node.func.id in _OTHER_FUNCTION)
     if isinstance(node, ast.Constant):
         return int(isinstance(node.value, bool | int))
-    if isinstance(node, ast.BinOp):
-        return int(isinstance(node.op, ast.Add | ast.Sub))
-    return int(isinstance(node, ast.Continue))
+    return int(isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub))
 
 
 def _change(node: ast.AST, change: int) -> None:

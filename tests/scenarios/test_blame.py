@@ -5,9 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from autorollback.decision.changes import is_return
 from autorollback.decision.decide import decide
 from autorollback.decision.facts import Controller, Status, TriggerKind
+from autorollback.decision.question import Question
 from autorollback.decision.rules import paused
+from autorollback.decision.verdicts import Hold, Ignore, RollBack
 from autorollback.policy import Mode
 from tests.scenarios.history import (
     NOW,
@@ -27,7 +30,11 @@ def told(story: History, reason: str, target: str | None = None) -> None:
     assert (judgement.verdict.reason.value, story.target()) == (reason, target), (
         judgement.verdict.detail
     )
-    assert judgement.evidence[-1].rule == reason, "the last evidence is the rule that spoke"
+    last = judgement.evidence[-1]
+    assert last.rule == reason, "the last evidence is the rule that spoke"
+    spoken = {RollBack: "roll_back", Hold: "hold", Ignore: "ignore"}
+    assert last.verdict.value == spoken[type(judgement.verdict)]
+    assert {one.verdict.value for one in judgement.evidence[:-1]} <= {"passed"}
 
 
 def test_an_alarm_after_a_deployment_rolls_it_back() -> None:
@@ -340,6 +347,36 @@ class TestRollbacks:
         story.deployed("v1", ago=minutes(5)).alarm("5xx-rate", onset=minutes(12))
         told(story, "deployment_is_a_rollback")
 
+    def test_also_where_that_is_the_oldest_deployment_on_record(self) -> None:
+        story = (
+            incident()
+            .deployed("v1", ago=days(95))
+            .deployed("v2", ago=minutes(15), status=Status.STOPPED)
+        )
+        story.deployed("v1", ago=minutes(5)).alarm("5xx-rate", onset=minutes(12))
+        del story.deployments[0]
+        told(story, "deployment_is_a_rollback")
+
+    @pytest.mark.parametrize(
+        ("build", "status"),
+        [
+            pytest.param("v1", Status.STOPPED, id="it was to bring the same"),
+            pytest.param("v2", Status.ROLLBACK_SUCCESSFUL, id="ECS had gone back already"),
+        ],
+    )
+    def test_nothing_is_returned_from_where_nothing_else_was_left(
+        self, build: str, status: Status
+    ) -> None:
+        """What ran all the time is restarted."""
+        story = incident().deployed("v1", ago=days(6))
+        story.deployed(build, ago=minutes(15), status=status).deployed("v1", ago=minutes(5))
+        told(story.alarm("5xx-rate", onset=minutes(3)), "only_settings_changed")
+
+    def test_of_what_cannot_be_described_nobody_says_that_it_is_a_return(self) -> None:
+        story = self.story()
+        del story.revisions[story.deployments[-1].target]
+        assert not is_return(Question(story.facts(), story.policy, NOW), 0)
+
     def test_of_an_unfinished_one_that_cannot_be_described_that_is_not_told(self) -> None:
         story = (
             incident()
@@ -354,6 +391,7 @@ class TestRollbacks:
         ("until", "reason", "target"),
         [
             pytest.param(days(50), "deployment_is_a_rollback", None, id="seen before the return"),
+            pytest.param(minutes(11), "deployment_is_a_rollback", None, id="up to the return"),
             pytest.param(minutes(5), "alarm_after_deployment", "v1", id="seen since"),
         ],
     )

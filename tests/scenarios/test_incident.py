@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 
@@ -111,6 +111,8 @@ def test_a_removed_record_is_in_no_phase() -> None:
     [
         pytest.param(Phase.CLAIMED, None, False, id="only claimed"),
         pytest.param(Phase.ACTING, None, False, id="asked, and no answer yet"),
+        pytest.param(Phase.CLAIMED, RESULT, False, id="claimed again for a second try"),
+        pytest.param(Phase.OPEN, None, False, id="without a result"),
         pytest.param(Phase.OPEN, RESULT, True, id="rolled back"),
         pytest.param(Phase.FAILED, replace(RESULT, outcome=Outcome.FAILED), False, id="given up"),
         pytest.param(
@@ -126,3 +128,49 @@ def test_only_what_was_done_counts_as_a_rollback(
     phase: Phase, result: Result | None, *, acted: bool
 ) -> None:
     assert replace(CLAIM, phase=phase, result=result).acted is acted
+
+
+@pytest.mark.parametrize(
+    ("method", "stops", "instead"),
+    [
+        (RollbackMethod.UPDATE_SERVICE, False, "UpdateService"),
+        (RollbackMethod.STOP_DEPLOYMENT, True, "UpdateService"),
+        (RollbackMethod.CREATE_DEPLOYMENT, False, "CreateDeployment"),
+        (RollbackMethod.STOP_CODE_DEPLOY, True, "CreateDeployment"),
+    ],
+)
+def test_where_a_stop_comes_too_late_the_target_is_deployed(
+    method: RollbackMethod, *, stops: bool, instead: str
+) -> None:
+    assert method.stops is stops
+    assert method.instead.value == instead
+    assert method.through_code_deploy is (instead == "CreateDeployment")
+
+
+@pytest.mark.parametrize(
+    ("needs_copy", "deploy", "missing"),
+    [
+        pytest.param(True, "auth:18", True, id="not registered yet"),
+        pytest.param(True, "auth:20", False, id="registered"),
+        pytest.param(False, "auth:18", False, id="none is needed"),
+    ],
+)
+def test_a_copy_is_registered_once(*, needs_copy: bool, deploy: str, missing: bool) -> None:
+    assert replace(INTENT, needs_copy=needs_copy, deploy=deploy).copy_is_missing is missing
+
+
+def test_people_are_told_who_was_asked() -> None:
+    assert INTENT.controller == "ECS"
+    assert replace(INTENT, code_deploy="app/group").controller == "CodeDeploy"
+
+
+def test_a_second_try_was_decided_later_than_the_claim() -> None:
+    assert CLAIM.attempted_at == NOW
+    later = NOW + timedelta(minutes=9)
+    assert CLAIM.with_intent(replace(INTENT, again_at=later)).attempted_at == later
+
+
+def test_what_was_recorded_is_shown_and_before_that_what_is_intended() -> None:
+    assert CLAIM.shown == RESULT
+    recorded = replace(RESULT, summary="recovered")
+    assert replace(CLAIM, result=recorded).shown == recorded

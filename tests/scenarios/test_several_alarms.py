@@ -5,8 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from autorollback.decision.alarm_order import was_red
-from autorollback.decision.facts import Status, Strategy, TrafficShift
+from autorollback.decision.alarm_order import (
+    after_words,
+    before_words,
+    predates,
+    trouble_began,
+    was_red,
+)
+from autorollback.decision.facts import Alarm, Deployment, Status, Strategy, TrafficShift
 from autorollback.decision.verdicts import Hold
 from tests.scenarios.history import NOW, bad_deployment, days, incident, minutes, seconds
 
@@ -99,3 +105,50 @@ def test_of_an_alarm_that_is_red_nobody_knows_since_when_nothing_says_that_it_wa
     assert was_red(alarm, NOW)
     assert not was_red(replace(alarm, since=None, spells=()), NOW)
     assert not was_red(replace(alarm, in_alarm=False, spells=None), NOW)
+
+
+class TestWhereItIsNotKnown:
+    """When an alarm began, or since when it is red: doubt acquits the deployment."""
+
+    def alarm(self, **unknown: None) -> Alarm:
+        return replace(bad_deployment().alarms["5xx-rate"], **unknown)
+
+    def deployment(self) -> Deployment:
+        return bad_deployment().deployments[-1]
+
+    def test_the_alarm_counts_as_there_before(self) -> None:
+        assert not predates(self.alarm(), self.deployment())
+        assert predates(self.alarm(onset=None), self.deployment())
+        assert predates(self.alarm(since=None), self.deployment())
+        shifts = replace(self.deployment(), traffic=TrafficShift(Strategy.LINEAR), finished_at=None)
+        assert predates(self.alarm(), shifts), "when users could first reach it"
+
+    def test_of_the_alarm_that_fired(self) -> None:
+        story = bad_deployment()
+        story.alarms["5xx-rate"] = self.alarm(onset=None)
+        assert trouble_began(story.facts()) == story.facts().trigger.at
+        assert story.judged().verdict.detail == "when 5xx-rate began is not known"
+        story.alarms["5xx-rate"] = self.alarm(since=None)
+        assert story.reason() == "alarm_predates_deployment"
+
+    def test_in_words(self) -> None:
+        unknown = self.alarm(onset=None, since=None)
+        assert after_words(unknown, self.deployment()).endswith("in the minute of the deployment")
+        told = before_words(unknown, self.deployment())
+        assert told == "5xx-rate was in trouble 0 s before the deployment started"
+
+    def test_in_words_of_one_that_shifts_traffic(self) -> None:
+        seen = TrafficShift(Strategy.CANARY, 10.0, unserved_at=NOW - minutes(8))
+        canary = replace(self.deployment(), traffic=seen)
+        assert after_words(self.alarm(), canary) == (
+            "5xx-rate fired 2 min after the shift of traffic"
+        )
+        earlier = replace(self.alarm(), onset=NOW - minutes(10), since=NOW - minutes(8))
+        assert before_words(earlier, canary) == (
+            "5xx-rate was in trouble 2 min before traffic can have reached the deployment"
+        )
+        unseen = replace(canary, traffic=TrafficShift(Strategy.CANARY), finished_at=None)
+        assert after_words(self.alarm(), unseen).startswith("5xx-rate fired 5 min after")
+        assert before_words(earlier, unseen) == (
+            "when traffic reached the deployment of 2026-11-22 13:49:00Z is not known yet"
+        )

@@ -126,3 +126,24 @@ def test_it_is_told_when_and_how_it_goes(kind: str, verb: str) -> None:
     assert expires_soon(policy, "sha256:30", [days(30)], NOW) == (
         f"rule 2 of the repository's lifecycle policy {verb} it at 2026-11-23 12:00:00Z"
     )
+
+
+def test_a_rule_for_the_archive_says_nothing_of_what_runs() -> None:
+    policy = json.dumps({"rules": [rule(1, **ARCHIVED, countNumber=9)]})
+    assert expires_soon(policy, "sha256:30", [days(30)], NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("tags", "selected", "taken"),
+    [
+        pytest.param(("v1", "latest"), {"tagPrefixList": ["v"]}, True, id="one of its tags"),
+        pytest.param(("v1", "p2"), {"tagPatternList": ["v*", "p*"]}, True, id="a tag for each"),
+        pytest.param(("latest",), {"tagPrefixList": ["v"]}, False, id="none of its tags"),
+        pytest.param((), {"tagPrefixList": []}, False, id="no tag at all"),
+    ],
+)
+def test_a_rule_for_tags_takes_what_has_one_for_each(
+    tags: tuple[str, ...], selected: dict[str, Any], *, taken: bool
+) -> None:
+    policy = json.dumps({"rules": [rule(1, **by_age(31, tagStatus="tagged", **selected))]})
+    assert bool(expires_soon(policy, "sha256:30", [days(30, *tags)], NOW)) is taken

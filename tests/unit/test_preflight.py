@@ -10,11 +10,13 @@ import pytest
 from autorollback.decision import preflight
 from autorollback.decision.checks import CHECKS
 from autorollback.decision.checks.definition_usable import reasons_to_restore
+from autorollback.decision.checks.dependencies import findings
 from autorollback.decision.definition import Definition
 from autorollback.decision.facts import Controller, Revision, Service
 from autorollback.decision.image_reference import Image, own_image, parse_image
 from autorollback.decision.lookups import (
     Answers,
+    DependencyStatus,
     ImagesStored,
     RepositoryImages,
     RoleLookup,
@@ -101,6 +103,7 @@ def test_a_copy_is_needed_where_the_definition_does_not_mean_what_ran(
         (f"{ECR}/auth:v1@{RAN}", Image("123456789012", "eu-west-1", "auth", "v1", RAN)),
         ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/auth", Image("123456789012", "cn-north-1", "auth", "latest", None)),
         ("123456789012.dkr-ecr.eu-west-1.on.aws/auth:v1", Image("123456789012", "eu-west-1", "auth", "v1", None)),
+        (f"{ECR}/auth@{RAN}", Image("123456789012", "eu-west-1", "auth", None, RAN)),
         ("public.ecr.aws/nginx/nginx:1", None),
         ("nginx", None),
     ],
@@ -231,6 +234,52 @@ def test_a_definition_that_is_deployed_already_brings_back_other_images_only_as_
     assert not usable.needs_copy, "what runs now, asked about by the readiness audit"
 
 
+def test_what_is_wrong_with_the_definition_itself_is_told_first() -> None:
+    definition = Definition(ARN, "INACTIVE", container("nginx:latest"))
+    ran, runs = (revision(arn, {"app": arn}, definition) for arn in ("before", "now"))
+    target = PreflightTarget.of(service(ARN), ran, definition, runs)
+    (usable,) = named(CheckName.DEFINITION_USABLE, preflight.checks(case(target, definition)))
+    assert usable.detail.startswith("auth:18 is INACTIVE; app: whether nginx:latest still means")
+    assert "is deployed already" not in usable.detail
+
+
+@pytest.mark.parametrize(
+    ("changed", "ran_until", "told"),
+    [
+        pytest.param(LATER, CAME, ("/auth/key",), id="after it last ran"),
+        pytest.param(CAME, CAME, (), id="when it last ran"),
+        pytest.param(LATER, None, (), id="nobody knows when it last ran"),
+        pytest.param(None, CAME, (), id="nobody knows when it changed"),
+    ],
+)
+def test_secrets_that_changed_since_a_candidate_last_ran_are_told(
+    changed: datetime | None, ran_until: datetime | None, told: tuple[str, ...]
+) -> None:
+    statuses = {"/auth/key": DependencyStatus(changed_at=changed), "/auth/salt": DependencyStatus()}
+    (found,) = findings(CheckName.SECRETS_PRESENT, statuses, ran_until)
+    assert (found.passed, found.changed_since_run) == (True, told)
+    when = "; /auth/key changed at 2026-03-05 00:00:00Z, after it last ran" if told else ""
+    assert found.detail == f"2 found{when}"
+
+
+def test_what_is_wrong_or_could_not_be_looked_for_is_told_by_name() -> None:
+    gone, unasked = DependencyStatus(wrong="is gone"), DependencyStatus(unknown="not allowed")
+    fine = DependencyStatus()
+    roles = CheckName.ROLES_PRESENT
+
+    def told(**statuses: DependencyStatus) -> list[tuple[bool | None, str]]:
+        return [(one.passed, one.detail) for one in findings(roles, statuses, None)]
+
+    assert told() == [(True, "none needed")]
+    assert told(a=fine, b=fine) == [(True, "2 found")]
+    assert told(b=unasked) == [(None, "b: not allowed, not checked")]
+    assert told(a=fine, b=unasked) == [(None, "b: not allowed, not checked"), (True, "1 found")]
+    assert told(c=gone, a=fine, b=unasked) == [
+        (None, "b: not allowed, not checked"),
+        (False, "c: is gone"),
+    ]
+
+
 def test_what_ecs_restores_as_a_whole_needs_neither_a_copy_nor_the_settings_of_now() -> None:
     """The deployment in progress moved the load balancer; its source has the port of before."""
     mappings = [{"containerPort": 8080}]
@@ -341,6 +390,24 @@ def test_other_settings_of_the_service_are_named_and_fail_nobody() -> None:
     (found,) = named(CheckName.SETTINGS_MATCH, preflight.checks(case(target, definition)))
     assert found.passed is True
     assert found.detail.endswith("which stay as they are now: subnets")
+
+
+@pytest.mark.parametrize(
+    ("then", "now"),
+    [
+        pytest.param({}, {"subnets": "b"}, id="which it ran under"),
+        pytest.param({"subnets": "a"}, {}, id="which stand now"),
+    ],
+)
+def test_of_settings_that_nobody_recorded_no_difference_is_told(
+    then: dict[str, str], now: dict[str, str]
+) -> None:
+    definition = Definition(ARN, "ACTIVE", container())
+    ran = revision("r", {"app": RAN}, definition, **then)
+    runs = revision("now", {"app": RAN}, definition, **now)
+    target = PreflightTarget.of(service(), ran, definition, runs)
+    (found,) = named(CheckName.SETTINGS_MATCH, preflight.checks(case(target, definition)))
+    assert found.detail == "load balancer, network mode and platform fit the service"
 
 
 def test_the_findings_stand_in_the_order_of_the_checks() -> None:

@@ -96,6 +96,7 @@ def test_the_order_of_variables_is_no_difference() -> None:
         ("GITHUB_RUN_ID", "9999999999"),
         ("CIRCLE_BUILD_NUM", "412"),
         ("CODEBUILD_BUILD_ID", "auth:0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"),
+        ("CODEBUILD_BUILD_ID", "auth:0f1e2d3c-4b5a-6978-8796-123456789012"),
         ("APP_BUILD", "412"),
         ("BUILD_TIME", "2026-11-30T10:00:00Z"),
         ("BUILD_DATE", "Mon Nov 30 20:04:35 UTC 2026"),
@@ -125,6 +126,9 @@ def test_a_variable_that_only_names_the_build_is_none_that_a_process_heeds(
         ("MODEL_COMMIT", "9b1c44e"),
         ("CUTOFF_DATE", "2026-11-30"),
         ("BUILD_TIMEOUT", "300"),
+        ("BUILD_DATE", "413"),
+        ("JOB_ID", "413"),
+        ("DEPLOYMENT", "1.4.3"),
         ("MIN_SUPPORTED_BUILD", "400"),
         ("FEATURE_RELEASE_DATE", "2026-11-30"),
         ("CACHE_EPOCH", "1796000000"),
@@ -144,6 +148,23 @@ def test_any_other_variable_is_a_setting(name: str, value: str) -> None:
 def test_a_small_number_that_happens_to_be_the_images_tag_is_a_setting() -> None:
     assert not is_build_stamp("WORKERS", "12", "12")
     assert is_build_stamp("VERSION", "12", "12")
+
+
+@pytest.mark.parametrize(
+    ("tag", "names_the_build"),
+    [
+        pytest.param("production", False, id="a word"),
+        pytest.param("9b1c44e", True, id="a commit"),
+        pytest.param("20261130-1000", True, id="a time"),
+        pytest.param("1234567", True, id="a long number"),
+        pytest.param("123456", False, id="a shorter one"),
+    ],
+)
+def test_what_equals_the_images_tag_names_the_build_where_it_looks_so(
+    tag: str, *, names_the_build: bool
+) -> None:
+    assert is_build_stamp("WHATEVER", tag, tag) is names_the_build
+    assert not is_build_stamp("WHATEVER", tag, "other"), "whatever else it equals"
 
 
 def test_no_value_can_be_read_from_it() -> None:

@@ -182,7 +182,7 @@ def is_build_stamp(
 
     words = _words(name)
     own_words = {word for owner in owners for word in _words(owner)}
-    if not words or set(words) - _OF_BUILDS - _SAY_NOTHING_ELSE - own_words:
+    if set(words) - _OF_BUILDS - _SAY_NOTHING_ELSE - own_words:
         return False
     if _is_time(plain):
         return bool(_TIME_WORDS.intersection(words))
