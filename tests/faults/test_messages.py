@@ -34,7 +34,7 @@ def states(here: Campaign, service: str) -> list[str]:
 
 
 def told(here: Campaign, service: str) -> list[tuple[str, Any]]:
-    return [(t["outcome"], t.get("incident_state") or t["reason"]) for t in here.told(service)]
+    return [(t["outcome"], t.get("incident_state") or t.get("reason")) for t in here.told(service)]
 
 
 def unfinished(here: Campaign, service: str) -> list[str]:
@@ -79,7 +79,8 @@ def test_another_bad_build_is_rolled_back_hours_later(
     mail_fails.undo()
     here.recovers(service)
     here.invoke(here.sweep(), Faults())
-    assert told(here, service) == [
+    of_rollbacks = [one for one in told(here, service) if one[0] == "rolled_back"]
+    assert of_rollbacks == [
         ("rolled_back", state) for state in ("open", "recovered", "open", "recovered")
     ]
     assert unfinished(here, service) == []
@@ -129,7 +130,7 @@ def test_a_claim_of_another_that_is_given_up_untold_stops_no_judgement(
     assert "failed" in states(here, service)
     mail_fails.undo()
     here.invoke(here.sweep(), Faults())
-    assert ("failed", "failed") in told(here, service)
+    assert ("failed", "requested") in told(here, service)
     assert unfinished(here, service) == []
     here.alarm(service, "OK", here.cloud.clock.now())
 

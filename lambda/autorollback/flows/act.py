@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
 from botocore.exceptions import ClientError
 
@@ -12,6 +13,7 @@ from autorollback.aws.definitions import CannotBeRestored
 from autorollback.aws.deployer import StillDeploying, Superseded
 from autorollback.aws.ledger import RecordChanged
 from autorollback.aws.refusals import RefusalKind, explain, is_of_ledger, kind_of, was_not_done
+from autorollback.decision.decide import choose_for_person, decide
 from autorollback.decision.facts import Facts
 from autorollback.decision.formatting import clock
 from autorollback.decision.incident import Event, Incident, Phase, RefusedTarget
@@ -23,6 +25,7 @@ from autorollback.flows import endings
 from autorollback.flows.attempt import Attempt, is_rolled_back
 from autorollback.flows.intent import claim_of
 from autorollback.flows.next_target import Judged, next_target
+from autorollback.flows.preflight import Judge
 from autorollback.flows.session import ProtectedService, Session
 from autorollback.results import Done
 
@@ -70,7 +73,15 @@ def carry_out(
         return results.ignored(Reason.ALREADY_HANDLED, detail, service.key)
     if seen["newest"] != newest.arn and not plan.forced:
         return endings.came_to_nothing(session, incident)
-    return _act(service, incident, Judged(facts, plan, target.considered))
+    return _act(service, incident, Judged(facts, plan, _judge_of(service, plan)))
+
+
+def _judge_of(service: ProtectedService, plan: RollbackPlan) -> Judge | None:
+    """What judges anew, should more of the past be read; None where a person named the target or forced it."""
+    if plan.pins:
+        return None
+    judge = decide if plan.automatic else choose_for_person
+    return partial(judge, policy=service.policy, now=service.now)
 
 
 # --- resume -------------------------------------------------------------------------------------------------------

@@ -9,9 +9,10 @@ from autorollback.decision.decide import choose_for_person, decide, irreversible
 from autorollback.decision.facts import Facts
 from autorollback.decision.incident import TARGETS_TRIED, Event, Incident
 from autorollback.decision.plan import RollbackPlan, Target
-from autorollback.decision.verdicts import Candidate, CandidateVerdict, RollBack
+from autorollback.decision.verdicts import Candidate, RollBack
 from autorollback.flows import preflight
 from autorollback.flows.intent import asked_unless_copied, intent_of, opened_result
+from autorollback.flows.preflight import Choice, Judge
 from autorollback.flows.session import ProtectedService
 
 Candidates = tuple[Candidate, ...]
@@ -19,11 +20,11 @@ Candidates = tuple[Candidate, ...]
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """What a claim rests on, and every candidate as far as it was looked at."""
+    """What a claim rests on. `judge` judges anew on more facts, where more may be read."""
 
     facts: Facts
     plan: RollbackPlan
-    considered: Candidates
+    judge: Judge | None = None
 
 
 def next_target(
@@ -41,21 +42,33 @@ def next_target(
     judged = judged or judged_again(claim)
     if judged is None:
         return None, ()
-    considered = _with_refusals(claim, judged.considered)
-    if len(claim.intent.refused) >= TARGETS_TRIED:
-        return None, considered
-    plan = _without_refused(claim, judged.plan, considered)
-    chosen, considered = preflight.choose(service, judged.facts, plan)
-    if chosen is None or _is_barred(judged, chosen):
-        return None, considered
-    target = Target(chosen, considered)
+    is_last = len(claim.intent.refused) >= TARGETS_TRIED
+    choice = preflight.choose(
+        service,
+        judged.facts,
+        _none_left(judged.plan, claim) if is_last else judged.plan,
+        None if is_last else judged.judge,
+        claim.intent.refused,
+    )
+    chosen = choice.chosen
+    if chosen is None or _is_barred(choice, chosen):
+        return None, choice.considered
     following = _aimed_at(
         service,
         claim,
-        replace(judged, plan=plan),
-        target,
+        choice,
+        Target(chosen, choice.considered),
     )
-    return service.session.ledger.save(following, due=claim.claimed_at), considered
+    return service.session.ledger.save(following, due=claim.claimed_at), choice.considered
+
+
+def _none_left(plan: RollbackPlan, claim: Incident) -> RollbackPlan:
+    """The plan with those candidates alone that were refused: no other is looked at."""
+    refused = {one.target for one in claim.intent.refused}
+    candidates = tuple(
+        one for one in plan.verdict.candidates if one.revision.task_definition_arn in refused
+    )
+    return replace(plan, verdict=replace(plan.verdict, candidates=candidates))
 
 
 def judged_again(claim: Incident) -> Judged | None:
@@ -80,62 +93,28 @@ def judged_again(claim: Incident) -> Judged | None:
         automatic=claim.automatic,
         words=claim.intent.words,
     )
-    return Judged(facts, plan, judgement.candidates)
+    return Judged(facts, plan)
 
 
-def _with_refusals(claim: Incident, considered: Candidates) -> Candidates:
-    """The candidates, those that AWS refused with its words."""
-    refused = {one.target: one.words for one in claim.intent.refused}
-    told = []
-    for candidate in considered:
-        words = refused.get(candidate.revision.task_definition_arn)
-        if words is None:
-            told.append(candidate)
-            continue
-        passed_over = CandidateVerdict.PASSED_OVER
-        told.append(replace(candidate, verdict=passed_over, detail=f"AWS refused it: {words}"))
-    return tuple(told)
-
-
-def _without_refused(
-    claim: Incident,
-    plan: RollbackPlan,
-    considered: Candidates,
-) -> RollbackPlan:
-    """The plan with the candidates that follow the last one that was tried."""
-    refused = {one.target for one in claim.intent.refused}
-    candidates = plan.verdict.candidates
-    tried = [
-        index for index, one in enumerate(candidates) if one.revision.task_definition_arn in refused
-    ]
-    start = tried[-1] + 1 if tried else 0
-    left = [one for one in candidates[start:] if one.revision.task_definition_arn not in refused]
-    return replace(
-        plan,
-        verdict=replace(plan.verdict, candidates=tuple(left)),
-        considered=considered,
-    )
-
-
-def _is_barred(judged: Judged, chosen: Candidate) -> bool:
+def _is_barred(choice: Choice, chosen: Candidate) -> bool:
     """Whether something between is a change that older code cannot live with; force goes over it."""
-    if judged.plan.forced:
+    if choice.plan.forced:
         return False
-    return irreversible_target(judged.facts, judged.plan.verdict, chosen) is not None
+    return irreversible_target(choice.facts, choice.plan.verdict, chosen) is not None
 
 
 def _aimed_at(
     service: ProtectedService,
     claim: Incident,
-    judged: Judged,
+    choice: Choice,
     target: Target,
 ) -> Incident:
     """The same claim, with the intent to go to another target."""
     before = claim.intent
     intent = intent_of(
         service,
-        judged.facts,
-        judged.plan,
+        choice.facts,
+        choice.plan,
         target,
     )
     intent = replace(

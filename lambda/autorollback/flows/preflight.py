@@ -1,12 +1,12 @@
 """Which candidate is gone back to: the first that could run now."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from autorollback.aws.definitions import UnknownDefinition
 from autorollback.decision import preflight
 from autorollback.decision.facts import Facts, Service
-from autorollback.decision.incident import RollbackMethod
+from autorollback.decision.incident import RefusedTarget, RollbackMethod
 from autorollback.decision.lineage import running_now
 from autorollback.decision.plan import RollbackPlan, method_of
 from autorollback.decision.preflight_case import PreflightCase, PreflightTarget
@@ -47,11 +47,12 @@ def choose(
     facts: Facts,
     plan: RollbackPlan,
     judge: Judge | None = None,
+    refused: Sequence[RefusedTarget] = (),
 ) -> Choice:
     """The first stable candidate that passes, however far back.
 
     While none does, more of the past is read and judged anew. Without a judge, as where a person
-    named the target, nothing more is read.
+    named the target, nothing more is read. What AWS has `refused` already passes no more.
     """
     looked_at: dict[str, Candidate] = {}
     while True:
@@ -60,6 +61,7 @@ def choose(
             facts,
             plan,
             looked_at,
+            refused,
         )
         choice = Choice(
             chosen,
@@ -94,17 +96,29 @@ def choose(
             )
 
 
+def _passed_over(candidate: Candidate, refusal: str) -> Candidate:
+    """A candidate that AWS refused, with its words."""
+    passed_over = CandidateVerdict.PASSED_OVER
+    return replace(candidate, verdict=passed_over, detail=f"AWS refused it: {refusal}")
+
+
 def _first_that_passes(
     service: ProtectedService,
     facts: Facts,
     plan: RollbackPlan,
     looked_at: dict[str, Candidate],
+    refused: Sequence[RefusedTarget],
 ) -> Candidate | None:
     """The first candidate that passes; what is found about each is noted in `looked_at`."""
     if facts.service is None:
         return None
+    words = {one.target: one.words for one in refused}
     for candidate in plan.verdict.candidates:
         if candidate.revision.arn in looked_at:
+            continue
+        refusal = words.get(candidate.revision.task_definition_arn)
+        if refusal is not None:
+            looked_at[candidate.revision.arn] = _passed_over(candidate, refusal)
             continue
         found = _find(
             service.session,
