@@ -261,31 +261,28 @@ def _health_matters(facts: Facts) -> bool:
 
 
 def _foreseen(question: Question) -> Iterator[Read]:
-    """What the judgement will most likely ask about, beside how things are now."""
+    """What the judgement will most likely ask about, beside how things are now.
+
+    Nothing of the past where the newest deployment is too old to be suspect.
+    """
     facts = question.facts
     yield RedAlarms()
     yield from _newest_shift(facts)
-    definitions = _foreseen_definitions(question)
-    for arn in definitions:
-        yield DefinitionContent(arn)
     newest_at = facts.so_far.newest_at
-    if definitions and facts.trigger.alarm and newest_at:
+    if facts.service is None or newest_at is None:
+        return
+    if facts.trigger.at - newest_at > question.policy.window + LONGEST_DEPLOYMENT:
+        return
+    for arn in _foreseen_definitions(facts, facts.service.task_definition):
+        yield DefinitionContent(arn)
+    if facts.trigger.alarm:
         since = max(newest_at - LOOKED_BACK, question.now - stability.HISTORY_KEPT)
         yield AlarmHistory(facts.trigger.alarm, since)
 
 
-def _foreseen_definitions(question: Question) -> tuple[str, ...]:
-    """What runs, and what the ledger last saw run well.
-
-    None where the newest deployment is too old to be suspect, for then nothing of the past is asked.
-    """
-    facts = question.facts
-    newest_at = facts.so_far.newest_at
-    if facts.service is None or newest_at is None:
-        return ()
-    if facts.trigger.at - newest_at > question.policy.window + LONGEST_DEPLOYMENT:
-        return ()
-    names = [facts.service.task_definition]
+def _foreseen_definitions(facts: Facts, runs: str) -> tuple[str, ...]:
+    """What runs, and what the ledger last saw run well."""
+    names = [runs]
     good = [
         record
         for record in facts.ledger.known_good
