@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
+from botocore.exceptions import ClientError
 
 from demo import scenario
 from demo.scenario import (
@@ -94,7 +95,7 @@ def _state(prepared: Stage) -> str:
     try:
         revision = prepared.running_revision()
         return f"{AUTH.name} runs {revision}, alarm 5xx-rate {prepared.alarm_state()}"
-    except StageError as gone:
+    except (StageError, ClientError) as gone:
         return str(gone)
 
 

@@ -13,6 +13,7 @@ from botocore.loaders import Loader
 
 from localcloud.clock import Clock
 from localcloud.recorder import Recorder
+from localcloud.troubles import Troubles
 
 Service = TypeVar("Service")
 
@@ -23,7 +24,7 @@ _MISSING = object()
 class Cloud:
     """One running cloud.
 
-    `lag` is how far behind the lists of AWS are that are only eventually consistent.
+    `troubles` are the single items that its loops could not serve. `lag` is how far behind the lists of AWS are that are only eventually consistent.
 
     `emit` delivers a whole AWS event to the rules of the default bus; it does nothing until rules
     exist. `replaced` is what stands in the place of something of moto's, `services` what
@@ -38,6 +39,7 @@ class Cloud:
     cold: bool = False
     lag: timedelta = timedelta()
     recorder: Recorder = field(default_factory=Recorder)
+    troubles: Troubles = field(default_factory=Troubles)
     emit: Callable[[dict[str, Any]], None] = lambda _event: None
     replaced: list[object] = field(default_factory=list)
     services: dict[type[Any], Any] = field(default_factory=dict)

@@ -243,7 +243,8 @@ class Functions:
             self._waiting = [queued for queued in self._waiting if queued.due > now]
         for queued in due:
             self._start(queued)
-        self.drain()
+        with self.cloud.troubles.of("an asynchronous invocation"):
+            self.drain()
 
     def close(self) -> None:
         """Kill what runs, and leave no files."""

@@ -6,7 +6,7 @@ Source: Publish in botocore's model of sns 2010-03-31 (subject, message), and th
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from moto.sns.models import SNSBackend
+from moto.sns.models import SNSBackend, Subscription
 
 from localcloud.errors import Refusal
 
@@ -21,8 +21,17 @@ LONGEST_SUBJECT = 100
 
 
 def install(cloud: "Cloud") -> None:
-    """Extend moto's SNS."""
+    """Extend moto's SNS: bounds, and a subscription that cannot be served is no matter of the others."""
+    cloud.replace(Subscription, "publish", _by_itself(cloud, Subscription.publish))
     cloud.replace(SNSBackend, "publish", _bounded(SNSBackend.publish))
+
+
+def _by_itself(cloud: "Cloud", by_moto: Callable[..., None]) -> Callable[..., None]:
+    def publish(subscription: Subscription, *args: Any, **kwargs: Any) -> None:
+        with cloud.troubles.of(f"the subscription {subscription.endpoint}"):
+            by_moto(subscription, *args, **kwargs)
+
+    return publish
 
 
 def _bounded(by_moto: Callable[..., str]) -> Callable[..., str]:

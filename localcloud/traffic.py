@@ -187,9 +187,10 @@ class Traffic:
         """Count what users saw during one tick."""
         with self._lock:
             for flow in self._flows:
-                service = self._service(flow)
-                self._count_hosts(flow, service)
-                self._count_requests(flow, service)
+                with self._cloud.troubles.of(f"the traffic of the service {flow.service}"):
+                    service = self._service(flow)
+                    self._count_hosts(flow, service)
+                    self._count_requests(flow, service)
 
     def publish(self, moment: datetime) -> None:
         """Write the metrics of the minute that ends now."""
@@ -198,8 +199,9 @@ class Traffic:
         backend = cloudwatch_backends[self._cloud.account][self._cloud.region]
         with self._lock:
             for flow in self._flows:
-                for metric in _metrics(flow, began):
-                    backend.put_metric_data(NAMESPACE, [metric])
+                with self._cloud.troubles.of(f"the metrics of the service {flow.service}"):
+                    for metric in _metrics(flow, began):
+                        backend.put_metric_data(NAMESPACE, [metric])
 
     def _behaviour_of(self, image: dict[str, str]) -> Behaviour:
         name = image.get("imageDigest", image["image"])

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from moto.cloudwatch.models import cloudwatch_backends
+from moto.cloudwatch.models import CloudWatchBackend, cloudwatch_backends
 from moto.sqs.models import Queue, sqs_backends
 
 from localcloud.alarms import operations
@@ -31,21 +31,26 @@ def _measure_queues(cloud: "Cloud", now: datetime) -> None:
     backend = cloudwatch_backends[cloud.account][cloud.region]
     queues = sqs_backends[cloud.account][cloud.region].queues
     for queue in list(queues.values()):
-        metrics = {
-            "ApproximateNumberOfMessagesVisible": queue.approximate_number_of_messages,
-            "ApproximateNumberOfMessagesNotVisible": queue.approximate_number_of_messages_not_visible,
-            "ApproximateAgeOfOldestMessage": _age_of_oldest_message(queue, now),
+        with cloud.troubles.of(f"the metrics of the queue {queue.name}"):
+            _measure_queue(backend, queue, now)
+
+
+def _measure_queue(backend: CloudWatchBackend, queue: Queue, now: datetime) -> None:
+    metrics = {
+        "ApproximateNumberOfMessagesVisible": queue.approximate_number_of_messages,
+        "ApproximateNumberOfMessagesNotVisible": queue.approximate_number_of_messages_not_visible,
+        "ApproximateAgeOfOldestMessage": _age_of_oldest_message(queue, now),
+    }
+    data = []
+    for name, value in metrics.items():
+        datum = {
+            "MetricName": name,
+            "Value": float(value),
+            "Timestamp": now - _MINUTE,
+            "Dimensions": [{"Name": "QueueName", "Value": queue.name}],
         }
-        data = []
-        for name, value in metrics.items():
-            datum = {
-                "MetricName": name,
-                "Value": float(value),
-                "Timestamp": now - _MINUTE,
-                "Dimensions": [{"Name": "QueueName", "Value": queue.name}],
-            }
-            data.append(datum)
-        backend.put_metric_data("AWS/SQS", data)
+        data.append(datum)
+    backend.put_metric_data("AWS/SQS", data)
 
 
 def _age_of_oldest_message(queue: Queue, now: datetime) -> float:

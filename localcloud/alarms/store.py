@@ -1,7 +1,6 @@
 """All alarms of the cloud, and what a change of their states sets off."""
 
 import json
-import logging
 import threading
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 HISTORY_KEPT = timedelta(
     days=30
 )  # CloudWatch keeps an alarm's history for 30 days (DescribeAlarmHistory)
-_log = logging.getLogger(__name__)
 
 
 class AlarmStore:
@@ -41,7 +39,6 @@ class AlarmStore:
         self._cloud = cloud
         self._backend: CloudWatchBackend = cloudwatch_backends[cloud.account][cloud.region]
         self._lock = threading.RLock()
-        self._reported: set[str] = set()
         self.history: list[HistoryItem] = []
         self.metrics = MetricStore(self._backend, cloud.clock.now)
 
@@ -59,7 +56,6 @@ class AlarmStore:
         with self._lock:
             now = self._cloud.clock.now()
             alarm, operation = self._define(kind, definition, now)
-            self._reported.discard(alarm.name)
             if definition.get("Tags"):
                 self._backend.tagger.tag_resource(alarm.alarm_arn, definition["Tags"])
             self._announce_configuration(alarm, operation, now)
@@ -104,7 +100,6 @@ class AlarmStore:
             now = self._cloud.clock.now()
             for name in names:
                 alarm = self.alarms.pop(name)
-                self._reported.discard(name)
                 self._announce_configuration(alarm, messages.DELETE, now)
 
     def _check_deletable(self, name: str, deleted_together: list[str]) -> None:
@@ -134,22 +129,13 @@ class AlarmStore:
         with self._lock:
             for alarm in list(self.alarms.values()):
                 if alarm.kind == METRIC:
-                    self._follow_metrics(alarm, now)
+                    with self._cloud.troubles.of(f"the alarm {alarm.name}"):
+                        self._follow_metrics(alarm, now)
 
     def _follow_metrics(self, alarm: Alarm, now: datetime) -> None:
-        evaluation = self._evaluation_of(alarm, now)
+        evaluation = self._evaluate(alarm, now)
         if evaluation is not None and evaluation.state != alarm.state.value:
             self._change(alarm, evaluation, now)
-
-    def _evaluation_of(self, alarm: Alarm, now: datetime) -> Evaluation | None:
-        """None too where the alarm cannot be evaluated, which is reported once for each definition."""
-        try:
-            return self._evaluate(alarm, now)
-        except Exception:  # noqa: BLE001 - whatever is wrong with one alarm must not end the evaluation of the others
-            if alarm.name not in self._reported:
-                self._reported.add(alarm.name)
-                _log.exception("the alarm %s cannot be evaluated and keeps its state", alarm.name)
-            return None
 
     def _evaluate(self, alarm: Alarm, now: datetime) -> Evaluation | None:
         definition = alarm.definition
@@ -239,15 +225,18 @@ class AlarmStore:
         alarm.transitioned_at = now
         self.history.append(messages.history_of_state(alarm, before, now))
         self._cloud.emit(messages.event_of_state(alarm, before, now))
+        troubles = self._cloud.troubles
         for topic in alarm.actions:
-            self._notify(
-                alarm,
-                before,
-                topic,
-                now,
-            )
+            with troubles.of(f"the action {topic} of the alarm {alarm.name}"):
+                self._notify(
+                    alarm,
+                    before,
+                    topic,
+                    now,
+                )
         for parent in self._parents(alarm.name):
-            self._evaluate_composite(parent, alarm, now)
+            with troubles.of(f"the composite alarm {parent.name}"):
+                self._evaluate_composite(parent, alarm, now)
 
     def _evaluate_composite(
         self,

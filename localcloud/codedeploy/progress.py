@@ -81,7 +81,8 @@ class Deployer:
         """Do what has fallen due for all services that have been deployed."""
         services = dict.fromkeys(deployment.service for deployment in self.deployments.values())
         for service in services:
-            self.progress(service, now)
+            with self.ecs.scheduler.troubles.of(f"the service {service.name}"):
+                self.progress(service, now)
 
     def newest_first(self) -> list[Deployment]:
         """List all deployments."""

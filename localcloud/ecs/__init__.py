@@ -27,6 +27,7 @@ def install(cloud: "Cloud") -> None:
         fitness=lambda _revision: Fitness(),  # until traffic says how the images behave
         alarms_in_alarm=in_alarm,
         emit=lambda event: cloud.emit(event),
+        troubles=cloud.troubles,
     )
     ecs = Ecs(cloud, scheduler)
     api.install(ecs, cloud.replace)

@@ -80,7 +80,8 @@ class Ecs:
         """List all services that are known."""
         known = list(self.scheduler.services.values())
         for service in known:
-            self.scheduler.progress(service, self.now())
+            with self.scheduler.troubles.of(f"the service {service.name}"):
+                self.scheduler.progress(service, self.now())
         return known
 
     def of_moto(self, backend: EC2ContainerServiceBackend, made: MotoService) -> Service:

@@ -29,6 +29,7 @@ from localcloud.ecs.model import (
     new_revision_number,
 )
 from localcloud.shapes import ApiObject, Settings
+from localcloud.troubles import Troubles
 
 TICK = timedelta(seconds=5)
 PENDING_FOR = timedelta(seconds=1)
@@ -85,6 +86,7 @@ class Scheduler:
     fitness: Callable[[Revision], Fitness]
     alarms_in_alarm: Callable[[Iterable[str]], tuple[str, ...]]
     emit: Callable[[ApiObject], None]
+    troubles: Troubles = field(default_factory=Troubles)
     code_deploy: Callable[[Service, datetime], None] = lambda _service, _now: None
     services: dict[str, Service] = field(default_factory=dict)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -96,14 +98,16 @@ class Scheduler:
         Those of a time that was jumped over are not sent.
         """
         with self.lock:
-            for service in self.services.values():
-                self.progress(service, moment)
-                self._watch_alarms(service, moment)
+            for service in list(self.services.values()):
+                with self.troubles.of(f"the service {service.name}"):
+                    self.progress(service, moment)
+                    self._watch_alarms(service, moment)
             ready = [event for at, event in self._outbox if moment - TICK < at <= moment]
             self._outbox = [(at, event) for at, event in self._outbox if at > moment]
 
         for event in ready:
-            self.emit(event)
+            with self.troubles.of(f"an event of ECS: {event.get('detail-type')}"):
+                self.emit(event)
 
     def progress(self, service: Service, now: datetime) -> None:
         """Do what has fallen due for one service, at the moments when it did."""

@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -38,6 +39,10 @@ class Bus:
 
     def offer(self, rule: Rule, event: Event) -> None:
         """Hand the event to the rule's targets, if its pattern matches."""
+        with self.cloud.troubles.of(f"the rule {rule.name}"):
+            self._offer(rule, event)
+
+    def _offer(self, rule: Rule, event: Event) -> None:
         if rule.state == "DISABLED" or not rule.event_pattern.get_pattern():
             return
         event = dict(event)
@@ -49,10 +54,11 @@ class Bus:
     def tick(self, now: datetime) -> None:
         """Fire the schedules that fall due at this minute, and try again what failed."""
         for rule in self._rules():
-            if self._is_due(rule, now):
-                self._fire(rule, self._scheduled_event(rule, now))
+            with self.cloud.troubles.of(f"the schedule of the rule {rule.name}"):
+                if self._is_due(rule, now):
+                    self._fire(rule, self._scheduled_event(rule, now))
         for failed in self._take_due(now):
-            self._try(failed, now)
+            self._try_alone(failed, now)
 
     def _is_due(self, rule: Rule, now: datetime) -> bool:
         if not rule.scheduled_expression or rule.state == "DISABLED":
@@ -94,17 +100,22 @@ class Bus:
     def _fire(self, rule: Rule, event: Event) -> None:
         now = self.cloud.clock.now()
         for target in list(rule.targets):
-            body = delivery.body_for(target, event)
-            self._try(
-                Delivery(
+            with self._trouble_of(rule, target):
+                one = Delivery(
                     rule,
                     target,
-                    body,
+                    delivery.body_for(target, event),
                     first=now,
                     due=now,
-                ),
-                now,
-            )
+                )
+                self._try(one, now)
+
+    def _trouble_of(self, rule: Rule, target: delivery.Target) -> AbstractContextManager[None]:
+        return self.cloud.troubles.of(f"the target {target.get('Id')} of the rule {rule.name}")
+
+    def _try_alone(self, one: Delivery, now: datetime) -> None:
+        with self._trouble_of(one.rule, one.target):
+            self._try(one, now)
 
     def _try(self, one: Delivery, now: datetime) -> None:
         """Send it once.

@@ -49,15 +49,17 @@ def scene(scenes: Scenes) -> Iterator[Scene]:
 
     Whatever the function does in it, its role must grant it; a test that means a denial asks `rights.denied` for it.
     """
-    roles: list[Iam] = []
+    clouds: list[Cloud] = []
     with ExitStack() as stack:
 
         def build(*actors: scenario.Actor) -> scenario.Stage:
             cloud = stack.enter_context(running(START))
-            roles.append(cloud.service(Iam))
+            clouds.append(cloud)
             return scenes.set_in(cloud, actors or (scenario.AUTH,))
 
         yield build
-        for role in roles:
+        for cloud in clouds:
+            assert cloud.troubles.found == []
+            role = cloud.service(Iam)
             assert role.not_evaluated == []
             assert [denial.message for denial in role.denials] == []

@@ -526,6 +526,7 @@ def campaign() -> Iterator[Campaign]:
             mock.patch.object(neighbours, "sleep", silent),
         ):
             yield here
+        assert cloud.troubles.found == []
         role = cloud.service(Iam)
         assert role.not_evaluated == []
         assert [denial.message for denial in role.denials] == []
