@@ -41,7 +41,7 @@ SAY_NOTHING_OF_IT = (
 IMPORTED_BEFORE = ("aws_lambda_powertools", "boto3", "cattrs", "hypothesis", "yaml")
 """What tests import that is not the project's own: once for all mutants."""
 
-LONGEST = 120
+LONGEST = 60
 """Seconds of the processor for one process; a mutant that takes longer loops for ever, which is noticed too."""
 
 _QUIET = [

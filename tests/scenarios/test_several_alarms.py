@@ -111,7 +111,8 @@ class TestWhereItIsNotKnown:
     """When an alarm began, or since when it is red: doubt acquits the deployment."""
 
     def alarm(self, **unknown: None) -> Alarm:
-        return replace(bad_deployment().alarms["5xx-rate"], **unknown)
+        alarm = bad_deployment().alarms["5xx-rate"]
+        return replace(alarm, **unknown)  # type: ignore[arg-type] # only what may be unknown
 
     def deployment(self) -> Deployment:
         return bad_deployment().deployments[-1]
