@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from autorollback.decision.facts import Alarm, AlarmPeriod, Neighbour, RedAlarm
+from autorollback.decision.facts import Alarm, AlarmPeriod, Neighbour, RedAlarm, StoppedTask
 from autorollback.decision.request_counts import Requests
 from autorollback.naming import AlarmKey, Names, ServiceKey
 from autorollback.policy import Policy, ServicePolicy
@@ -113,6 +113,19 @@ class FakeTraffic:
 
     def healthy_targets(self, target_group_arns: Sequence[str]) -> int:
         return self.healthy
+
+
+@dataclass
+class FakeTasks:
+    """The tasks of all services that have stopped, by service."""
+
+    known: dict[ServiceKey, tuple[StoppedTask, ...]] = field(default_factory=dict)
+
+    def stopped(self, key: ServiceKey) -> tuple[str, ...]:
+        return tuple(f"task/{number}" for number, _ in enumerate(self.known.get(key, ())))
+
+    def described(self, key: ServiceKey, arns: Sequence[str]) -> tuple[StoppedTask, ...]:
+        return self.known[key][: len(arns)]
 
 
 @dataclass

@@ -43,7 +43,7 @@ from tests.fakes.services import (
     FakeDependencies,
     FakePolicies,
 )
-from tests.fakes.watch import FakeAlarms, FakeNeighbours, FakeTraffic
+from tests.fakes.watch import FakeAlarms, FakeNeighbours, FakeTasks, FakeTraffic
 from tests.scenarios.history import NOW, days, minutes
 
 GROUP = "shop/auth-group"
@@ -146,6 +146,7 @@ class World:
         self.definitions = FakeDefinitions(self.ecs)
         self.alarms = FakeAlarms(self.clock)
         self.traffic = FakeTraffic()
+        self.tasks = FakeTasks()
         self.neighbours = FakeNeighbours(self.alarms)
         self.policies = FakePolicies()
         self.ecs.role_reaches = self.policies.has
@@ -261,6 +262,7 @@ class World:
             dependencies=self.dependencies,
             alarms=self.alarms,
             traffic=self.traffic,
+            tasks=self.tasks,
             neighbours=self.neighbours,
         )
         invocation = Invocation(request_id or f"request-{next(self.ids)}", self.now, self.time_left)

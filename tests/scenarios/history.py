@@ -21,6 +21,7 @@ from autorollback.decision.facts import (
     Secret,
     Service,
     Status,
+    StoppedTask,
     TrafficShift,
     Trigger,
     TriggerKind,
@@ -48,6 +49,9 @@ def hours(n: float) -> timedelta:
 
 def days(n: float) -> timedelta:
     return timedelta(days=n)
+
+
+_LATELY = seconds(90)
 
 
 @dataclass(slots=True)
@@ -81,6 +85,7 @@ class History:
     trigger: Trigger | None = None
     now: datetime = NOW
     secrets: tuple[Secret, ...] | None = None
+    stops: tuple[StoppedTask, ...] | None = None
 
     def __post_init__(self) -> None:
         for signal in SIGNALS:
@@ -238,6 +243,25 @@ class History:
         primary = EcsDeployment(deployment, NOW - minutes(9), True, rollout, running, failed_tasks)
         return self.serving(deployments=(primary,))
 
+    def tasks_stopped(
+        self,
+        count: int,
+        code: str,
+        reason: str = "",
+        *,
+        ago: timedelta = _LATELY,
+        build: str | None = None,
+        started: timedelta = _LATELY,
+    ) -> "History":
+        """Tasks stopped so long ago, of the newest build unless told, asked to start `started` before that."""
+        definition = f"{ARN}:task-definition/auth:{build}"
+        if build is None:
+            definition = self.revisions[self.deployments[-1].target].task_definition_arn
+        at = NOW - ago
+        task = StoppedTask(code, reason, at, definition, at - started)
+        self.stops = (*(self.stops or ()), *[task] * count)
+        return self
+
     def muted(self, by: str) -> "History":
         assert self.trigger is not None
         self.trigger = replace(self.trigger, muted=by)
@@ -335,6 +359,7 @@ class History:
             requests=self.requests,
             ledger=self.memory,
             secrets=self.secrets,
+            stopped=self.stops,
         )
 
     def judged(self) -> Judgement:

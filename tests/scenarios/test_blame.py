@@ -23,6 +23,8 @@ from tests.scenarios.history import (
     seconds,
 )
 
+EXITED, SCHEDULER = "EssentialContainerExited", "ServiceSchedulerInitiated"
+
 
 def told(story: History, reason: str, target: str | None = None) -> None:
     """The story is judged so, and goes back to that build (or to none)."""
@@ -839,12 +841,49 @@ class TestEcsEvents:
         )
         told(story.as_ecs_says(running=1).event(TriggerKind.TASKS_CANNOT_START), "superseded")
 
-    @pytest.mark.parametrize(("running", "reason"), [(3, "tasks_cannot_start"), (4, "superseded")])
-    def test_of_one_that_has_completed_ecs_counts_no_failures_so_that_missing_tasks_tell(
-        self, running: int, reason: str
+    def completed(self) -> History:
+        """ECS counts no failures of what has completed, and one of four tasks runs."""
+        return self.impaired(healthy=1).as_ecs_says("COMPLETED", running=1)
+
+    @pytest.mark.parametrize(
+        ("build", "reason", "ago"),
+        [
+            pytest.param("v2", "tasks_cannot_start", minutes(2), id="its own, since it began"),
+            pytest.param("v1", "superseded", minutes(2), id="those of the build before"),
+            pytest.param("v2", "superseded", minutes(12), id="from before it began"),
+        ],
+    )
+    def test_of_one_that_has_completed_stopped_tasks_tell_that_they_fail(
+        self, build: str, reason: str, ago: timedelta
     ) -> None:
-        story = self.impaired(healthy=1).as_ecs_says("COMPLETED", running=running)
+        story = self.completed().tasks_stopped(3, EXITED, build=build, ago=ago)
         assert story.reason() == reason
+
+    def test_tasks_that_are_missing_and_of_which_nothing_is_known_tell_nothing(self) -> None:
+        told(self.completed(), "superseded")
+
+    def test_nor_do_those_that_a_scaling_stopped(self) -> None:
+        words = "Scaling activity initiated by (deployment ecs-svc/1)"
+        told(self.completed().tasks_stopped(3, SCHEDULER, words), "superseded")
+
+    def test_of_what_codedeploy_deploys_stopped_tasks_alone_tell_it(self) -> None:
+        story = self.impaired(healthy=1).tasks_stopped(3, EXITED)
+        told(
+            story.serving(controller=Controller.CODE_DEPLOY, deployments=()),
+            "tasks_cannot_start",
+            "v1",
+        )
+
+    def test_what_never_completed_is_judged_though_the_tasks_before_it_serve(self) -> None:
+        """Nobody is in charge of it any more, and going back changes nothing of what serves."""
+        story = incident().deployed("v1", ago=days(6))
+        story.deployed("v2", ago=minutes(9), status=Status.STOPPED).serving(healthy=4)
+        told(story.event(TriggerKind.TASKS_CANNOT_START), "tasks_cannot_start", "v1")
+
+    def test_what_lingers_of_the_build_before_does_not_count_as_serving(self) -> None:
+        """A deployment may succeed early, and its old tasks stay for two weeks."""
+        story = self.impaired(healthy=4).as_ecs_says("COMPLETED", failed_tasks=3, running=1)
+        told(story, "tasks_cannot_start", "v1")
 
     def test_unless_ecs_does_it_by_itself(self) -> None:
         told(self.failed().serving(rolls_back_by_itself=True), "handled_by_ecs")

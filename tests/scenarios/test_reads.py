@@ -161,6 +161,10 @@ class World:
                 return self.whole.neighbours
             case reads.TargetHealth():
                 return self.whole.service.healthy if self.whole.service else None
+            case reads.StoppedTaskNames():
+                return tuple(str(index) for index, _ in enumerate(self.whole.stopped or ()))
+            case reads.StoppedTasks():
+                return self.whole.stopped
             case reads.RequestsServed(revision, since):
                 return self._requests(revision, since)
             case reads.ChangedSecrets():

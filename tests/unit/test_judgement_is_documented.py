@@ -43,7 +43,7 @@ def test_the_rules_are_told_in_the_order_in_which_they_are_asked() -> None:
     by_ecs.event(TriggerKind.TASKS_CANNOT_START)
     documented = first_column("The order")
     for story, only_of_the_other in (
-        (by_alarm, {"still_serving"}),
+        (by_alarm, {"still_serving", "capacity_lost"}),
         (by_ecs, {"not_serving_yet", "alarm_predates_deployment", "alarm_is_flapping"}),
     ):
         asked = [e.rule for e in decide(story.facts(), story.policy, story.now).evidence[:-1]]

@@ -20,6 +20,7 @@ from autorollback.decision.facts import (
     RedAlarm,
     Secret,
     Service,
+    StoppedTask,
     TaskSet,
     TrafficReading,
     TrafficShift,
@@ -351,6 +352,20 @@ class Traffic(Protocol):
 
     def healthy_targets(self, target_group_arns: Sequence[str]) -> int:
         """Targets that the load balancer finds healthy now."""
+
+
+class Tasks(Protocol):
+    """The tasks of a service that have stopped."""
+
+    def stopped(self, key: ServiceKey) -> tuple[str, ...]:
+        """ARNs of tasks that stopped lately, one page of them."""
+
+    def described(
+        self,
+        key: ServiceKey,
+        arns: Sequence[str],
+    ) -> tuple[StoppedTask, ...]:
+        """When and why tasks stopped."""
 
 
 class Neighbours(Protocol):

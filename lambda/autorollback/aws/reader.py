@@ -26,6 +26,7 @@ from autorollback.aws.ports import (
     Deployments,
     Ledger,
     Neighbours,
+    Tasks,
     Traffic,
 )
 from autorollback.decision import reads
@@ -93,6 +94,7 @@ class FactsReader:
     dependencies: Dependencies
     alarms: Alarms
     traffic: Traffic
+    tasks: Tasks
     neighbours: Neighbours
 
     def snapshot(
@@ -339,9 +341,9 @@ class _Fetch:
             return self._of_deployments(read)
         if isinstance(read, reads.ReadOfAlarms):
             return self._of_alarms(read)
+        if isinstance(read, reads.ReadOfTasks):
+            return self._of_tasks(read)
         match read:
-            case reads.TargetHealth(target_groups):
-                return self.reader.traffic.healthy_targets(target_groups)
             case reads.RequestsServed(_, since, until):
                 policy = self.snapshot.policy
                 return self.reader.traffic.requests(
@@ -388,6 +390,16 @@ class _Fetch:
                     fired,
                     own,
                 )
+
+    def _of_tasks(self, read: reads.ReadOfTasks) -> Fetched:
+        key = self.snapshot.policy.key
+        match read:
+            case reads.TargetHealth(target_groups):
+                return self.reader.traffic.healthy_targets(target_groups)
+            case reads.StoppedTaskNames():
+                return self.reader.tasks.stopped(key)
+            case reads.StoppedTasks(arns):
+                return self.reader.tasks.described(key, arns)
 
     def _older(self, after: str) -> OlderPage:
         history = self.snapshot.history
@@ -441,10 +453,9 @@ def _with(
         return _with_deployments(facts, read, answer)
     if isinstance(read, reads.ReadOfAlarms):
         return _with_alarms(facts, read, answer)
+    if isinstance(read, reads.ReadOfTasks):
+        return _with_tasks(facts, read, answer)
     match read:
-        case reads.TargetHealth():
-            service = replace(facts.service, healthy=answer) if facts.service else None
-            return replace(facts, service=service)
         case reads.RequestsServed(revision, since):
             served = ServedRequests(revision, since, answer)
             so_far = facts.so_far
@@ -489,6 +500,23 @@ def _with_alarms(
         case reads.NeighbourDeployments():
             asked = replace(facts.so_far, neighbours=True)
             return replace(facts, neighbours=answer, so_far=asked)
+
+
+def _with_tasks(
+    facts: Facts,
+    read: reads.ReadOfTasks,
+    answer: Any,
+) -> Facts:
+    so_far = facts.so_far
+    match read:
+        case reads.TargetHealth():
+            service = replace(facts.service, healthy=answer) if facts.service else None
+            return replace(facts, service=service, so_far=replace(so_far, health=True))
+        case reads.StoppedTaskNames():
+            stopped = facts.stopped if answer else ()
+            return replace(facts, stopped=stopped, so_far=replace(so_far, stopped=answer))
+        case reads.StoppedTasks():
+            return replace(facts, stopped=answer)
 
 
 def _with_revisions(

@@ -431,6 +431,24 @@ class Secret:
 
 
 @dataclass(frozen=True, slots=True)
+class StoppedTask:
+    """A task of the service that has stopped, as DescribeTasks tells it.
+
+    Attributes:
+        code: ECS's `stopCode`; empty where it gives none.
+        reason: its `stoppedReason`.
+        definition: ARN of the task definition that it ran.
+        created_at: when it was asked to start; None where ECS does not say.
+    """
+
+    code: str
+    reason: str
+    at: datetime
+    definition: str
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TrafficReading:
     """What was seen of a deployment's traffic while it was watched.
 
@@ -491,6 +509,8 @@ class ReadSoFar:
         requests: what was counted, by serving period.
         red: the page of this controller's red alarms; None where it was not read.
         neighbours: whether other services that are red were deployed has been asked.
+        health: healthy targets were counted.
+        stopped: ARNs of the tasks that stopped lately; None where nobody asked.
         shifts: ids of CodeDeploy's deployments that were asked how they shift traffic.
         next_page: where the list of older deployments goes on; None at its end.
         older_pages: how many pages of older deployments were read.
@@ -506,6 +526,8 @@ class ReadSoFar:
     requests: tuple[ServedRequests, ...] = ()
     red: tuple[RedAlarm, ...] | None = None
     neighbours: bool = False
+    health: bool = False
+    stopped: tuple[str, ...] | None = None
     shifts: frozenset[str] = frozenset()
     next_page: str | None = None
     older_pages: int = 0
@@ -525,6 +547,7 @@ class Facts:
         unread: what could not be read, in words.
         secrets: what the tasks that run were given when they started; None where nobody asked.
         undescribed: ARNs of the task definitions that AWS was asked for, and cannot describe any more.
+        stopped: tasks that stopped lately; None where nobody asked.
         so_far: what has been read of all this.
     """
 
@@ -540,6 +563,7 @@ class Facts:
     unread: tuple[str, ...] = ()
     secrets: tuple[Secret, ...] | None = None
     undescribed: tuple[str, ...] = ()
+    stopped: tuple[StoppedTask, ...] | None = None
     so_far: ReadSoFar = ReadSoFar()
 
     def __post_init__(self) -> None:

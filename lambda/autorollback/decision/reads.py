@@ -121,6 +121,18 @@ class TargetHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class StoppedTaskNames:
+    """The ARNs of the service's tasks that stopped lately."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoppedTasks:
+    """When and why tasks stopped, given by ARN."""
+
+    arns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RequestsServed:
     """The requests that reached the service in a serving period."""
 
@@ -140,7 +152,8 @@ ReadOfDeployments = (
     DeploymentsInFull | ServiceRevisions | OlderDeployments | DefinitionContent | ShiftOfTraffic
 )
 ReadOfAlarms = AlarmsNow | AlarmHistory | RedAlarms | NeighbourDeployments
-Read = ReadOfDeployments | ReadOfAlarms | TargetHealth | RequestsServed | ChangedSecrets
+ReadOfTasks = TargetHealth | StoppedTaskNames | StoppedTasks
+Read = ReadOfDeployments | ReadOfAlarms | ReadOfTasks | RequestsServed | ChangedSecrets
 
 
 def missing(
@@ -158,7 +171,12 @@ def missing(
     if not facts.so_far.present:
         return frozenset([*of_the_present(facts), *_foreseen(question)])
     reads = frozenset(
-        [*_of_neighbours(facts), *_of_the_past(question, configured), *_of_shifts(question)]
+        [
+            *_of_neighbours(facts),
+            *_of_the_past(question, configured),
+            *_of_shifts(question),
+            *_of_tasks(facts),
+        ]
     )
     if reads:
         return reads
@@ -268,6 +286,8 @@ def _foreseen(question: Question) -> Iterator[Read]:
     facts = question.facts
     yield RedAlarms()
     yield from _newest_shift(facts)
+    if _stops_matter(facts):
+        yield StoppedTaskNames()
     newest_at = facts.so_far.newest_at
     if facts.service is None or newest_at is None:
         return
@@ -292,6 +312,28 @@ def _foreseen_definitions(facts: Facts, runs: str) -> tuple[str, ...]:
         last = max(good, key=lambda record: record.until)
         names.append(last.revision.task_definition_arn)
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _stops_matter(facts: Facts) -> bool:
+    """Whether it is known already that it matters why tasks stopped: never for errors and latency."""
+    trigger = facts.trigger
+    if trigger.kind is not TriggerKind.ALARM:
+        return True
+    return trigger.alarm is not None and trigger.alarm.endswith(f"/{UNHEALTHY_TARGETS}")
+
+
+def _of_tasks(facts: Facts) -> Iterator[Read]:
+    """What is still to be asked of tasks, also where another alarm turned out to be red than the one that asks."""
+    so_far, service = facts.so_far, facts.service
+    if so_far.stopped and facts.stopped is None:
+        yield StoppedTasks(so_far.stopped)
+    is_red = any(one.in_alarm and one.signal == UNHEALTHY_TARGETS for one in facts.alarms)
+    if not is_red or service is None or facts.trigger.kind is not TriggerKind.ALARM:
+        return
+    if so_far.stopped is None:
+        yield StoppedTaskNames()
+    if service.target_groups and not so_far.health:
+        yield TargetHealth(service.target_groups)
 
 
 def _newest_shift(facts: Facts) -> Iterator[ShiftOfTraffic]:

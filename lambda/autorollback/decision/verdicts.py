@@ -32,6 +32,7 @@ class Reason(StrEnum):
     SLOW_START = "slow_start"
     NOT_SERVING_YET = "not_serving_yet"
     REFUSED_BY_AWS = "refused_by_aws"
+    CAPACITY_LOST = "capacity_lost"
 
     NOT_IN_ALARM = "not_in_alarm"
     NO_LONGER_IN_ALARM = "no_longer_in_alarm"

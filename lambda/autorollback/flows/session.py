@@ -19,6 +19,7 @@ from autorollback.aws.ledger import Ledger
 from autorollback.aws.neighbours import Neighbours
 from autorollback.aws.policies import Policies
 from autorollback.aws.reader import FactsReader, Snapshot
+from autorollback.aws.tasks import Tasks
 from autorollback.aws.traffic import Traffic
 from autorollback.decision.ledger_state import ServiceLedger
 from autorollback.decision.result import Result
@@ -111,6 +112,7 @@ class Session:
             dependencies=dependencies,
             alarms=alarms,
             traffic=traffic,
+            tasks=Tasks(clients),
             neighbours=neighbours,
         )
         return cls(

@@ -9,6 +9,7 @@ from autorollback.decision.rules import (
     alarm_is_flapping,
     alarm_predates_deployment,
     already_handled,
+    capacity_lost,
     handled_by_ecs,
     irreversible_change,
     no_longer_in_alarm,
@@ -36,7 +37,10 @@ _OF_ALARMS = (
     alarm_predates_deployment.RULE,
     alarm_is_flapping.RULE,
 )
-_OF_ECS_EVENTS = (still_serving.RULE,)
+_OF_ECS_EVENTS = (
+    still_serving.RULE,
+    capacity_lost.RULE,
+)
 _BEFORE_ACTING = (
     shared_cause.RULE,
     irreversible_change.RULE,

@@ -9,7 +9,8 @@ from autorollback.decision.changes import is_restart, is_return, name_of, not_de
 from autorollback.decision.facts import Alarm, Deployment, Facts, Status
 from autorollback.decision.quarantine import words_of
 from autorollback.decision.question import Question
-from autorollback.decision.rules.slow_start import slow_start, still_starting
+from autorollback.decision.rules.capacity_lost import capacity_lost
+from autorollback.decision.rules.slow_start import UNHEALTHY_TARGETS, slow_start
 from autorollback.decision.verdicts import Hold, Reason
 from autorollback.decision.window import within_window
 
@@ -56,15 +57,15 @@ def _convict_known_bad(
     if alarm.signal not in known.signals and began_before(alarm, suspect.start):
         return None
 
-    starting = still_starting(
+    onset = alarm.onset or alarm.since or question.now
+    excused = _excused(
         alarm,
         suspect,
-        question.facts,
-        question.now,
+        onset,
+        question,
     )
-    if starting:
-        return starting
-    onset = alarm.onset or alarm.since or question.now
+    if excused:
+        return excused
     detail = f"{alarm.signal} is in ALARM, and the deployment brings back {words_of(known)}"
     return replace(suspicion, onset=onset, detail=detail, alarm=alarm)
 
@@ -77,16 +78,16 @@ def _convict_by(
     if alarm.onset is None:
         detail = f"when {alarm.signal} began is not known"
         return Hold(Reason.ALARM_PREDATES_DEPLOYMENT, detail, suspect)
-    starting = slow_start(
-        alarm,
-        suspect,
-        question.facts,
-        question.now,
-    )
-    if starting:
-        return starting
     if predates(alarm, suspect):
         return _convict_chain(alarm, suspect, question)
+    excused = _excused(
+        alarm,
+        suspect,
+        alarm.onset,
+        question,
+    )
+    if excused:
+        return excused
     if _is_late(alarm, suspect, question):
         detail = f"{alarm.signal} began long after the deployment"
         return Hold(Reason.NO_RECENT_DEPLOYMENT, detail, suspect)
@@ -96,6 +97,31 @@ def _convict_by(
         after_words(alarm, suspect),
         alarm,
     )
+
+
+def _excused(
+    alarm: Alarm,
+    suspect: Deployment,
+    onset: datetime,
+    question: Question,
+) -> Hold | None:
+    """Whether unhealthy targets are tasks that still start, or are missing because their capacity was taken away."""
+    if alarm.signal != UNHEALTHY_TARGETS:
+        return None
+    facts, now = question.facts, question.now
+    starting = slow_start(
+        alarm,
+        suspect,
+        facts,
+        now,
+    )
+    lost = capacity_lost(
+        suspect,
+        onset,
+        facts,
+        now,
+    )
+    return starting or lost
 
 
 def _is_late(
@@ -163,14 +189,14 @@ def _blame_earlier(
         Hold,
     ):
         return None
-    starting = slow_start(
+    excused = _excused(
         alarm,
         earlier,
-        facts,
-        question.now,
+        alarm.onset,
+        question,
     )
-    if starting:
-        return starting
+    if excused:
+        return excused
     name = name_of(facts.revision(earlier.target))
     replaced = "which was replaced before it had proven itself"
     detail = f"{after_words(alarm, earlier)} of {name}, {replaced}"

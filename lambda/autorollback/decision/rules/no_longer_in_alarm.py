@@ -12,7 +12,7 @@ from autorollback.decision.facts import (
     TriggerKind,
 )
 from autorollback.decision.formatting import clock
-from autorollback.decision.lineage import CLOCK_SKEW
+from autorollback.decision.stopped_tasks import stops_since
 from autorollback.decision.verdicts import Ignore, Reason
 
 SETTLED = timedelta(minutes=1)
@@ -62,7 +62,7 @@ def _failure_seen(
         return f"{named} is the service's deployment, and has failed"
 
     gave_up = newest.status in _ENDED_BADLY or newest.status.is_rollback
-    began_before = newest.start <= facts.trigger.at + CLOCK_SKEW
+    began_before = newest.start <= facts.trigger.at
     if service.controller is Controller.ECS and gave_up and began_before:
         return f"the newest deployment is {newest.status}"
     return None
@@ -75,18 +75,18 @@ def _failing_tasks(
 ) -> str | None:
     """By what ECS bears out that the newest deployment's own tasks fail, if it does.
 
-    Once a task of a deployment has run well, ECS counts failures no more (`failedTasks`, botocore ecs/2014-11-13): of one
-    that has completed, tasks that are missing say it. Of task sets ECS counts neither.
+    Once a task of a deployment has run well, ECS counts failures no more (`failedTasks`, botocore ecs/2014-11-13), and of
+    task sets never: then the tasks say it that have stopped since.
     """
     if newest.status.is_rollback:
         return f"the newest deployment is {newest.status}"
-    primary = service.primary
-    if primary is None or facts.trigger.at - newest.start < SETTLED:
+    if facts.trigger.at - newest.start < SETTLED:
         return None
-    if primary.failed_tasks:
-        return f"{primary.failed_tasks} tasks of its deployment failed"
-    if newest.status is Status.SUCCESSFUL and primary.running < service.desired:
-        return f"{primary.running} of {service.desired} tasks of its deployment run"
+    if service.primary and service.primary.failed_tasks:
+        return f"{service.primary.failed_tasks} tasks of its deployment failed"
+    stopped = len(stops_since(newest.start, newest, facts))
+    if stopped:
+        return f"{stopped} tasks of its deployment have stopped since"
     return None
 
 

@@ -5,7 +5,6 @@ An unhealthy target convicts only where none is healthy, or afterwards.
 
 from datetime import datetime
 
-from autorollback.decision.alarm_order import predates
 from autorollback.decision.facts import Alarm, Deployment, Facts
 from autorollback.decision.formatting import clock
 from autorollback.decision.verdicts import Hold, Reason
@@ -19,29 +18,10 @@ def slow_start(
     facts: Facts,
     now: datetime,
 ) -> Hold | None:
-    """The hold where an alarm may speak of tasks that still start.
+    """The hold where unhealthy targets may be tasks that still start, whenever the trouble began.
 
-    None where it does not.
+    None where they are not.
     """
-    if predates(alarm, suspect):
-        return None
-    return still_starting(
-        alarm,
-        suspect,
-        facts,
-        now,
-    )
-
-
-def still_starting(
-    alarm: Alarm,
-    suspect: Deployment,
-    facts: Facts,
-    now: datetime,
-) -> Hold | None:
-    """The same, whenever the trouble began."""
-    if alarm.signal != UNHEALTHY_TARGETS:
-        return None
     if suspect.status.in_progress:
         return _while_in_progress(suspect, facts)
     if suspect.finished_at is None:
