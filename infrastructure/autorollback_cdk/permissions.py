@@ -131,7 +131,11 @@ class ServicePermissions(Construct):
         Raises:
             TooManyServicesError: not even that fits.
         """
-        shared = [*self._families_and_roles(services), *self._code_deploy(services)]
+        shared = [
+            *self._families_and_roles(services),
+            *self._code_deploy(services),
+            *self._tasks(services),
+        ]
         exact = shared + list(self._services_exactly(services))
         if _policies_for(exact) <= POLICIES_PER_ROLE // 2:
             self._attach(exact)
@@ -210,6 +214,26 @@ class ServicePermissions(Construct):
             ["*"],
             wildcards="StopDeployment takes no resource; it is there only where a configured service uses CodeDeploy",
         )
+
+    def _tasks(self, services: Sequence[ServicePolicy]) -> Iterator[_Grant]:
+        """Why tasks of these clusters stopped; neither action can be bound to a service.
+
+        ListTasks takes a container instance as its resource, and is asked by none.
+        """
+        stack = cdk.Stack.of(self)
+        for cluster in sorted({service.key.cluster for service in services}):
+            in_cluster = {"ArnEquals": {"ecs:cluster": _arn(stack, "ecs", f"cluster/{cluster}")}}
+            yield _Grant(
+                ("ecs:ListTasks",),
+                ["*"],
+                in_cluster,
+                wildcards="ListTasks of a service takes no resource; the condition binds it to its cluster",
+            )
+            yield _Grant(
+                ("ecs:DescribeTasks",),
+                [_arn(stack, "ecs", f"task/{cluster}/*")],
+                wildcards="tasks have no names that are known before; a read only",
+            )
 
     def _services_exactly(self, services: Sequence[ServicePolicy]) -> Iterator[_Grant]:
         stack = cdk.Stack.of(self)

@@ -6,7 +6,16 @@ The shapes are those of botocore's model of ecs 2014-11-13.
 from datetime import datetime
 from typing import Any
 
-from localcloud.ecs.model import Deployment, Phase, Revision, Service, Status, Task, TaskSet
+from localcloud.ecs.model import (
+    Deployment,
+    Phase,
+    Revision,
+    Service,
+    ServiceTask,
+    Status,
+    Task,
+    TaskSet,
+)
 from localcloud.ecs.scheduler import breaker_threshold
 from localcloud.shapes import ApiObject
 
@@ -90,7 +99,7 @@ def task_set(service: Service, of: TaskSet) -> ApiObject:
 def task(service: Service, of: Task, within: TaskSet) -> ApiObject:
     """Show one of DescribeTasks, as far as this project may want to read it."""
     images = within.revision.images
-    containers = [_container(of, image, position) for position, image in enumerate(images)]
+    containers = [_container(of.arn, image, position) for position, image in enumerate(images)]
     return {
         "taskArn": of.arn,
         "clusterArn": service.cluster_arn,
@@ -109,17 +118,48 @@ def task(service: Service, of: Task, within: TaskSet) -> ApiObject:
     }
 
 
+def service_task(service: Service, of: ServiceTask) -> ApiObject:
+    """Show one of DescribeTasks, of a service that ECS deploys."""
+    status = "RUNNING" if of.stop is None else "STOPPED"
+    shown = {
+        "taskArn": of.arn,
+        "clusterArn": service.cluster_arn,
+        "taskDefinitionArn": of.revision.task_definition,
+        "containers": [
+            _container(of.arn, image, position) for position, image in enumerate(of.revision.images)
+        ],
+        "group": f"service:{service.name}",
+        "startedBy": of.revision.deployment_id,
+        "lastStatus": status,
+        "desiredStatus": status,
+        "healthStatus": "UNKNOWN",
+        "launchType": of.revision.settings.get("launchType", "EC2"),
+        "createdAt": of.created_at,
+        "startedAt": of.started_at,
+        "version": 3,
+        "tags": [],
+    }
+    if of.stop is not None:
+        shown |= {
+            "stopCode": of.stop.code,
+            "stoppedReason": of.stop.reason,
+            "stoppingAt": of.stopped_at,
+            "stoppedAt": of.stopped_at,
+        }
+    return shown
+
+
 def desired_status(of: TaskSet) -> str:
     """The `desiredStatus` of the tasks of a task set."""
     return "STOPPED" if of.is_draining else "RUNNING"
 
 
-def _container(of: Task, image: dict[str, str], position: int) -> dict[str, str]:
-    task_id = of.arn.rpartition("/")[2]
-    container_arn = of.arn.replace(":task/", ":container/")
+def _container(task_arn: str, image: dict[str, str], position: int) -> dict[str, str]:
+    task_id = task_arn.rpartition("/")[2]
+    container_arn = task_arn.replace(":task/", ":container/")
     shown = {
         "containerArn": f"{container_arn}/{position}",
-        "taskArn": of.arn,
+        "taskArn": task_arn,
         "name": image["containerName"],
         "image": image["image"],
         "lastStatus": "RUNNING",

@@ -181,6 +181,30 @@ class Task:
     started_at: datetime
 
 
+class Stop(NamedTuple):
+    """Why a task stopped, as DescribeTasks shows it."""
+
+    code: str
+    reason: str
+
+
+@dataclass(slots=True, eq=False)
+class ServiceTask:
+    """One task of a service that ECS deploys. `stop` is None as long as it runs."""
+
+    arn: str
+    revision: Revision
+    created_at: datetime
+    started_at: datetime
+    stopped_at: datetime | None = None
+    stop: Stop | None = None
+
+    def end(self, stop: Stop, at: datetime) -> None:
+        """It stops, and is shown for a while as stopped."""
+        self.stop = stop
+        self.stopped_at = at
+
+
 @dataclass(slots=True, eq=False)
 class TaskSet:
     """The tasks of one CodeDeploy deployment.
@@ -227,7 +251,7 @@ class Service:
 
     `running` and `pending` count tasks; deployments are oldest first. A service that CodeDeploy
     deploys has task sets, oldest first, and no deployments; its tasks are counted by revision all
-    the same.
+    the same. `tasks` are those of the others, the ones that have stopped lately included.
     """
 
     arn: str
@@ -247,6 +271,7 @@ class Service:
     pending: dict[Revision, int] = field(default_factory=dict)
     messages: list[ApiObject] = field(default_factory=list)
     task_sets: list[TaskSet] = field(default_factory=list)
+    tasks: list[ServiceTask] = field(default_factory=list)
 
     @property
     def is_code_deployed(self) -> bool:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from localcloud.ecs import service_tasks
 from localcloud.ecs.events import deployment_state_change, service_action
 from localcloud.ecs.images import can_be_pulled, container_images
 from localcloud.ecs.model import (
@@ -26,6 +27,7 @@ from localcloud.ecs.model import (
     Rollback,
     Service,
     Status,
+    Stop,
     new_revision_number,
 )
 from localcloud.shapes import ApiObject, Settings
@@ -117,6 +119,7 @@ class Scheduler:
             if due is None or due > now:
                 break
             self._step(service, deployment, due)
+            service_tasks.fit(service, due)
 
         if service.is_code_deployed:
             self.code_deploy(service, now)
@@ -186,6 +189,22 @@ class Scheduler:
             default=service.primary,
         )
         service.running = {largest: desired}
+
+    def take_away(
+        self,
+        service: Service,
+        count: int,
+        stop: Stop,
+        at: datetime,
+    ) -> None:
+        """Take tasks away, as a loss of capacity does; they stay away until the next change."""
+        self.progress(service, at)
+        service_tasks.take_away(
+            service,
+            count,
+            stop,
+            at,
+        )
 
     def can_run(self, revision: Revision) -> Fitness:
         """Tell whether tasks start and are healthy, the pulling of images included."""
@@ -329,9 +348,11 @@ class Scheduler:
         """
         target = deployment.target
         if fitness.starts:
+            service_tasks.fail(service, target, service_tasks.UNHEALTHY, at)
             service.running[target] = service.desired
             service.pending[target] = 0
         else:
+            service_tasks.fail(service, target, _why_not_started(target), at)
             service.running[target] = 0
             service.pending[target] = service.desired
 
@@ -611,6 +632,12 @@ def _duration(deployment: Deployment) -> timedelta:
         step = deployment.traffic_steps[deployment.step]
         return timedelta(minutes=step.minutes)
     return DURATIONS[deployment.phase]
+
+
+def _why_not_started(revision: Revision) -> Stop:
+    if all(can_be_pulled(image) for image in revision.images):
+        return service_tasks.EXITED
+    return service_tasks.NO_IMAGE
 
 
 def _new_revision(service: Service, containers: list[ApiObject], now: datetime) -> Revision:

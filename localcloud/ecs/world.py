@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from localcloud.ecs.model import Stop
+from localcloud.ecs.registry import Ecs
+from localcloud.ecs.service_tasks import SPOT
 from localcloud.shapes import ApiObject
 
 if TYPE_CHECKING:
@@ -137,6 +140,27 @@ class World:
         """Deploy another task definition."""
         ecs = self.session.client("ecs")
         ecs.update_service(cluster=cluster, service=name, taskDefinition=definition)
+
+    def loses_capacity(
+        self,
+        cluster: str,
+        name: str,
+        tasks: int,
+        stop: Stop = SPOT,
+    ) -> None:
+        """Have so many running tasks of a service taken away, by Spot unless told.
+
+        Nothing replaces them until its next deployment or change of the desired count.
+        """
+        ecs = self.cloud.service(Ecs)
+        with ecs.lock:
+            service = ecs.find(cluster, name)
+            ecs.scheduler.take_away(
+                service,
+                tasks,
+                stop,
+                ecs.now(),
+            )
 
     def deployment_group(
         self,

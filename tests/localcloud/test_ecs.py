@@ -409,3 +409,85 @@ class TestTraffic:
         assert [t["TargetHealth"]["State"] for t in health["TargetHealthDescriptions"]] == [
             "unhealthy"
         ] * 4
+
+
+class TestTasks:
+    """Those of services that ECS deploys: which run, which stopped, and why."""
+
+    def tasks(self, auth: Auth, status: str = "STOPPED", **filters: Any) -> list[Any]:
+        asked = filters or {"serviceName": "auth"}
+        arns = auth.ecs.list_tasks(cluster="shop", desiredStatus=status, **asked)["taskArns"]
+        return list(auth.ecs.describe_tasks(cluster="shop", tasks=arns)["tasks"]) if arns else []
+
+    def test_as_many_run_as_are_counted(self, auth: Auth) -> None:
+        auth.start(desired=3)
+        running = self.tasks(auth, "RUNNING")
+        assert len(running) == 3
+        (task, *_) = running
+        assert (task["taskDefinitionArn"], task["lastStatus"]) == (auth.v1, "RUNNING")
+        assert task["startedBy"] == auth.now()["deployments"][0]["id"]
+        assert task["containers"][0]["imageDigest"] == auth.digest
+        assert self.tasks(auth) == []
+
+    def test_what_a_deployment_replaced_was_stopped_by_it(self, auth: Auth) -> None:
+        auth.start().update(taskDefinition=auth.build("v2", Behaviour()))
+        auth.passes(minutes=3)
+        stopped = self.tasks(auth)
+        number = auth.now()["deployments"][0]["id"]
+        assert {(t["taskDefinitionArn"], t["stopCode"], t["stoppedReason"]) for t in stopped} == {
+            (
+                auth.v1,
+                "ServiceSchedulerInitiated",
+                f"Scaling activity initiated by (deployment {number})",
+            )
+        }
+        assert len(stopped) == 4
+        assert all(t["createdAt"] < t["stoppedAt"] <= auth.cloud.clock.now() for t in stopped)
+
+    @pytest.mark.parametrize(
+        ("behaviour", "code"),
+        [
+            pytest.param(Behaviour(starts=False), "EssentialContainerExited", id="exit"),
+            pytest.param(Behaviour(healthy=False), "ServiceSchedulerInitiated", id="unhealthy"),
+        ],
+    )
+    def test_those_that_fail_say_how(self, auth: Auth, behaviour: Behaviour, code: str) -> None:
+        bad = auth.start().build("v2", behaviour)
+        auth.update(taskDefinition=bad)
+        auth.passes(minutes=1)
+        failed = [t for t in self.tasks(auth) if t["taskDefinitionArn"] == bad]
+        assert {task["stopCode"] for task in failed} == {code}
+        assert len(failed) == auth.now()["deployments"][0]["failedTasks"]
+
+    def test_those_whose_image_is_gone_never_started(self, auth: Auth) -> None:
+        auth.start().update(
+            taskDefinition=auth.world.define("auth", {"app": f"{auth.uri}:never-pushed"})
+        )
+        auth.passes(minutes=1)
+        assert {task["stopCode"] for task in self.tasks(auth)} == {"TaskFailedToStart"}
+
+    def test_capacity_that_is_lost_stays_lost_until_the_service_changes(self, auth: Auth) -> None:
+        auth.start().world.loses_capacity("shop", "auth", 3)
+        auth.passes(minutes=5)
+        assert {task["stopCode"] for task in self.tasks(auth)} == {"SpotInterruption"}
+        assert (auth.now()["runningCount"], len(self.tasks(auth, "RUNNING"))) == (1, 1)
+        auth.update(desiredCount=4)
+        assert auth.now()["runningCount"] == 4
+
+    def test_they_are_listed_by_family_and_by_who_started_them(self, auth: Auth) -> None:
+        auth.start()
+        number = auth.now()["deployments"][0]["id"]
+        assert len(self.tasks(auth, "RUNNING", family="auth")) == 4
+        assert self.tasks(auth, "RUNNING", family="cart") == []
+        assert len(self.tasks(auth, "RUNNING", startedBy=number)) == 4
+        assert self.tasks(auth, "RUNNING", startedBy="ecs-svc/1") == []
+
+    def test_what_stopped_is_forgotten_after_an_hour(self, auth: Auth) -> None:
+        auth.start().world.loses_capacity("shop", "auth", 1)
+        (gone,) = self.tasks(auth)
+        auth.passes(minutes=59)
+        assert len(self.tasks(auth)) == 1
+        auth.passes(minutes=2)
+        assert self.tasks(auth) == []
+        answer = auth.ecs.describe_tasks(cluster="shop", tasks=[gone["taskArn"]])
+        assert answer["failures"] == [{"arn": gone["taskArn"], "reason": "MISSING"}]

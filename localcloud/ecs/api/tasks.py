@@ -1,4 +1,4 @@
-"""The operations on task sets and their tasks."""
+"""The operations on tasks of services, and on task sets."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
@@ -7,8 +7,8 @@ from moto.core.responses import ActionResult
 from moto.ecs.models import Task as MotoTask
 from moto.ecs.responses import EC2ContainerServiceResponse
 
-from localcloud.ecs import answers
-from localcloud.ecs.model import Service, Task, TaskSet
+from localcloud.ecs import answers, service_tasks
+from localcloud.ecs.model import Service, ServiceTask, Task, TaskSet
 from localcloud.ecs.registry import Ecs
 from localcloud.ecs.requests import at_most, cluster_of, missing, name_in, page, parameters
 from localcloud.errors import NotModelled
@@ -16,24 +16,40 @@ from localcloud.shapes import ApiObject, Settings
 
 DESCRIBED_AT_ONCE = 100
 LIST_PARAMETERS = frozenset(
-    {"cluster", "serviceName", "startedBy", "desiredStatus", "nextToken", "maxResults"}
+    {
+        "cluster",
+        "serviceName",
+        "family",
+        "startedBy",
+        "desiredStatus",
+        "nextToken",
+        "maxResults",
+    }
 )
 
-list_tasks_by_moto = EC2ContainerServiceResponse.list_tasks
 describe_task_sets_by_moto = EC2ContainerServiceResponse.describe_task_sets
 
 
-class TaskOfSet(NamedTuple):
-    """A task of a task set, with the service that it is of."""
+class KnownTask(NamedTuple):
+    """A task of a service, with its task set where CodeDeploy deploys."""
 
     service: Service
-    task_set: TaskSet
-    task: Task
+    task: Task | ServiceTask
+    task_set: TaskSet | None = None
 
     @property
     def task_id(self) -> str:
         """The last part of its ARN."""
         return name_in(self.task.arn)
+
+    @property
+    def shown(self) -> ApiObject:
+        """As DescribeTasks shows it."""
+        if isinstance(self.task, ServiceTask):
+            return answers.service_task(self.service, self.task)
+        if self.task_set is None:
+            raise AssertionError("a task of no service of ECS's is of a task set")
+        return answers.task(self.service, self.task, self.task_set)
 
     def is_in(self, cluster: str) -> bool:
         """Tell whether it runs in a cluster, given by its name or its ARN."""
@@ -41,40 +57,48 @@ class TaskOfSet(NamedTuple):
 
 
 class TaskOperations:
-    """Task sets that CodeDeploy's deployments have made, and their tasks. Others are moto's."""
+    """Tasks of services, and the task sets that CodeDeploy's deployments have made. Others are moto's."""
 
     def __init__(self, ecs: Ecs) -> None:
         self._ecs = ecs
 
     def list_tasks(self, request: EC2ContainerServiceResponse) -> ActionResult:
-        """List the tasks of task sets, where CodeDeploy deploys. 100 a page unless told.
+        """List the tasks of services by service, family, starter and status. 100 a page unless told.
 
-        Services that ECS deploys have counts of tasks here, no tasks; an empty list would pretend
-        otherwise.
+        Those that nobody started for a service are moto's, and listed where no service is asked for.
         """
         asked = parameters(request)
-        started_by = str(asked.get("startedBy", ""))
-        if asked.get("serviceName"):
-            services = [self._code_deployed_service(request, asked)]
-        elif started_by.startswith("ecs-svc/"):
-            services = self._ecs.services()
-        else:
-            return list_tasks_by_moto(request)
-
         for name in set(asked) - LIST_PARAMETERS:
-            raise NotModelled(f"ecs ListTasks: {name} beside serviceName or startedBy")
-        arns = [one.task.arn for one in _tasks(services) if _is_listed(one, asked)]
+            raise NotModelled(f"ecs ListTasks: {name}")
+        services = self._ecs.services()
+        if asked.get("serviceName"):
+            named = asked["serviceName"]
+            services = [self._ecs.service(request.ecs_backend, cluster_of(asked), named)]
+        arns = [one.task.arn for one in self._known(services) if _is_listed(one, asked)]
+        started_by = str(asked.get("startedBy", ""))
+        if not asked.get("serviceName") and not started_by.startswith("ecs-svc/"):
+            others = request.ecs_backend.list_tasks(
+                cluster_of(asked),
+                None,
+                asked.get("family"),
+                asked.get("startedBy"),
+                None,
+                asked.get("desiredStatus"),
+            )
+            arns += [one.task_arn for one in others]
         shown, token = page(arns, asked)
         return ActionResult({"taskArns": shown, "nextToken": token})
 
     def describe_tasks(self, request: EC2ContainerServiceResponse) -> ActionResult:
-        """Show at most 100: tasks of task sets as long as they run, and moto's.
+        """Show at most 100: tasks of services, those that stopped within the hour included, and moto's.
 
         Those that are gone are failures.
         """
         asked = parameters(request)
         cluster = cluster_of(asked)
-        known = self._tasks_by_id(cluster)
+        known = {
+            one.task_id: one for one in self._known(self._ecs.services()) if one.is_in(cluster)
+        }
         shown: list[Any] = []
         others: list[str] = []
         names_by_id = {name_in(name): name for name in at_most(DESCRIBED_AT_ONCE, asked, "tasks")}
@@ -83,7 +107,7 @@ class TaskOperations:
             if one is None:
                 others.append(name)
             else:
-                shown.append(answers.task(one.service, one.task, one.task_set))
+                shown.append(one.shown)
 
         by_moto: list[MotoTask] = []
         if others:
@@ -108,32 +132,23 @@ class TaskOperations:
         shown = [answers.task_set(service, known[name]) for name in names if name in known]
         return ActionResult({"taskSets": shown, "failures": missing(names, known)})
 
-    def _code_deployed_service(
-        self, request: EC2ContainerServiceResponse, asked: ApiObject
-    ) -> Service:
-        service = self._ecs.service(request.ecs_backend, cluster_of(asked), asked["serviceName"])
-        if not service.is_code_deployed:
-            raise NotModelled("ecs ListTasks: serviceName of a service that ECS deploys")
-        return service
-
-    def _tasks_by_id(self, cluster: str) -> dict[str, TaskOfSet]:
-        tasks = _tasks(self._ecs.services())
-        return {one.task_id: one for one in tasks if one.is_in(cluster)}
+    def _known(self, services: Iterable[Service]) -> Iterator["KnownTask"]:
+        for service in services:
+            service_tasks.fit(service, self._ecs.now())
+            for task_set in service.task_sets:
+                for task in task_set.tasks:
+                    yield KnownTask(service, task, task_set)
+            for own in service.tasks:
+                yield KnownTask(service, own)
 
 
-def _tasks(services: Iterable[Service]) -> Iterator[TaskOfSet]:
-    for service in services:
-        for task_set in service.task_sets:
-            for task in task_set.tasks:
-                yield TaskOfSet(service, task_set, task)
-
-
-def _is_listed(one: TaskOfSet, asked: Settings) -> bool:
+def _is_listed(one: KnownTask, asked: Settings) -> bool:
     """Tell whether ListTasks asks for it."""
-    task_set_id = one.task_set.task_set_id
-    wanted_status = asked.get("desiredStatus", "RUNNING")
+    shown = one.shown
+    family = name_in(shown["taskDefinitionArn"]).partition(":")[0]
     return (
         one.is_in(cluster_of(asked))
-        and asked.get("startedBy", task_set_id) == task_set_id
-        and answers.desired_status(one.task_set) == wanted_status
+        and asked.get("startedBy", shown["startedBy"]) == shown["startedBy"]
+        and asked.get("family", family) == family
+        and asked.get("desiredStatus", "RUNNING") == shown["desiredStatus"]
     )
