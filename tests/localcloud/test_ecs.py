@@ -414,7 +414,7 @@ class TestTraffic:
 class TestTasks:
     """Those of services that ECS deploys: which run, which stopped, and why."""
 
-    def tasks(self, auth: Auth, status: str = "STOPPED", **filters: Any) -> list[Any]:
+    def tasks(self, auth: Auth, status: Any = "STOPPED", **filters: Any) -> list[Any]:
         asked = filters or {"serviceName": "auth"}
         arns = auth.ecs.list_tasks(cluster="shop", desiredStatus=status, **asked)["taskArns"]
         return list(auth.ecs.describe_tasks(cluster="shop", tasks=arns)["tasks"]) if arns else []

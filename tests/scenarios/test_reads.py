@@ -650,3 +650,31 @@ def test_of_a_service_that_is_gone_what_can_be_read_is_read(status: Status) -> N
     world = World(story.alarm("5xx-rate", onset=minutes(6)))
     world.whole = replace(world.whole, service=None)
     assert decide(world.read(), story.policy, NOW).verdict.reason is Reason.SERVICE_INACTIVE
+
+
+@pytest.mark.parametrize(
+    ("story", "asked"),
+    [
+        pytest.param(bad_deployment(), False, id="errors"),
+        pytest.param(
+            bad_deployment().alarm("unhealthy-targets", onset=minutes(5), trigger=False),
+            True,
+            id="errors, and targets are unhealthy too",
+        ),
+        pytest.param(bad_deployment().event(TriggerKind.TASKS_CANNOT_START), True, id="ecs"),
+    ],
+)
+def test_why_tasks_stopped_is_asked_where_targets_are_unhealthy_or_ecs_speaks_of_tasks(
+    story: History, *, asked: bool
+) -> None:
+    story.serving(healthy=1, running=1).tasks_stopped(3, "SpotInterruption")
+    world = World(story)
+    facts = world.read()
+    assert (reads.StoppedTasks in kinds(world.asked)) is asked
+    assert in_short(decide(facts, story.policy, NOW)) == in_short(story.judged())
+
+
+def test_where_no_task_has_stopped_nothing_more_is_asked_of_them() -> None:
+    world = World(bad_deployment().event(TriggerKind.TASKS_CANNOT_START))
+    assert world.read().stopped == ()
+    assert reads.StoppedTasks not in kinds(world.asked)

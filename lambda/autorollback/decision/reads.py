@@ -322,18 +322,22 @@ def _stops_matter(facts: Facts) -> bool:
     return trigger.alarm is not None and trigger.alarm.endswith(f"/{UNHEALTHY_TARGETS}")
 
 
+def _targets_are_unhealthy(facts: Facts) -> bool:
+    return any(one.in_alarm and one.signal == UNHEALTHY_TARGETS for one in facts.alarms)
+
+
 def _of_tasks(facts: Facts) -> Iterator[Read]:
     """What is still to be asked of tasks, also where another alarm turned out to be red than the one that asks."""
-    so_far, service = facts.so_far, facts.service
+    so_far = facts.so_far
     if so_far.stopped and facts.stopped is None:
         yield StoppedTasks(so_far.stopped)
-    is_red = any(one.in_alarm and one.signal == UNHEALTHY_TARGETS for one in facts.alarms)
-    if not is_red or service is None or facts.trigger.kind is not TriggerKind.ALARM:
+    if facts.trigger.kind is not TriggerKind.ALARM or not _targets_are_unhealthy(facts):
         return
     if so_far.stopped is None:
         yield StoppedTaskNames()
-    if service.target_groups and not so_far.health:
-        yield TargetHealth(service.target_groups)
+    target_groups = facts.service.target_groups if facts.service else ()
+    if target_groups and not so_far.health:
+        yield TargetHealth(target_groups)
 
 
 def _newest_shift(facts: Facts) -> Iterator[ShiftOfTraffic]:
