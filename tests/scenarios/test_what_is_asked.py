@@ -145,3 +145,46 @@ class TestRequestsOfARevision:
         story.deployed("v2", ago=days(2), status=Status.ROLLBACK_SUCCESSFUL)
         story.deployed("v3", ago=minutes(9))
         assert self.counted(story, *requests) == {"auth:v1": 700}
+
+
+class TestOtherServicesThatAreRed:
+    def asked(self, story: History, **so_far: object) -> list[reads.NeighbourDeployments]:
+        world = World(story)
+        present = {"present": True, "red": (), "neighbours": False, **so_far}
+        known = replace(story.facts().so_far, **present)  # type: ignore[arg-type] # the keys are its own
+        facts = replace(story.facts(), so_far=known)
+        found = missing(facts, world.policy, NOW)
+        return [read for read in found if isinstance(read, reads.NeighbourDeployments)]
+
+    def test_are_asked_about_once_by_when_this_services_alarms_began(self) -> None:
+        story = bad_deployment(onset=minutes(6)).alarm("latency", onset=minutes(4), trigger=False)
+        (read,) = self.asked(story)
+        assert read.fired == NOW - minutes(6)
+        assert read.own == {NOW - minutes(6), NOW - minutes(4)}
+        assert self.asked(story, neighbours=True) == []
+
+    def test_are_not_asked_about_where_nobody_looked_who_is_red(self) -> None:
+        assert self.asked(bad_deployment(), red=None) == []
+
+    def test_alarms_that_are_calm_or_of_which_it_is_not_known_when_they_began_do_not_count(
+        self,
+    ) -> None:
+        story = bad_deployment().alarm("latency", onset=minutes(4), trigger=False)
+        story.alarm("unhealthy-targets", onset=minutes(3), trigger=False)
+        story.alarms["latency"] = replace(story.alarms["latency"], onset=None)
+        calm = replace(story.alarms["unhealthy-targets"], in_alarm=False)
+        story.alarms["unhealthy-targets"] = calm
+        (read,) = self.asked(story)
+        assert read.own == {NOW - minutes(6)}
+
+
+def test_how_earlier_deployments_shift_traffic_is_asked_where_any_red_alarm_began_before() -> None:
+    story = incident().serving(controller=Controller.CODE_DEPLOY).deployed("v0", ago=days(6))
+    for build, ago in (("v1", 20), ("v2", 10)):
+        began = TrafficShift(Strategy.CODE_DEPLOY, 100.0, began_at=NOW - minutes(ago + 1))
+        story.deployed(build, ago=minutes(ago), traffic=began)
+    story.alarm("latency", onset=minutes(19)).alarm("5xx-rate", onset=minutes(9))
+    world = World(story)
+    world.read()
+    asked = [read for read in world.asked if isinstance(read, reads.ShiftOfTraffic)]
+    assert len(asked) == 2
