@@ -67,6 +67,9 @@ EXTENSIONS = (
 )
 
 COLD = "LOCALCLOUD_COLD"
+_OF_ONE_REGION = frozenset(
+    {"cloudformation", "cloudwatch", "codedeploy", "ecs", "elbv2", "events", "lambda"}
+)
 
 
 class Cloud(base.Cloud):
@@ -183,6 +186,13 @@ class _Door:
             raise ConnectionAbortedError("the answer is lost")
         return response(environ, start_response)
 
+    def _check_region(self, call: Call) -> None:
+        """What this cloud adds to moto is there in one Region: half a service elsewhere would answer wrongly."""
+        if call.service in _OF_ONE_REGION and call.region != Cloud.region:
+            raise NotModelled(
+                f"{call.service} in {call.region}: it is there in {Cloud.region} alone"
+            )
+
     def _answer(
         self,
         environ: dict[str, Any],
@@ -190,6 +200,7 @@ class _Door:
         call: Call,
     ) -> Response:
         try:
+            self._check_region(call)
             self.authorize(call)
             limits.check(call)
             self.recorder.interfere(call)

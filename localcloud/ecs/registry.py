@@ -41,6 +41,10 @@ class Ecs:
         """What moto keeps for the cloud's account and region."""
         return ecs_backends[self._cloud.account][self._cloud.region]
 
+    def is_listed(self, created: datetime | None) -> bool:
+        """Whether the lists that are only eventually consistent show what was created then."""
+        return created is None or not self._cloud.lag or created <= self.now() - self._cloud.lag
+
     def now(self) -> datetime:
         """Tell the time of the cloud."""
         return self._cloud.clock.now()

@@ -2,10 +2,11 @@
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from threading import BrokenBarrierError
+from typing import Any
 
 import pytest
 from botocore.config import Config
@@ -154,3 +155,20 @@ def test_of_many_conditional_writes_at_once_exactly_one_wins(cloud: Cloud) -> No
     ]
     assert failed == []
     assert sorted(number for one in contests for number in one.result()) == list(range(50))
+
+
+@pytest.mark.parametrize(
+    ("service", "call"),
+    [
+        ("ecs", lambda client: client.list_clusters()),
+        ("cloudwatch", lambda client: client.describe_alarms()),
+        ("events", lambda client: client.list_rules()),
+    ],
+)
+def test_another_region_is_refused_where_it_would_be_half_there(
+    cloud: Cloud, service: str, call: Callable[[Any], object]
+) -> None:
+    session: Any = cloud.session()
+    elsewhere = session.client(service, region_name="us-east-1")
+    with pytest.raises(ClientError, match=f"does not model {service} in us-east-1"):
+        call(elsewhere)

@@ -9,6 +9,7 @@ from moto.core.responses import ActionResult
 from moto.ecs.models import EC2ContainerServiceBackend
 from moto.ecs.responses import EC2ContainerServiceResponse
 
+from localcloud.ecs.api.clusters import ClusterOperations
 from localcloud.ecs.api.definitions import DefinitionOperations
 from localcloud.ecs.api.deployments import DeploymentOperations
 from localcloud.ecs.api.services import ServiceOperations
@@ -40,6 +41,7 @@ def install(ecs: Ecs, replace: Replace) -> None:
         services.update_service,
         services.delete_service,
         services.describe_services,
+        ClusterOperations(ecs).describe_clusters,
         deployments.list_service_deployments,
         deployments.describe_service_deployments,
         deployments.describe_service_revisions,

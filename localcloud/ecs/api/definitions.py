@@ -1,6 +1,9 @@
 """The operations on task definitions."""
 
+from datetime import datetime
+
 from moto.core.responses import ActionResult
+from moto.ecs.models import TaskDefinition
 from moto.ecs.responses import EC2ContainerServiceResponse
 
 from localcloud.ecs.definitions import find_definition
@@ -74,10 +77,21 @@ class DefinitionOperations:
         asked = parameters(request)
         family = asked.get("familyPrefix")
         status = asked.get("status", "ACTIVE")
-        arns = request.ecs_backend.list_task_definitions(family, status)
+        backend = request.ecs_backend
+        arns = [
+            arn
+            for arn in backend.list_task_definitions(family, status)
+            if self._ecs.is_listed(_registered_at(backend.describe_task_definition(arn)))
+        ]
         arns.sort(key=_family_and_revision, reverse=asked.get("sort") == "DESC")
         shown, token = page(arns, asked)
         return ActionResult({"taskDefinitionArns": shown, "nextToken": token})
+
+
+def _registered_at(definition: TaskDefinition) -> datetime | None:
+    """None where another part of moto made it."""
+    moment: datetime | None = getattr(definition, "registered_at", None)
+    return moment
 
 
 def _family_and_revision(arn: str) -> tuple[str, int]:

@@ -36,7 +36,11 @@ class DeploymentOperations:
             raise Refusal("InvalidParameterException", message)
 
         newest_first = reversed(service.deployments)
-        wanted = [one for one in newest_first if _matches(one, asked)]
+        wanted = [
+            one
+            for one in newest_first
+            if _matches(one, asked) and self._ecs.is_listed(one.created_at)
+        ]
         start = _position(wanted, asked.get("nextToken"))
         end = start + size
         shown = [answers.brief(service, one) for one in wanted[start:end]]
