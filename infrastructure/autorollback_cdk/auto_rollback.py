@@ -53,7 +53,10 @@ TargetGroup = elbv2.IApplicationTargetGroup | str
 
 @dataclass(frozen=True, slots=True)
 class _OwnAlarm:
-    """An alarm on the controller itself; `metric` has its period and statistic."""
+    """An alarm on the controller itself; `metric` has its period and statistic.
+
+    It speaks where `enough` of the `periods` breach, or all where that is not said.
+    """
 
     name: str
     description: str
@@ -63,6 +66,7 @@ class _OwnAlarm:
         cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
     )
     periods: int = 1
+    enough: int | None = None
     missing: cloudwatch.TreatMissingData = cloudwatch.TreatMissingData.NOT_BREACHING
 
 
@@ -419,6 +423,14 @@ class AutoRollback(Construct):
             "somebody or something sends what cannot be understood; the log says what",
             self._own_metric("Rejected"),
         )
+        # it shows on the dashboard of alarms, and its change is an event, whatever becomes of the topic
+        yield _OwnAlarm(
+            "unannounced",
+            "people or machines could not be told of something; look at the topic and its key",
+            self._own_metric("Unannounced"),
+            periods=2,
+            enough=1,
+        )
         # not the function's invocations: alarms and events of ECS start it too, and would hide that the sweep rests
         yield _OwnAlarm(
             "no-sweep",
@@ -448,6 +460,7 @@ class AutoRollback(Construct):
             threshold=alarm.threshold,
             comparison_operator=alarm.operator,
             evaluation_periods=alarm.periods,
+            datapoints_to_alarm=alarm.enough,
             treat_missing_data=alarm.missing,
         )
         made.add_alarm_action(cloudwatch_actions.SnsAction(self.topic))

@@ -58,6 +58,11 @@ def count_sweep(namespace: str) -> None:
     _emit(namespace, "Sweep", {})
 
 
+def count_unannounced(namespace: str) -> None:
+    """Count a message that could not be sent, each time that it is tried."""
+    _emit(namespace, "Unannounced", {})
+
+
 def count_readiness(
     namespace: str,
     key: ServiceKey,

@@ -179,7 +179,11 @@ def test_people_are_told_once_of_a_verdict_and_every_alarm_has_its_own(ledger: L
     assert unsent, "the message did not go out"
     assert ledger.recall(KEY, NOW).unsent == (unsent.sort_key,)
     assert ledger.unsent_notice(KEY, unsent.sort_key) == unsent
-    ledger.notified(KEY, unsent)
+    half = replace(unsent, machines_told=True)
+    ledger.notified(KEY, half)
+    assert (ledger.due(NOW), ledger.unsent_notice(KEY, unsent.sort_key)) == ((KEY,), half)
+    assert tell("5xx") == half, "machines are not told again"
+    ledger.notified(KEY, replace(half, people_told=True))
     assert not tell("latency")
     assert ledger.unsent_notice(KEY, unsent.sort_key) is None
     assert (ledger.recall(KEY, NOW).unsent, ledger.due(NOW)) == ((), ())

@@ -251,10 +251,12 @@ class FakeLedger:
         unsent = UnsentNotice(notice.sort_key, notice.message, notice.resource)
         told = kept.setdefault(notice.sort_key, Told(unsent, now))
         told.judged |= set(notice.judged)
-        return None if told.announced else unsent
+        return None if told.announced else told.unsent
 
     def notified(self, key: ServiceKey, notice: UnsentNotice) -> None:
-        self.table.of(key).told[notice.sort_key].announced = True
+        told = self.table.of(key).told[notice.sort_key]
+        told.unsent = notice
+        told.announced = notice.people_told and notice.machines_told
 
     def unsent_notice(self, key: ServiceKey, sort_key: str) -> UnsentNotice | None:
         told = self.table.of(key).told.get(sort_key)

@@ -99,18 +99,30 @@ class FakeDependencies:
 
 @dataclass
 class FakeAnnouncer:
-    """What people were told; it fails as often as it is told to."""
+    """What people were told, and machines; it fails as often as it is told to, or all the while."""
 
     messages: list[Message] = field(default_factory=list)
+    events: list[Message] = field(default_factory=list)
     letters: list[tuple[str, str, dict[str, object]]] = field(default_factory=list)
     fails: list[Exception] = field(default_factory=list)
+    people_unreachable: Exception | None = None
+    machines_unreachable: Exception | None = None
 
-    def announce(self, message: Message, resource: str) -> None:
+    def tell_people(self, message: Message) -> None:
         if self.fails:
             raise self.fails.pop(0)
+        if self.people_unreachable:
+            raise self.people_unreachable
         self.messages.append(message)
 
+    def tell_machines(self, message: Message, resource: str) -> None:
+        if self.machines_unreachable:
+            raise self.machines_unreachable
+        self.events.append(message)
+
     def publish(self, title: str, letter: str, document: dict[str, object]) -> None:
+        if self.people_unreachable:
+            raise self.people_unreachable
         self.letters.append((title, letter, document))
 
 

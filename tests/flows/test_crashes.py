@@ -19,13 +19,13 @@ STEPS = [
     pytest.param(FakeDefinitions, "restore", id="register the copy"),
     pytest.param(FakeLedger, "save", id="write the copy down"),
     pytest.param(FakeDeployer, "update", id="deploy"),
-    pytest.param(FakeAnnouncer, "announce", id="tell people"),
+    pytest.param(FakeAnnouncer, "tell_people", id="tell people"),
     pytest.param(FakeLedger, "finish", id="write what was done"),
 ]
 STEPS_OF_A_STOP = [
     pytest.param(FakeLedger, "claim", id="claim"),
     pytest.param(FakeDeployer, "stop", id="stop"),
-    pytest.param(FakeAnnouncer, "announce", id="tell people"),
+    pytest.param(FakeAnnouncer, "tell_people", id="tell people"),
     pytest.param(FakeLedger, "finish", id="write what was done"),
 ]
 MOMENTS = pytest.mark.parametrize("moment", ["before", "after"])
@@ -135,7 +135,7 @@ def test_a_stop_that_was_killed_happens_once(
     ("port", "step"),
     [
         pytest.param(FakeLedger, "save", id="write the end down"),
-        pytest.param(FakeAnnouncer, "announce", id="tell people"),
+        pytest.param(FakeAnnouncer, "tell_people", id="tell people"),
         pytest.param(FakeLedger, "finish", id="write that they know"),
     ],
 )

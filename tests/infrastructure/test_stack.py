@@ -85,6 +85,7 @@ def test_the_controller_does_not_judge_the_alarms_on_itself(template: Template) 
         "throttles",
         "rejected",
         "no-sweep",
+        "unannounced",
     }
     assert all(alarm["AlarmActions"] for alarm in own)
     (no_sweep,) = (alarm for alarm in own if alarm["AlarmName"].endswith("no-sweep"))

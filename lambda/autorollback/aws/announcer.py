@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from autorollback import results
-from autorollback.aws.clients import in_parallel
 from autorollback.decision.result import Result
 from autorollback.message_text import night_message, subject
 from autorollback.results import Message
@@ -39,22 +38,6 @@ class Announcer:
     source: str
     installation: str = ""
 
-    def announce(
-        self,
-        message: Message,
-        resource: str,
-    ) -> None:
-        """Tell people and machines at once; `resource` is the ARN of the service.
-
-        Subscribers of a queue or function get the JSON alone. Message attributes let a subscription filter.
-        """
-        in_parallel(
-            {
-                "people": lambda: self._tell_people(message),
-                "machines": lambda: self._tell_machines(message, resource),
-            }
-        )
-
     def publish(
         self,
         title: str,
@@ -70,7 +53,11 @@ class Announcer:
             Message=json.dumps(forms),
         )
 
-    def _tell_people(self, message: Message) -> None:
+    def tell_people(self, message: Message) -> None:
+        """Send the letter.
+
+        Subscribers of a queue or function get the JSON alone. Message attributes let a subscription filter.
+        """
         document = results.to_json(message)
         text = json.dumps(document)
         words = night_message(message, self.installation)
@@ -88,11 +75,16 @@ class Announcer:
             MessageAttributes=_attributes(message),
         )
 
-    def _tell_machines(
+    def tell_machines(
         self,
         message: Message,
         resource: str,
     ) -> None:
+        """Send the event; `resource` is the ARN of the service.
+
+        Raises:
+            EventNotTaken: EventBridge answered, but refused it.
+        """
         entry: PutEventsRequestEntryTypeDef = {
             "Source": self.source,
             "DetailType": DETAIL_TYPE,

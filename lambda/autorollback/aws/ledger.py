@@ -82,11 +82,13 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class UnsentNotice:
-    """A message that people have not got yet; `sort_key` is its item's."""
+    """A message that people, or machines, have not got yet; `sort_key` is its item's."""
 
     sort_key: str
     message: Message
     resource: str
+    people_told: bool = False
+    machines_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -423,13 +425,14 @@ class Ledger:
             {"#at": "at", "#result": "result", "#resource": "resource"},
             values,
         )
-        if self._table.update(
+        there = self._table.update(
             partition(key),
             notice.sort_key,
             expression,
             is_untold,
-        ):
-            return UnsentNotice(notice.sort_key, notice.message, notice.resource)
+        )
+        if there is not None:
+            return readable(there, _unsent_notice)
         if notice.judged:
             judged_too = Condition("", values={":judged": set(notice.judged)})
             self._table.update(
@@ -445,14 +448,24 @@ class Ledger:
         key: ServiceKey,
         notice: UnsentNotice,
     ) -> None:
-        """People have been told."""
-        expression = "SET announced = :yes REMOVE unfinished, due_at"
-        values = Condition("", values={":yes": True})
+        """Write down who has been told.
+
+        Nothing is left to do once both people and machines have been.
+        """
+        is_over = notice.people_told and notice.machines_told
+        expression = "SET announced = :over, told_people = :people, told_machines = :machines"
+        if is_over:
+            expression = f"{expression} REMOVE unfinished, due_at"
+        values = {
+            ":over": is_over,
+            ":people": notice.people_told,
+            ":machines": notice.machines_told,
+        }
         self._table.update(
             partition(key),
             notice.sort_key,
             expression,
-            values,
+            Condition("", values=values),
         )
 
     def unsent_notice(
@@ -623,7 +636,13 @@ def _quarantine_items(
 
 def _unsent_notice(item: Item) -> UnsentNotice:
     message = results.read_message(json.loads(item["result"]))
-    return UnsentNotice(item["sk"], message, str(item["resource"]))
+    return UnsentNotice(
+        item["sk"],
+        message,
+        str(item["resource"]),
+        bool(item.get("told_people")),
+        bool(item.get("told_machines")),
+    )
 
 
 def _pending_check_key(check: PendingCheck) -> str:

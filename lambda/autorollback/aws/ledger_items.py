@@ -21,7 +21,7 @@ from autorollback.decision.facts import (
     Revision,
     TrafficReading,
 )
-from autorollback.decision.incident import Incident, Intent, Phase
+from autorollback.decision.incident import Incident, Intent, Phase, Told
 from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
 from autorollback.decision.result import Result
 from autorollback.naming import AlarmKey, ServiceKey
@@ -164,6 +164,8 @@ def incident_item(incident: Incident, due: datetime | None) -> dict[str, Any]:
         "result": json.dumps(codec.to_json(result)) if result else None,
         "rollback_deployment": incident.rollback_deployment,
         "announced": incident.announced,
+        "told_people": incident.told.people,
+        "told_machines": incident.told.machines,
         "step": incident.step,
         "facts": incident.facts,
         "closed_at": text_of(incident.closed_at) if incident.closed_at else None,
@@ -219,6 +221,7 @@ def _incident_of(item: Item) -> Incident:
         result=codec.from_json(json.loads(result), Result) if result else None,
         rollback_deployment=item.get("rollback_deployment"),
         announced=bool(item["announced"]),
+        told=Told(int(item.get("told_people", 0)), int(item.get("told_machines", 0))),
         closed_at=time_of(closed_at) if closed_at else None,
         step=int(item["step"]),
         facts=item.get("facts"),

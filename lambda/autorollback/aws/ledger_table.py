@@ -132,22 +132,23 @@ class LedgerTable:
         sk: str,
         expression: str,
         condition: Condition,
-    ) -> bool:
-        """Update an item; False where the condition does not hold.
+    ) -> Item | None:
+        """Update an item, and answer it as it now stands.
 
-        Where the condition has no expression, its names and values alone are used.
+        None where the condition does not hold. Where the condition has no expression, its names and values alone are used.
         """
         dynamodb = self.clients.dynamodb
         try:
-            dynamodb.update_item(
+            answer = dynamodb.update_item(
                 TableName=self.name,
                 Key=_key(pk, sk),
                 UpdateExpression=expression,
+                ReturnValues="ALL_NEW",
                 **condition.parameters(),
             )
         except dynamodb.exceptions.ConditionalCheckFailedException:
-            return False
-        return True
+            return None
+        return from_attributes(answer["Attributes"])
 
     def delete(
         self,

@@ -136,7 +136,7 @@ class Notices(Protocol):
         key: ServiceKey,
         notice: "UnsentNotice",
     ) -> None:
-        """People have been told."""
+        """Write down who has been told."""
 
     def unsent_notice(
         self,
@@ -427,12 +427,15 @@ class Dependencies(Protocol):
 class Announcer(Protocol):
     """People and machines who want to know."""
 
-    def announce(
+    def tell_people(self, message: Message) -> None:
+        """Send the letter."""
+
+    def tell_machines(
         self,
         message: Message,
         resource: str,
     ) -> None:
-        """Tell people and machines at once."""
+        """Send the event."""
 
     def publish(
         self,

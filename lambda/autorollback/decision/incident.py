@@ -241,6 +241,14 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """How many of some results, oldest first, have reached people, and machines."""
+
+    people: int = 0
+    machines: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Incident:
     """One rollback, from the intent on.
 
@@ -249,7 +257,8 @@ class Incident:
         deployment: the service's newest deployment when it was claimed; the act is keyed by it.
         result: the result object, once acted.
         rollback_deployment: the service deployment that carries the rollback out, once known.
-        announced: whether people have been told of its phase.
+        announced: whether people and machines have been told of its phase.
+        told: how many of the untold results have reached one of the two.
         step: how often the record has been written; a write names the step that it follows.
         facts: what the verdict rested on, packed, to be judged again.
     """
@@ -265,6 +274,7 @@ class Incident:
     result: Result | None = None
     rollback_deployment: str | None = None
     announced: bool = False
+    told: Told = Told()
     closed_at: datetime | None = None
     step: int = 0
     facts: str | None = None
@@ -285,7 +295,10 @@ class Incident:
 
     @property
     def untold(self) -> tuple[Result, ...]:
-        """The results that people have not been told of, oldest first. Of a claim there is none yet."""
+        """The results that people or machines have not been told of, oldest first.
+
+        Of a claim there is none yet.
+        """
         if self.announced or self.result is None:
             return ()
         return (*self.intent.untold, self.result)

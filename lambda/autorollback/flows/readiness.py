@@ -34,7 +34,7 @@ from autorollback.decision.verdicts import (
     RollBack,
     Verdict,
 )
-from autorollback.flows import preflight, readiness_findings
+from autorollback.flows import announce, preflight, readiness_findings
 from autorollback.flows.session import ProtectedService, Session
 from autorollback.naming import Home, ServiceKey
 from autorollback.policy import PolicyError
@@ -97,13 +97,16 @@ def daily(session: Session) -> ReadinessAnswer:
             changed.append(one.readiness)
         if one.good:
             session.ledger.save_known_good(one.key, one.good)
+    untold: frozenset[ServiceKey] = frozenset()
     if changed:
         document = results.to_json(replace(answer, services=tuple(changed)))
-        session.announcer.publish(answer.summary, _letter(changed), document)
+        if not announce.publish(session, answer.summary, _letter(changed), document):
+            untold = frozenset(one.key for one in changed)
 
     for one in seen:
-        at = session.now.isoformat()
-        session.audit.remember(one.key, Remembered(one.readiness.ready, one.marks, at))
+        if one.key not in untold:  # what nobody was told stays news for the next audit
+            at = session.now.isoformat()
+            session.audit.remember(one.key, Remembered(one.readiness.ready, one.marks, at))
     return answer
 
 

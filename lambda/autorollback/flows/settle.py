@@ -46,6 +46,6 @@ def _answered_before(service: ProtectedService) -> Answer | None:
     session = service.session
     for incident in service.ledger_state.incidents:
         if incident.intent.request_id == session.request_id and incident.result:
-            announce.send_of_incident(session, incident)
+            announce.send_of_incident(session, incident, is_own=True)
             return incident.result
     return None
