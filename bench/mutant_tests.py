@@ -44,6 +44,9 @@ IMPORTED_BEFORE = ("aws_lambda_powertools", "boto3", "cattrs", "hypothesis", "ya
 LONGEST = 60
 """Seconds of the processor for one process; a mutant that takes longer loops for ever, which is noticed too."""
 
+_ALL_OF_THEM = 20 * LONGEST
+"""The same for all tests while it is taken down what they reach."""
+
 _QUIET = [
     *("-q", "-n", "0", "-p", "no:cacheprovider", "-p", "no:randomly"),
     # what is imported before is no test, and nobody reads its assertions
@@ -108,7 +111,7 @@ def reached_by(session: pytest.Session, sources: Path) -> Reached:
     """Which tests reach which lines of a folder: one run of all, in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "reached.json"
-        list(tried([report], 1, lambda said: _measure(session, sources, said)))
+        list(tried([report], 1, lambda said: _measure(session, sources, said), _ALL_OF_THEM))
         said = json.loads(report.read_text(encoding="utf-8"))
     lines: dict[str, dict[int, set[str]]] = {}
     for path, of_file in said["lines"].items():
@@ -120,25 +123,29 @@ def tried(
     things: Sequence[T],
     at_once: int,
     child: Callable[[T], int],
+    longest: int = LONGEST,
 ) -> Iterator[tuple[T, bool]]:
-    """Each thing, and whether its own process ended well; in the order in which they end."""
+    """Each thing, and whether its own process ended well; in the order in which they end.
+
+    A process ends after `longest` seconds of the processor.
+    """
     waiting = list(reversed(things))
     running: dict[int, T] = {}
     while waiting or running:
         while waiting and len(running) < at_once:
             thing = waiting.pop()
-            running[_forked(child, thing)] = thing
+            running[_forked(child, thing, longest)] = thing
         ended, status = os.wait()
         yield running.pop(ended), os.waitstatus_to_exitcode(status) == 0
 
 
-def _forked(child: Callable[[T], int], thing: T) -> int:
+def _forked(child: Callable[[T], int], thing: T, longest: int) -> int:
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
-        resource.setrlimit(resource.RLIMIT_CPU, (LONGEST, LONGEST))
+        resource.setrlimit(resource.RLIMIT_CPU, (longest, longest))
         code = child(thing)
     finally:
         os._exit(code)
