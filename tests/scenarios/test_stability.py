@@ -567,9 +567,26 @@ def test_what_the_ledger_recorded_of_a_serving_period_when_it_ended_need_not_be_
 @pytest.mark.parametrize(
     "changed",
     [
+        pytest.param({"since": NOW - days(6)}, id="from its very beginning"),
+        pytest.param({"until": NOW - minutes(21)}, id="to ten minutes before its end"),
+        pytest.param({"since": NOW - minutes(41)}, id="for as long as today's policy asks"),
+    ],
+)
+def test_a_record_that_just_covers_the_serving_period_is_one(changed: dict[str, Any]) -> None:
+    story = remembered(bad_deployment(), **changed)
+    period = replaced_last(story.facts())
+    assert attested(period, Question(story.facts(), story.policy, story.now)) is not None
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
         pytest.param({"requests": None}, id="no requests were recorded"),
         pytest.param({"requests": 0}, id="nobody asked anything of it"),
         pytest.param({"until": NOW - minutes(30)}, id="it ends long before the serving period did"),
+        pytest.param(
+            {"until": NOW - minutes(21) - seconds(1)}, id="it ends more than ten minutes before"
+        ),
         pytest.param({"since": NOW - minutes(20)}, id="it is too short for today's policy"),
         pytest.param({"since": NOW - days(7)}, id="it began before this serving period did"),
         pytest.param(
@@ -713,6 +730,8 @@ class TestProven:
         story = self.story()
         arn = story.deployments[0].target
         story.revisions[arn] = replace(story.revisions[arn], identity=None)
+        assert self.remembered(story) is None
+        del story.revisions[arn]
         assert self.remembered(story) is None
 
 
