@@ -1,12 +1,14 @@
 """After a rollback: did it help? And what ECS says of deployments that ended."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from autorollback.decision.facts import Controller, Status
 from autorollback.decision.incident import Phase
 from autorollback.decision.result import Result
 from autorollback.results import Done
-from tests.fakes.ecs import ECR, refused
+from tests.fakes.ecs import ECR, Clock, refused
 from tests.flows.stories import ServiceStory, World, outcome_of, reason_of
 from tests.scenarios.history import days, hours, minutes
 
@@ -438,3 +440,34 @@ def test_what_was_stopped_and_gone_back_to_is_known_when_it_is_registered_again(
     world.passes(minutes(3))
     world.ended("auth")
     assert world.incident().phase is Phase.OPEN
+
+
+# --- clocks
+
+
+class Apart:
+    """AWS's clock, by which the function's is ahead or behind."""
+
+    def __init__(self, of_function: Clock, ahead: timedelta) -> None:
+        self.of_function = of_function
+        self.ahead = ahead
+
+    @property
+    def now(self) -> datetime:
+        return self.of_function.now - self.ahead
+
+
+@pytest.mark.parametrize("ahead", [10, 50, -10, -50])
+def test_a_rollback_that_worked_is_recovered_though_the_functions_clock_is_off(
+    world: World, ahead: int
+) -> None:
+    story = world.bad_deployment()
+    world.ecs.clock = Apart(world.clock, timedelta(seconds=ahead))  # type: ignore[assignment]
+    assert outcome_of(world.fire("auth", "5xx-rate")) == "rolled_back"
+    world.passes(minutes(5))
+    world.calm("auth", "5xx-rate")
+    for _ in range(4):
+        world.passes(minutes(5))
+        world.sweep()
+    assert world.told == ["rolled_back open", "rolled_back recovered"]
+    assert story.runs == "auth:v1"

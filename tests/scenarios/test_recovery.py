@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from autorollback.decision.facts import Status
+from autorollback.decision.lineage import deployment_of
 from autorollback.decision.question import Question
 from autorollback.decision.recovery import Recovery, assess
 from tests.scenarios.history import NOW, History, days, incident, minutes, seconds
@@ -144,7 +145,10 @@ class TestOkThatCameTooEarly:
         [
             pytest.param(minutes(3), "recovered", id="a whole datapoint after it finished"),
             pytest.param(minutes(3) + seconds(1), "open", id="a second less"),
-            pytest.param(minutes(6), "recovered", id="it was calm already when the rollback began"),
+            pytest.param(minutes(7), "recovered", id="it was calm a minute before the rollback"),
+            pytest.param(
+                minutes(6), "open", id="AWS's clock and the function's may differ so much"
+            ),
         ],
     )
     def test_one_that_rests_on_a_datapoint_of_afterwards_counts(
@@ -198,8 +202,8 @@ def test_a_deployment_under_way_is_asked_about_again_and_given_up_after_two_hour
 @pytest.mark.parametrize(
     ("came", "progress"),
     [
-        pytest.param(minutes(20) - seconds(5), "open", id="as far as two clocks may differ"),
-        pytest.param(minutes(20) - seconds(6), "superseded", id="later"),
+        pytest.param(minutes(20) - seconds(60), "open", id="as far as two clocks may differ"),
+        pytest.param(minutes(20) - seconds(61), "superseded", id="later"),
     ],
 )
 def test_what_came_after_a_rollback_that_ecs_never_showed_supersedes_it(
@@ -294,3 +298,25 @@ class TestWhatWasDeployedSince:
         assert followed(rolled_back().deployed("v1", ago=minutes(1))).progress == "not_recovered"
         stopped = rolled_back(status=Status.STOPPED).deployed("v1", ago=minutes(1))
         assert followed(stopped).progress == "open"
+
+
+@pytest.mark.parametrize("ahead", [10, 59, -10, -59])
+def test_a_functions_clock_that_is_seconds_off_takes_no_rollback_for_anothers(ahead: int) -> None:
+    """The rollback's deployment began by AWS's clock twenty minutes ago, the claim by the function's."""
+    story = rolled_back().watched_by("5xx-rate", since=minutes(10))
+    recovery = followed(story, began=minutes(20) - seconds(ahead))
+    assert recovery.progress == "recovered"
+
+
+def test_what_was_there_when_it_was_claimed_carries_no_rollback_out() -> None:
+    """The same definition was deployed by a person seconds before the bad one: that is not the rollback."""
+    story = incident().deployed("v1", ago=days(6)).deployed("v0", ago=days(1))
+    story.deployed("v1", ago=minutes(22), took=seconds(5))
+    story.deployed("v2", ago=minutes(21) + seconds(40), took=seconds(5))
+    story.alarm("5xx-rate", onset=minutes(21) + seconds(30))
+    claimed_over = story.deployments[-1].arn
+    story.rolled_back("v1", ago=minutes(21) + seconds(20), is_open=True)
+    rollback = replace(story.memory.rollbacks[-1], over=claimed_over)
+    facts = replace(story.facts(), ledger=replace(story.memory, rollbacks=(rollback,)))
+    assert deployment_of(replace(rollback, over=None), facts) is not None, "by its time alone"
+    assert deployment_of(rollback, facts) is None

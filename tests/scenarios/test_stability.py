@@ -935,9 +935,9 @@ class TestLedgerAndDeployments:
         ("began", "target"),
         [
             pytest.param(
-                seconds(-5), "v0", id="begun by this controller, as far as two clocks may differ"
+                seconds(-60), "v0", id="begun by this controller, as far as two clocks may differ"
             ),
-            pytest.param(seconds(-6), "v1", id="it was there before: a person's"),
+            pytest.param(seconds(-61), "v1", id="it was there before: a person's"),
         ],
     )
     def test_a_rollback_of_this_controller_releases_nothing(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autorollback.decision import onset
 from autorollback.decision.facts import Alarm, AlarmPeriod, Datapoint
-from autorollback.decision.lineage import CLOCK_SKEW
+from autorollback.decision.lineage import SAME_MOMENT
 from autorollback.requests import AlarmChanged, parse_object, parse_time
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def as_it_fired(described: Answer, event: AlarmChanged) -> Answer:
         return described
 
     changed_at: datetime = described.get("StateTransitionedTimestamp", event.at)
-    changed_again = changed_at > event.at + CLOCK_SKEW
+    changed_again = changed_at > event.at + SAME_MOMENT
     if changed_again and described.get("StateReasonData"):
         return described
     return {**described, "StateReasonData": event.reason_data}

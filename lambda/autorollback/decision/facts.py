@@ -364,6 +364,7 @@ class PastRollback:
         pins: a person named its target or forced it, and the automatic keeps away for a while.
         deployed: ARN of the task definition that it deployed: the target's, or a copy's.
         deployment: the service deployment that carries it out, where that is known; else told by `deployed` and the time.
+        over: the newest service deployment when it was claimed, which it came over or had stopped; None in older records.
     """
 
     incident_id: str
@@ -374,6 +375,7 @@ class PastRollback:
     to_task_definition: str
     deployed: str
     deployment: str | None = None
+    over: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -390,4 +390,5 @@ class Incident:
             to_task_definition=target.task_definition if target else "",
             deployed=self.intent.deploy,
             deployment=self.rollback_deployment,
+            over=self.deployment,
         )

@@ -4,8 +4,11 @@ from datetime import timedelta
 
 from autorollback.decision.facts import Deployment, Facts, PastRollback, Revision, Status
 
-CLOCK_SKEW = timedelta(seconds=5)
-"""How far the times of two machines may stand apart for the same moment."""
+CLOCK_SKEW = timedelta(seconds=60)
+"""How far AWS's clock and the function's may stand apart: nothing is concluded from less."""
+
+SAME_MOMENT = timedelta(seconds=5)
+"""How far two times that AWS itself gave may stand apart for the same moment."""
 
 
 def running_before(facts: Facts, index: int) -> Revision | None:
@@ -49,15 +52,26 @@ def rollback_behind(deployment: Deployment, facts: Facts) -> PastRollback | None
 def deployment_of(rollback: PastRollback, facts: Facts) -> Deployment | None:
     """The service deployment that carried a rollback out: the first that fits.
 
-    A later one of the same revision is another's.
+    A later one of the same revision is another's, and so is one that was there when it was claimed.
     """
-    oldest_first = reversed(facts.deployments)
+    oldest_first = reversed(_since_claim(rollback, facts))
     for deployment in oldest_first:
         target = facts.revision(deployment.target)
         deployed = target.task_definition_arn if target else None
         if carries_out(deployment, deployed, rollback):
             return deployment
     return None
+
+
+def _since_claim(rollback: PastRollback, facts: Facts) -> tuple[Deployment, ...]:
+    """The deployments that may carry a rollback out, newest first.
+
+    By their order, which AWS's own times give; all where what was claimed is not among them, or was itself stopped.
+    """
+    arns = [deployment.arn for deployment in facts.deployments]
+    if rollback.over in (None, rollback.deployment) or rollback.over not in arns:
+        return facts.deployments
+    return facts.deployments[: arns.index(rollback.over)]
 
 
 def carries_out(

@@ -156,6 +156,8 @@ def _was_stopped_by(rollback: PastRollback, deployment: Deployment) -> bool:
     ECS rolls that one back then, and its end is the rollback's.
     """
     was_there_before = deployment.created_at < rollback.at - CLOCK_SKEW
+    if rollback.over is not None:
+        was_there_before = rollback.over == deployment.arn
     return rollback.deployment == deployment.arn and was_there_before
 
 
@@ -233,7 +235,7 @@ def _speaks_of_now(
     OK is fresh.
     """
     since = alarm.since
-    if since is None or since <= seen.began:
+    if since is None or since <= seen.began - CLOCK_SKEW:
         return True
     changed_after_it_finished = since >= finished + alarm.period
     return changed_after_it_finished or seen.seen_at >= _sure_at(alarm, finished)

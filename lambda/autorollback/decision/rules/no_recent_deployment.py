@@ -18,7 +18,7 @@ from autorollback.decision.changes import (
 )
 from autorollback.decision.facts import Controller, Deployment, Facts, Secret, TriggerKind
 from autorollback.decision.formatting import clock
-from autorollback.decision.lineage import CLOCK_SKEW, running_before
+from autorollback.decision.lineage import SAME_MOMENT, running_before
 from autorollback.decision.quarantine import known_bad, words_of
 from autorollback.decision.question import Question
 from autorollback.decision.stability import may_have_been_stable
@@ -105,7 +105,7 @@ def _of_an_older_one(
     onset: datetime,
 ) -> Ignore | None:
     """What ECS said before a deployment began, it said of an older one; of this one it will speak again."""
-    if facts.trigger.kind is TriggerKind.ALARM or onset >= deployment.start - CLOCK_SKEW:
+    if facts.trigger.kind is TriggerKind.ALARM or onset >= deployment.start - SAME_MOMENT:
         return None
     event = f"the event of {clock(onset)} is older than the deployment of"
     detail = f"{event} {clock(deployment.start)}: somebody deployed meanwhile"
