@@ -6,6 +6,7 @@ The shapes are those of botocore's model of ecs 2014-11-13.
 from datetime import datetime
 from typing import Any
 
+from localcloud.ecs import hooks
 from localcloud.ecs.model import (
     Deployment,
     Phase,
@@ -219,6 +220,8 @@ def _show_traffic(shown: ApiObject, of: Deployment) -> None:
         source["requestedProductionTrafficWeight"] = 100.0 - weight
     if of.status is Status.IN_PROGRESS:
         shown["lifecycleStage"] = _lifecycle_stage(of)
+    if of.hooks:
+        shown["lifecycleHookDetails"] = hooks.shown(of)
 
 
 def brief(service: Service, of: Deployment) -> ApiObject:
@@ -280,7 +283,9 @@ def _monitor_status(of: Deployment, *, enabled: bool, triggered: bool) -> str:
 
 
 def _lifecycle_stage(of: Deployment) -> str:
-    """The stages that this cloud passes through. Hooks and test traffic are not modelled."""
+    """The stages that this cloud passes through. Test traffic is not modelled."""
+    if of.hook is not None:
+        return of.hook.stage
     if of.phase in {Phase.LAUNCHING, Phase.REPLACING}:
         return "SCALE_UP"
     if of.phase is Phase.SETTLING:

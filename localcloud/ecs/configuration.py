@@ -1,5 +1,6 @@
 """The deployment configuration of a service."""
 
+from localcloud.ecs import hooks
 from localcloud.ecs.requests import refuse_unknown
 from localcloud.errors import Refusal
 from localcloud.shapes import ApiObject, Settings
@@ -14,6 +15,7 @@ CONFIGURATION_PARAMETERS = frozenset(
         "bakeTimeInMinutes",
         "linearConfiguration",
         "canaryConfiguration",
+        "lifecycleHooks",
     }
 )
 BREAKER_PARAMETERS = frozenset({"enable", "rollback"})
@@ -38,6 +40,7 @@ def checked_configuration(settings: Settings) -> ApiObject:
     where = "ecs deploymentConfiguration.deploymentCircuitBreaker"
     refuse_unknown(where, breaker, BREAKER_PARAMETERS)
 
+    hooks.check(configuration)
     is_blue_green = configuration.get("strategy") == "BLUE_GREEN"
     if is_blue_green and "bakeTimeInMinutes" not in configuration:
         message = "bakeTimeInMinutes is required for the BLUE_GREEN deployment strategy."

@@ -100,12 +100,25 @@ class Rollback:
     revision: Revision
 
 
+@dataclass(slots=True)
+class Hook:
+    """A lifecycle hook that a deployment came to. `step` is the step of traffic that was next."""
+
+    hook_id: str
+    stage: str
+    step: int
+    expires_at: datetime
+    timeout_action: str
+    status: str = "AWAITING_ACTION"
+
+
 @dataclass(slots=True, eq=False)
 class Deployment:
     """A service deployment.
 
     `since` is when its phase began. `step` counts the shifts of traffic that are done. `counts` are
-    those of the target when the deployment ended; None until then.
+    those of the target when the deployment ended; None until then. `hook` is the one that it waits
+    at, `hooks` are all that it came to, `resumed_at` is when it last went on from one.
     """
 
     arn: str
@@ -129,6 +142,9 @@ class Deployment:
     breaker_triggered: bool = False
     triggered_alarms: tuple[str, ...] = ()
     counts: TaskCounts | None = None
+    hooks: list[Hook] = field(default_factory=list)
+    hook: Hook | None = None
+    resumed_at: datetime | None = None
 
     @property
     def finished(self) -> bool:

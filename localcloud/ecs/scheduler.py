@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from localcloud.ecs import service_tasks
+from localcloud.ecs import hooks, service_tasks
 from localcloud.ecs.events import deployment_state_change, service_action
 from localcloud.ecs.images import can_be_pulled, container_images
 from localcloud.ecs.model import (
@@ -164,6 +164,15 @@ class Scheduler:
     ) -> None:
         """Stop a deployment that is pending or in progress, as StopServiceDeployment does."""
         deployment.status_reason = "Service deployment rolled back because of a user request."
+        self._go_back_on_request(service, deployment, now)
+
+    def _go_back_on_request(
+        self,
+        service: Service,
+        deployment: Deployment,
+        now: datetime,
+    ) -> None:
+        deployment.hook = None
         deployment.since = now
         _set_status(deployment, Status.ROLLBACK_REQUESTED, now)
         if service.last_completed(deployment) is None:
@@ -268,6 +277,11 @@ class Scheduler:
         deployment: Deployment,
         at: datetime,
     ) -> None:
+        if deployment.hook is not None:
+            self._time_out(service, deployment, at)
+            return
+        if hooks.wait(deployment, at):
+            return
         match deployment.phase:
             case Phase.LAUNCHING:
                 self._launch(service, deployment, at)
@@ -276,8 +290,26 @@ class Scheduler:
             case Phase.SETTLING:
                 deployment.step = 0
                 _enter(deployment, Phase.SHIFTING, at)
+                hooks.wait_after_shift(deployment, at)
             case _:
                 self._shift_or_complete(service, deployment, at)
+
+    def _time_out(
+        self,
+        service: Service,
+        deployment: Deployment,
+        at: datetime,
+    ) -> None:
+        """Nobody answered the hook in time."""
+        hook = deployment.hook
+        if hook is None or hook.timeout_action == "CONTINUE":
+            hooks.go_on(deployment, at)
+            return
+        hook.status = "TIMED_OUT"
+        deployment.status_reason = (
+            "Service deployment rolled back because a lifecycle hook timed out."
+        )
+        self._go_back_on_request(service, deployment, at)
 
     def _launch(
         self,
@@ -315,6 +347,7 @@ class Scheduler:
         if next_step < len(deployment.traffic_steps):
             deployment.step = next_step
             _enter(deployment, Phase.SHIFTING, at)
+            hooks.wait_after_shift(deployment, at)
         else:
             self._complete(service, deployment, at)
 
@@ -621,8 +654,11 @@ def _due(deployment: Deployment) -> datetime | None:
             return deployment.since + PENDING_FOR
         case Status.ROLLBACK_IN_PROGRESS:
             return deployment.since + RETURN
+        case Status.IN_PROGRESS if deployment.hook is not None:
+            return deployment.hook.expires_at
         case Status.IN_PROGRESS:
-            return deployment.since + _duration(deployment)
+            due = deployment.since + _duration(deployment)
+            return max(due, deployment.resumed_at or due)
     return None
 
 

@@ -491,3 +491,99 @@ class TestTasks:
         assert self.tasks(auth) == []
         answer = auth.ecs.describe_tasks(cluster="shop", tasks=[gone["taskArn"]])
         assert answer["failures"] == [{"arn": gone["taskArn"], "reason": "MISSING"}]
+
+
+PAUSE = {"targetType": "PAUSE", "timeoutConfiguration": {"timeoutInMinutes": 600}}
+
+
+def paused(stage: str, strategy: str = "BLUE_GREEN", **timeout: Any) -> Any:
+    """A deployment configuration that waits for a person at one stage."""
+    hook = {**PAUSE, "lifecycleStages": [stage]}
+    if timeout:
+        hook["timeoutConfiguration"] = timeout
+    return {"strategy": strategy, "bakeTimeInMinutes": 5, "lifecycleHooks": [hook]}
+
+
+class TestHooksThatWait:
+    """A deployment stays at a stage until a person answers, or time runs out."""
+
+    def begin(self, auth: Auth, configuration: Any) -> None:
+        auth.start(deploymentConfiguration=configuration)
+        self.answer(auth)  # of its first deployment
+        auth.passes(minutes=40)
+        self.answer(auth)
+        auth.passes(minutes=40)
+        auth.update(taskDefinition=auth.build("v2", Behaviour()))
+
+    def answer(self, auth: Auth, **action: Any) -> None:
+        newest = auth.newest()
+        for hook in newest.get("lifecycleHookDetails", []):
+            if hook["status"] == "AWAITING_ACTION":
+                arn = newest["serviceDeploymentArn"]
+                auth.ecs.continue_service_deployment(
+                    serviceDeploymentArn=arn, hookId=hook["hookId"], **action
+                )
+
+    def seen(self, auth: Auth) -> tuple[str, str, float]:
+        newest = auth.newest()
+        weight = newest["targetServiceRevision"]["requestedProductionTrafficWeight"]
+        return newest["status"], newest.get("lifecycleStage", ""), weight
+
+    @pytest.mark.parametrize(
+        ("stage", "weight"),
+        [
+            ("PRE_SCALE_UP", 0.0),
+            ("POST_SCALE_UP", 0.0),
+            ("PRE_PRODUCTION_TRAFFIC_SHIFT", 0.0),
+            ("POST_PRODUCTION_TRAFFIC_SHIFT", 100.0),
+        ],
+    )
+    def test_it_waits_for_hours_and_goes_on(self, auth: Auth, stage: str, weight: float) -> None:
+        self.begin(auth, paused(stage))
+        auth.passes(hours=3)
+        assert self.seen(auth) == ("IN_PROGRESS", stage, weight)
+        self.answer(auth)
+        auth.passes(minutes=2)
+        assert self.seen(auth) == ("IN_PROGRESS", "BAKE_TIME", 100.0)
+        auth.passes(minutes=5)
+        assert self.seen(auth) == ("SUCCESSFUL", "", 100.0)
+
+    def test_a_canary_waits_before_every_shift(self, auth: Auth) -> None:
+        self.begin(auth, paused("PRE_PRODUCTION_TRAFFIC_SHIFT", "CANARY"))
+        auth.passes(hours=1)
+        assert self.seen(auth) == ("IN_PROGRESS", "PRE_PRODUCTION_TRAFFIC_SHIFT", 0.0)
+        self.answer(auth)
+        auth.passes(minutes=1)
+        assert self.seen(auth) == ("IN_PROGRESS", "PRODUCTION_TRAFFIC_SHIFT", 5.0)
+        auth.passes(minutes=10)
+        assert self.seen(auth) == ("IN_PROGRESS", "PRE_PRODUCTION_TRAFFIC_SHIFT", 5.0)
+        self.answer(auth)
+        auth.passes(minutes=1)
+        assert self.seen(auth) == ("IN_PROGRESS", "BAKE_TIME", 100.0)
+
+    def test_a_person_rolls_back_at_it(self, auth: Auth) -> None:
+        self.begin(auth, paused("POST_SCALE_UP"))
+        auth.passes(hours=1)
+        self.answer(auth, action="ROLLBACK")
+        auth.passes(minutes=2)
+        assert self.seen(auth)[0] == "ROLLBACK_SUCCESSFUL"
+
+    @pytest.mark.parametrize(
+        ("action", "status"), [("CONTINUE", "IN_PROGRESS"), ("ROLLBACK", "ROLLBACK_SUCCESSFUL")]
+    )
+    def test_when_time_runs_out_it_does_as_configured(
+        self, auth: Auth, action: str, status: str
+    ) -> None:
+        self.begin(auth, paused("POST_SCALE_UP", timeoutInMinutes=30, action=action))
+        auth.passes(minutes=33)
+        assert self.seen(auth)[0] == status
+
+    def test_what_it_does_not_wait_at_cannot_be_answered(self, auth: Auth) -> None:
+        self.begin(auth, paused("POST_SCALE_UP"))
+        arn = auth.newest()["serviceDeploymentArn"]
+        with pytest.raises(ClientError, match="does not wait"):
+            auth.ecs.continue_service_deployment(serviceDeploymentArn=arn, hookId="none")
+
+    def test_a_pause_in_the_middle_of_a_shift_is_refused(self, auth: Auth) -> None:
+        with pytest.raises(ClientError, match="PAUSE hooks cannot"):
+            auth.start(deploymentConfiguration=paused("PRODUCTION_TRAFFIC_SHIFT"))

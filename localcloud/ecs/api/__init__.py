@@ -46,6 +46,7 @@ def install(ecs: Ecs, replace: Replace) -> None:
         deployments.describe_service_deployments,
         deployments.describe_service_revisions,
         deployments.stop_service_deployment,
+        deployments.continue_service_deployment,
         definitions.register_task_definition,
         definitions.deregister_task_definition,
         definitions.describe_task_definition,

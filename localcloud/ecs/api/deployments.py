@@ -3,7 +3,7 @@
 from moto.core.responses import ActionResult
 from moto.ecs.responses import EC2ContainerServiceResponse
 
-from localcloud.ecs import answers
+from localcloud.ecs import answers, hooks
 from localcloud.ecs.model import Deployment, Revision, Service, Status
 from localcloud.ecs.registry import Ecs
 from localcloud.ecs.requests import at_most, in_utc, missing, parameters
@@ -87,6 +87,33 @@ class DeploymentOperations:
             raise Refusal("ConflictException", message)
         if deployment.status in {Status.PENDING, Status.IN_PROGRESS}:
             self._ecs.scheduler.request_rollback(service, deployment, self._ecs.now())
+        return ActionResult({"serviceDeploymentArn": arn})
+
+    def continue_service_deployment(self, request: EC2ContainerServiceResponse) -> ActionResult:
+        """Let a deployment go on from the hook that it waits at, or roll it back.
+
+        The texts of the errors are this cloud's own; that a hook at which it does not wait (any
+        more) is an InvalidParameterException is inferred: the operation knows no other that fits.
+        """
+        asked = parameters(request)
+        arn = asked["serviceDeploymentArn"]
+        found = self._deployments_by_arn().get(arn)
+        if found is None:
+            message = f"The service deployment {arn} was not found."
+            raise Refusal("ServiceDeploymentNotFoundException", message)
+
+        service, deployment = found
+        hook = deployment.hook
+        is_waiting = deployment.status is Status.IN_PROGRESS and hook is not None
+        if hook is None or not is_waiting or hook.hook_id != asked["hookId"]:
+            message = f"The service deployment does not wait at the hook {asked['hookId']}."
+            raise Refusal("InvalidParameterException", message)
+        now = self._ecs.now()
+        if asked.get("action", "CONTINUE") == "CONTINUE":
+            hooks.go_on(deployment, now)
+        else:
+            hook.status = "FAILED"
+            self._ecs.scheduler.request_rollback(service, deployment, now)
         return ActionResult({"serviceDeploymentArn": arn})
 
     def _deployments_by_arn(self) -> dict[str, tuple[Service, Deployment]]:
