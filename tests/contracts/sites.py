@@ -9,7 +9,12 @@ from autorollback.policy import Policy, ServicePolicy
 
 KEY = ServiceKey("shop", "auth")
 NOBODY = ServiceKey("shop", "nobody")
-POLICY = ServicePolicy(KEY, Policy(families=("auth*",), task_roles=("auth*",)))
+POLICY = ServicePolicy(
+    KEY,
+    Policy(families=("auth*",), task_roles=("auth*",)),
+    "app/shop/50dc6c495c0c9188",
+    ("targetgroup/auth/943f017f100becff",),
+)
 
 
 class Site(Protocol):

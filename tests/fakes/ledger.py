@@ -2,7 +2,7 @@
 
 # ruff: noqa: ARG002 - a fake takes what its port takes
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -46,6 +46,7 @@ class Partition:
     traffic: dict[str, TrafficReading] = field(default_factory=dict)
     watched: dict[str, datetime] = field(default_factory=dict)
     released: list[tuple[Quarantine, str | None]] = field(default_factory=list)
+    alarm_trees: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass
@@ -117,6 +118,7 @@ class FakeLedger:
             pending_checks=tuple(partition.checks.values()),
             unsent=tuple(key for key, told in partition.told.items() if not told.announced),
             watched=tuple(partition.watched),
+            alarm_trees=dict(partition.alarm_trees),
         )
 
     def pause_of_all(self) -> datetime | None:
@@ -261,6 +263,9 @@ class FakeLedger:
     def unsent_notice(self, key: ServiceKey, sort_key: str) -> UnsentNotice | None:
         told = self.table.of(key).told.get(sort_key)
         return None if told is None or told.announced else told.unsent
+
+    def save_alarm_trees(self, key: ServiceKey, trees: Mapping[str, tuple[str, ...]]) -> None:
+        self.table.of(key).alarm_trees = dict(trees)
 
     # what the sweep has to know
 

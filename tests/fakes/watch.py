@@ -2,9 +2,10 @@
 
 # ruff: noqa: ARG002 - a fake takes what its port takes
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from autorollback.decision.facts import Alarm, AlarmPeriod, Neighbour, RedAlarm, StoppedTask
 from autorollback.decision.request_counts import Requests
@@ -74,6 +75,7 @@ class FakeAlarms:
     clock: Clock
     names: Names = field(default_factory=Names)
     known: dict[str, FakeAlarm] = field(default_factory=dict)
+    under: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, key: ServiceKey, signal: str, since: datetime) -> FakeAlarm:
         name = self.names.alarm(key, signal)
@@ -83,9 +85,17 @@ class FakeAlarms:
     def named(self, key: ServiceKey, signal: str) -> FakeAlarm:
         return self.known[self.names.alarm(key, signal)]
 
-    def of(self, policy: ServicePolicy, event: AlarmChanged | None = None) -> tuple[Alarm, ...]:
+    def of(
+        self,
+        policy: ServicePolicy,
+        event: AlarmChanged | None = None,
+        trees: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
+    ) -> tuple[Alarm, ...]:
         own = [alarm for alarm in self.known.values() if alarm.key.service == policy.key]
         return tuple(alarm.seen(self.clock.now) for alarm in own)
+
+    def trees(self, policy: ServicePolicy) -> Mapping[str, tuple[str, ...]]:
+        return {name: under for name, under in self.under.items() if name in policy.alarms}
 
     def red(self) -> tuple[RedAlarm, ...]:
         found = []
@@ -143,8 +153,8 @@ class FakeNeighbours:
         self,
         red: Sequence[RedAlarm],
         policy: ServicePolicy,
-        fired: datetime,
-        own: Collection[datetime],
+        onset: datetime,
+        grain: timedelta,
     ) -> tuple[Neighbour, ...]:
         others = []
         for alarm in red:

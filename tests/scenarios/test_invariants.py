@@ -161,7 +161,9 @@ def _without(facts: Facts) -> Iterator[Facts]:
             yield replace(
                 facts, alarms=(*facts.alarms[:index], blank(alarm), *facts.alarms[index + 1 :])
             )
-    for index, neighbour in enumerate(facts.neighbours):
+    # where one was deployed, those whose deployments were not read count as deployed
+    spared = any(neighbour.changed for neighbour in facts.neighbours)
+    for index, neighbour in enumerate(() if spared else facts.neighbours):
         unknown_neighbour = replace(neighbour, changed=None)
         others = (*facts.neighbours[:index], unknown_neighbour, *facts.neighbours[index + 1 :])
         yield replace(facts, neighbours=others)

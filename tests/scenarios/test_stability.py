@@ -533,7 +533,9 @@ class TestPersons:
 
 
 def test_every_candidate_is_told_with_its_reason() -> None:
-    story = bad_deployment().deployed("v3", ago=minutes(2)).alarm("latency", onset=minutes(1))
+    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9))
+    story.was_red("5xx-rate", ago=minutes(3), lasted=minutes(1))
+    story.deployed("v3", ago=minutes(1.5), took=minutes(0.4)).alarm("latency", onset=minutes(1))
     assert [(c.revision.identity, c.verdict) for c in story.judged().candidates][-1] == (
         "v1",
         "stable",

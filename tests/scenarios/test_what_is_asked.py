@@ -150,32 +150,34 @@ class TestRequestsOfARevision:
 class TestOtherServicesThatAreRed:
     def asked(self, story: History, **so_far: object) -> list[reads.NeighbourDeployments]:
         world = World(story)
-        present = {"present": True, "red": (), "neighbours": False, **so_far}
+        present = {"present": True, "red": (), "neighbours": None, **so_far}
         known = replace(story.facts().so_far, **present)  # type: ignore[arg-type] # the keys are its own
         facts = replace(story.facts(), so_far=known)
         found = missing(facts, world.policy, NOW)
         return [read for read in found if isinstance(read, reads.NeighbourDeployments)]
 
-    def test_are_asked_about_once_by_when_this_services_alarms_began(self) -> None:
-        story = bad_deployment(onset=minutes(6)).alarm("latency", onset=minutes(4), trigger=False)
+    def test_are_asked_about_once_by_when_the_trouble_began_that_convicts(self) -> None:
+        story = bad_deployment(onset=minutes(4)).alarm("latency", onset=minutes(6), trigger=False)
         (read,) = self.asked(story)
-        assert read.fired == NOW - minutes(6)
-        assert read.own == {NOW - minutes(6), NOW - minutes(4)}
-        assert self.asked(story, neighbours=True) == []
+        assert (read.onset, read.grain) == (NOW - minutes(6), minutes(1))
+        assert self.asked(story, neighbours=NOW - minutes(6)) == []
+
+    def test_are_asked_about_anew_where_another_alarm_turns_out_to_convict(self) -> None:
+        """The one that was thought to flaps, as its history tells by now."""
+        story = bad_deployment(onset=minutes(4))
+        for ago in (3, 5, 7):
+            story.was_red("latency", ago=minutes(60 * ago))
+        story.alarm("latency", onset=minutes(6), trigger=False)
+        (read,) = self.asked(story, neighbours=NOW - minutes(6))
+        assert read.onset == NOW - minutes(4)
+
+    def test_where_none_convicts_by_when_the_one_began_that_fired(self) -> None:
+        story = bad_deployment(onset=minutes(20)).alarm("latency", onset=minutes(21), trigger=False)
+        (read,) = self.asked(story)
+        assert read.onset == NOW - minutes(20)
 
     def test_are_not_asked_about_where_nobody_looked_who_is_red(self) -> None:
         assert self.asked(bad_deployment(), red=None) == []
-
-    def test_alarms_that_are_calm_or_of_which_it_is_not_known_when_they_began_do_not_count(
-        self,
-    ) -> None:
-        story = bad_deployment().alarm("latency", onset=minutes(4), trigger=False)
-        story.alarm("unhealthy-targets", onset=minutes(3), trigger=False)
-        story.alarms["latency"] = replace(story.alarms["latency"], onset=None)
-        calm = replace(story.alarms["unhealthy-targets"], in_alarm=False)
-        story.alarms["unhealthy-targets"] = calm
-        (read,) = self.asked(story)
-        assert read.own == {NOW - minutes(6)}
 
 
 def test_how_earlier_deployments_shift_traffic_is_asked_where_any_red_alarm_began_before() -> None:

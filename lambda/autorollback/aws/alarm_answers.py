@@ -4,19 +4,18 @@ import operator
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
+from autorollback.aws.alarm_tree import Answer, is_composite, periods_of, tree_under
 from autorollback.decision import onset
-from autorollback.decision.facts import Alarm, AlarmPeriod, Datapoint
+from autorollback.decision.facts import Alarm, AlarmPeriod, AlarmSource, Datapoint, Untold
 from autorollback.decision.lineage import SAME_MOMENT
+from autorollback.naming import OWN_SIGNAL_PREFIX
 from autorollback.requests import AlarmChanged, parse_object, parse_time
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudwatch.type_defs import AlarmHistoryItemTypeDef
-
-Answer = Mapping[str, Any]
-"""One alarm of whichever kind as DescribeAlarms tells it, or a JSON object inside."""
 
 _STRANGE_DATA = (ValueError, KeyError, TypeError, AttributeError)
 _TRACES = (
@@ -24,6 +23,20 @@ _TRACES = (
     "StateUpdatedTimestamp",
     "AlarmConfigurationUpdatedTimestamp",
 )
+
+_EVENTS_REASON = "ReasonDataOfEvent"
+"""Where the event's reason stands beside what DescribeAlarms tells."""
+
+_RANGE_OF_UNKNOWN = timedelta(minutes=5)
+"""How far an alarm is thought to look back, of which nothing is known."""
+
+SOURCES_KEPT = 10
+"""Red metric alarms under a composite that are kept, the earliest trouble first."""
+
+DATAPOINTS_KEPT = 100
+"""Of each of them, from the first breaching one on."""
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 _RATE = re.compile(r"rate\((?P<count>\d+) (?P<unit>minute|hour|day)s?\)")
 _RATE_UNITS = {
@@ -103,51 +116,125 @@ def read_alarm(
 ) -> Alarm:
     """The facts of one alarm.
 
-    A composite alarm has no datapoints of its own: those of its children in ALARM tell its onset.
-    `others` are the alarms that were described with it, by their names.
+    A composite alarm has no datapoints of its own: the metric alarms under it that are red tell its
+    onset, however deep they are. `others` are the alarms that were described with it, by their
+    names. The alarm around a user's own is named by it.
     """
-    in_alarm = described.get("StateValue") == "ALARM"
+    name = str(described["AlarmName"])
+    root = name
+    if signal.startswith(OWN_SIGNAL_PREFIX):
+        root = signal.removeprefix(OWN_SIGNAL_PREFIX)
+    known = {name: described, **others}
+    tree = tree_under(root, known)
+
     changed_at = _changed_at(described)
-    children = _children_in_alarm(described)
-
-    described_children = [others[child.name] for child in children if child.name in others]
-    sources = described_children or [described]
-
-    points: list[Datapoint] = []
-    for source in sources:
-        points += _datapoints(source)
-    timing = _timing(sources[0])
-
-    by_datapoint = None
-    began = None
+    in_alarm = described.get("StateValue") == "ALARM"
+    sources: tuple[AlarmSource, ...] = ()
     if in_alarm:
-        by_datapoint = onset.first_lasting_breach(points)
-        began = by_datapoint or _earliest_onset(changed_at, children, timing)
+        sources = _sources([known[member] for member in tree.members if member in known])
+    timing = _longest([known[member] for member in tree.members if member in known])
+
+    began: datetime | None = None
+    untold = tree.untold
+    if sources:
+        began = began_at(sources[0])
+    elif in_alarm:
+        began = _earliest_onset(changed_at, _children_in_alarm(described), timing)
+        untold = untold or Untold.NOTHING_RED
 
     return Alarm(
-        name=str(described["AlarmName"]),
+        name=name,
         signal=signal,
         in_alarm=in_alarm,
         since=changed_at,
         onset=began,
         period=timing.period,
         evaluation_range=timing.evaluation_range,
-        last_breach=onset.last_breach(points),
+        last_breach=_last_breach(sources),
         first_trace=_first_trace(described),
-        onset_is_datapoint=by_datapoint is not None,
+        onset_is_datapoint=bool(sources) and bool(onset.breaches(sources[0].datapoints)),
+        sources=sources,
+        untold=untold,
     )
 
 
 def as_it_fired(described: Answer, event: AlarmChanged) -> Answer:
-    """The alarm with the reason of the event, unless its state has changed again since."""
-    if not event.reason_data:
-        return described
+    """The alarm with the event's reason beside its own.
 
-    changed_at: datetime = described.get("StateTransitionedTimestamp", event.at)
-    changed_again = changed_at > event.at + SAME_MOMENT
-    if changed_again and described.get("StateReasonData"):
+    Only where the event speaks of its present state. What CloudWatch answers now stands beside what
+    the event says, and nothing that an event alone says can make trouble begin later.
+    """
+    changed_at: datetime | None = _changed_at(described)
+    if not event.reason_data or changed_at is None:
         return described
-    return {**described, "StateReasonData": event.reason_data}
+    if abs(event.at - changed_at) > SAME_MOMENT:
+        return described
+    return {**described, _EVENTS_REASON: event.reason_data}
+
+
+def began_at(source: AlarmSource) -> datetime | None:
+    """When the trouble of a metric alarm began.
+
+    Its datapoints tell it; else it is the earliest that can be.
+    """
+    by_datapoint = onset.first_lasting_breach(source.datapoints)
+    if by_datapoint is not None or source.since is None:
+        return by_datapoint
+    return onset.fallback(source.since, source.evaluation_range)
+
+
+def _sources(described: Sequence[Answer]) -> tuple[AlarmSource, ...]:
+    """The metric alarms that are red, the earliest trouble first, as many as are kept."""
+    found: list[AlarmSource] = []
+    for one in described:
+        if one.get("StateValue") == "ALARM" and periods_of(one):
+            found.append(_source(one))
+    found.sort(key=lambda source: (began_at(source) or _LONG_AGO, source.name))
+    return tuple(found[:SOURCES_KEPT])
+
+
+def _source(described: Answer) -> AlarmSource:
+    timing = _timing(described)
+    since = _changed_at(described)
+    points = _kept(_datapoints(described))
+    breaches = onset.breaches(points)
+    evaluated_later = bool(breaches) and since is not None and breaches[0] >= since
+    ignores = "ignore" in (
+        described.get("TreatMissingData"),
+        described.get("EvaluateLowSampleCountPercentile"),
+    )
+    return AlarmSource(
+        name=str(described["AlarmName"]),
+        since=since,
+        period=timing.period,
+        evaluation_range=timing.evaluation_range,
+        datapoints=() if evaluated_later else points,
+        keeps_state=ignores,
+    )
+
+
+def _kept(points: Sequence[Datapoint]) -> tuple[Datapoint, ...]:
+    """The datapoints that tell when trouble began, oldest first: not the calm before it, nor all that followed."""
+    ordered = sorted(points, key=lambda point: point.start)
+    first = next((i for i, point in enumerate(ordered) if point.breaching), 0)
+    begin = max(first - 1, 0)
+    return tuple(ordered[begin : begin + DATAPOINTS_KEPT])
+
+
+def _last_breach(sources: Sequence[AlarmSource]) -> datetime | None:
+    found = [onset.last_breach(source.datapoints) for source in sources]
+    return max((moment for moment in found if moment), default=None)
+
+
+def _longest(described: Sequence[Answer]) -> _Timing:
+    """The longest period and evaluation range of some alarms; the usual ones where none is told."""
+    timings = [_timing(one) for one in described if not is_composite(one)]
+    if not timings:
+        return _Timing(timedelta(minutes=1), _RANGE_OF_UNKNOWN)
+    return _Timing(
+        max(timing.period for timing in timings),
+        max(timing.evaluation_range for timing in timings),
+    )
 
 
 def _changed_at(described: Answer) -> datetime | None:
@@ -168,7 +255,10 @@ def _earliest_onset(
     children: Sequence[_Child],
     timing: _Timing,
 ) -> datetime | None:
-    """The earliest that the trouble can have begun, where no datapoint tells it."""
+    """About when the trouble began, where no metric alarm tells it.
+
+    The changes of the alarms that a composite names as its cause are nearest to it.
+    """
     if changed_at is None:
         return None
     changes = [child.changed_at for child in children]
@@ -199,20 +289,10 @@ def _timing(described: Answer) -> _Timing:
     if "QueryResultsToEvaluate" in described:
         return _timing_of_log_alarm(described)
 
-    seconds = max(_periods(described), default=60)
+    seconds = max(periods_of(described), default=60)
     period = timedelta(seconds=seconds)
     evaluation_periods: int = described.get("EvaluationPeriods", 5)
     return _Timing(period, period * evaluation_periods)
-
-
-def _periods(described: Answer) -> list[int]:
-    """The periods of an alarm's metric, or of each of its metric queries, in seconds."""
-    periods = [described.get("Period")]
-    for query in described.get("Metrics", []):
-        metric = query.get("MetricStat", {})
-        periods.append(query.get("Period"))
-        periods.append(metric.get("Period"))
-    return [period for period in periods if period]
 
 
 def _timing_of_log_alarm(described: Answer) -> _Timing:
@@ -243,8 +323,18 @@ def _every(rate: str) -> timedelta:
 
 
 def _datapoints(described: Answer) -> list[Datapoint]:
-    """The evaluated datapoints of an alarm, where its reason holds any that can be read."""
-    reason = _reason_of(described)
+    """The evaluated datapoints of an alarm, where a reason holds any that can be read.
+
+    Of two reasons that tell the same one, it breaches where either says so.
+    """
+    breaching: dict[datetime, bool | None] = {}
+    for reason in (_reason_of(described), parse_object(described.get(_EVENTS_REASON))):
+        for point in _datapoints_of(reason, described):
+            breaching[point.start] = point.breaching or breaching.get(point.start, point.breaching)
+    return [Datapoint(start, breaches) for start, breaches in breaching.items()]
+
+
+def _datapoints_of(reason: Answer, described: Answer) -> list[Datapoint]:
     try:
         points = []
         for index, measured in enumerate(_measured(reason)):

@@ -1,13 +1,15 @@
 """Alarms as they are now, and their history."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from autorollback.aws import alarm_answers
-from autorollback.aws.alarm_answers import Answer, StateChanges
-from autorollback.decision.facts import Alarm, RedAlarm
+from autorollback.aws.alarm_answers import StateChanges
+from autorollback.aws.alarm_tree import LEVELS, MOST, Answer, tree_under
+from autorollback.decision.facts import Alarm, RedAlarm, Untold
 from autorollback.naming import OWN_SIGNAL_PREFIX, SIGNALS, Names
 from autorollback.policy import ServicePolicy
 from autorollback.requests import AlarmChanged
@@ -19,8 +21,23 @@ if TYPE_CHECKING:
 
     from autorollback.aws.clients import Clients
 
+
 NAMES_A_CALL = 100
 """That DescribeAlarms takes at most, and alarms a page (botocore cloudwatch/2010-08-01)."""
+
+
+Trees = Mapping[str, tuple[str, ...]]
+"""The names of the alarms under each of a user's own that is a composite, by its name."""
+
+NO_TREES: Trees = MappingProxyType({})
+
+
+def signals_of(policy: ServicePolicy) -> tuple[str, ...]:
+    """The signals that a service's policy knows, by which its alarms are named."""
+    own = tuple(f"{OWN_SIGNAL_PREFIX}{alarm}" for alarm in policy.alarms)
+    if policy.load_balancer is None:
+        return own
+    return (*SIGNALS, *own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +51,21 @@ class Alarms:
         self,
         policy: ServicePolicy,
         event: AlarmChanged | None = None,
+        trees: Trees = NO_TREES,
     ) -> tuple[Alarm, ...]:
         """The service's own alarms that exist.
 
-        The children of composites are read with them, for the onset. The event that fired tells the
-        onset of its alarm, unless the alarm has changed its state again since.
+        Those under composites are read with them, for the onset, as far as `trees` names them. The
+        event that fired tells the onset of its alarm too, unless the alarm has changed its state
+        again since.
         """
         signals = self._signals_by_alarm(policy)
-        described = self._described([*signals, *policy.alarms], policy)
+        wanted = dict.fromkeys([*signals, *policy.alarms])
+        for name in policy.alarms:
+            under = trees.get(name, ())
+            if len(wanted) + len(under) <= NAMES_A_CALL:
+                wanted.update(dict.fromkeys(under))
+        described = self._described(tuple(wanted), policy)
         if event and event.alarm in described:
             described[event.alarm] = alarm_answers.as_it_fired(described[event.alarm], event)
 
@@ -50,6 +74,33 @@ class Alarms:
             if name in described:
                 alarms.append(alarm_answers.read_alarm(described[name], signal, described))
         return tuple(alarms)
+
+    def trees(self, policy: ServicePolicy) -> Trees:
+        """The names of the alarms under each of a user's own that is a composite.
+
+        Read level by level. One that is too large, or that cannot be read as a whole, is not there.
+        """
+        known: dict[str, Answer] = {}
+        wanted: set[str] = set(policy.alarms)
+        for _ in range(LEVELS + 1):
+            if not wanted:
+                break
+            found = self._described(sorted(wanted), policy)
+            known.update(found)
+            missing = wanted - found.keys()
+            wanted = set()
+            for name in policy.alarms:
+                tree = tree_under(name, known)
+                if len(tree.members) <= MOST:
+                    wanted.update(set(tree.unknown) - missing)
+
+        trees: dict[str, tuple[str, ...]] = {}
+        for name in policy.alarms:
+            tree = tree_under(name, known)
+            is_whole = tree.untold is not Untold.UNREAD
+            if is_whole and len(tree.members) > 1:
+                trees[name] = tree.members[1:]
+        return trees
 
     def red(self, cloudwatch: "CloudWatchClient | None" = None) -> tuple[RedAlarm, ...]:
         """One page of this controller's alarms that are in ALARM: at most 100.
@@ -95,9 +146,7 @@ class Alarms:
 
     def _signals_by_alarm(self, policy: ServicePolicy) -> dict[str, str]:
         """The signals of the service's own alarms, by the names of the alarms."""
-        own_signals = [f"{OWN_SIGNAL_PREFIX}{alarm}" for alarm in policy.alarms]
-        signals = (*SIGNALS, *own_signals)
-        return {self.names.alarm(policy.key, signal): signal for signal in signals}
+        return {self.names.alarm(policy.key, signal): signal for signal in signals_of(policy)}
 
     def _described(
         self,
@@ -134,4 +183,9 @@ class Alarms:
         alarm = alarm_answers.read_alarm(described, key.signal, {})
         if alarm.onset is None:
             return None
-        return RedAlarm(key, name, alarm.onset)
+        return RedAlarm(
+            key,
+            name,
+            alarm.onset,
+            alarm.grain,
+        )

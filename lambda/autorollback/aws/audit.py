@@ -5,9 +5,10 @@ from datetime import UTC
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from autorollback.aws.alarms import signals_of
 from autorollback.aws.ledger_table import LedgerTable
 from autorollback.decision.image_lifecycle import Pushed
-from autorollback.naming import OWN_SIGNAL_PREFIX, SIGNALS, Names, ServiceKey
+from autorollback.naming import Names, ServiceKey
 from autorollback.policy import ServicePolicy
 
 if TYPE_CHECKING:
@@ -147,10 +148,7 @@ class Audit:
         LedgerTable(self.clients, self.table).put(item)
 
     def _alarms_that_should_watch(self, policy: ServicePolicy) -> list[str]:
-        signals = [f"{OWN_SIGNAL_PREFIX}{name}" for name in policy.alarms]
-        if policy.load_balancer:
-            signals = [*SIGNALS, *signals]
-        ours = [self.names.alarm(policy.key, signal) for signal in signals]
+        ours = [self.names.alarm(policy.key, signal) for signal in signals_of(policy)]
         return [*ours, *policy.alarms]
 
     def _lifecycle(self, repository: str) -> str | None:

@@ -206,6 +206,31 @@ class Ecs:
             return NO_DEPLOYMENTS
         return _page(answer["serviceDeployments"], answer.get("nextToken"))
 
+    def newest_in_brief(self, key: ServiceKey, at_most: int) -> tuple[Deployment, ...]:
+        """A service's newest deployments in one call, newest first, without what they replaced.
+
+        ListServiceDeployments tells status and times of each (ServiceDeploymentBrief, botocore
+        ecs/2014-11-13). None of a service that ECS does not know, or does not deploy.
+        """
+        ecs = self.clients.ecs
+        try:
+            answer = ecs.list_service_deployments(
+                cluster=key.cluster,
+                service=key.service,
+                maxResults=at_most,
+            )
+        except (
+            ecs.exceptions.ServiceNotFoundException,
+            ecs.exceptions.ClusterNotFoundException,
+            ecs.exceptions.InvalidParameterException,
+            ecs.exceptions.UnsupportedFeatureException,
+            ecs.exceptions.ClientException,
+        ):
+            return ()
+        found = [_in_brief(brief) for brief in answer["serviceDeployments"]]
+        found.sort(key=lambda deployment: (deployment.created_at, deployment.arn), reverse=True)
+        return tuple(found)
+
     def newest_page(self, key: ServiceKey) -> DeploymentPage | ClientError:
         """The newest service deployments, or why ECS tells none.
 
@@ -431,6 +456,21 @@ def strategy_of(configuration: "DeploymentConfigurationOutputTypeDef") -> Strate
         return Strategy(configuration.get("strategy") or Strategy.ROLLING)
     except ValueError:
         return Strategy.OTHER
+
+
+def _in_brief(brief: "ServiceDeploymentBriefTypeDef") -> Deployment:
+    status = Status(brief["status"])
+    finished_at = None
+    if not status.in_progress:
+        finished_at = _utc_or_none(brief.get("finishedAt"))
+    return Deployment(
+        arn=brief["serviceDeploymentArn"],
+        status=status,
+        created_at=_utc(brief["createdAt"]),
+        started_at=_utc_or_none(brief.get("startedAt")),
+        finished_at=finished_at,
+        target=brief.get("targetServiceRevisionArn", ""),
+    )
 
 
 def _finished(described: "ServiceDeploymentTypeDef") -> datetime | None:

@@ -1,7 +1,7 @@
 """The ledger: what makes a rollback happen once, and what is remembered of it.
 
 Items share the partition `service#<cluster>/<service>` and are told apart by the sort key: `lease`, `pause`,
-`quarantine#<identity>`, `good#<identity>`, `told#<deployment>#<reason>`, `muted#<alarm>`, `watch#<deployment>`,
+`quarantine#<identity>`, `good#<identity>`, `told#<deployment>#<reason>`, `alarms`, `muted#<alarm>`, `watch#<deployment>`,
 `traffic#<deployment>`, `release#<time>#<identity>` and `incident#<time of the deployment>#<deployment>`. The partition `all` holds the `pause` of
 all services, and in an alarm storm the page of `red` alarms that was read last. The index `unfinished` holds what still
 wants something, the index `timeline` all incidents by time.
@@ -9,7 +9,7 @@ wants something, the index `timeline` all incidents by time.
 
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from autorollback.aws.ledger_items import (
     read_red_page,
     readable,
     red_page_text,
+    rollback_mark,
     service_ledger,
     spells_text,
     text_of,
@@ -38,7 +39,7 @@ from autorollback.aws.ledger_items import (
 from autorollback.aws.ledger_table import IS_NEW, Condition, LedgerTable
 from autorollback.decision.facts import KnownGood, Quarantine, RedAlarm, TrafficReading
 from autorollback.decision.incident import Incident, LeftRevision, Phase
-from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
+from autorollback.decision.ledger_state import PendingCheck, RollbackMark, ServiceLedger
 from autorollback.naming import ServiceKey
 from autorollback.results import Message
 
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
 NOTICE_KEPT = timedelta(days=30)
 MUTED_KEPT = timedelta(days=7)
 RED_KEPT = timedelta(days=1)
+
+NEWEST_ROLLBACKS = 3
+"""Of another service, as many of its incidents are looked at."""
 
 _ALL = "all"
 
@@ -162,6 +166,29 @@ class Ledger:
             LedgerRecordError: for a record that cannot be read.
         """
         return service_ledger(self._table.query(partition(key)), now)
+
+    def newest_rollbacks(self, key: ServiceKey) -> tuple[RollbackMark, ...]:
+        """The newest few rollbacks of a service, as far as another service's judgement asks.
+
+        A record that cannot be read is none: it is the other service's.
+        """
+        answer = self.clients.dynamodb.query(
+            TableName=self.table,
+            KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
+            ProjectionExpression="claimed_at, rollback_deployment, #state",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues=to_attributes(
+                {":pk": partition(key), ":prefix": "incident#"}
+            ),
+            ScanIndexForward=False,
+            Limit=NEWEST_ROLLBACKS,
+        )
+        found: list[RollbackMark] = []
+        for attributes in answer["Items"]:
+            mark = rollback_mark(from_attributes(attributes))
+            if mark is not None:
+                found.append(mark)
+        return tuple(found)
 
     def due(self, now: datetime) -> tuple[ServiceKey, ...]:
         """The services with something that wants looking after by now, in one query."""
@@ -482,6 +509,17 @@ class Ledger:
         if item is None or item.get("announced"):
             return None
         return readable(item, _unsent_notice)
+
+    # what a judgement has to know
+
+    def save_alarm_trees(
+        self,
+        key: ServiceKey,
+        trees: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        """Keep which alarms are under a user's own, for judgements to name them."""
+        names = {alarm: list(under) for alarm, under in trees.items()}
+        self._table.put({"pk": partition(key), "sk": "alarms", "under": names})
 
     # what the sweep has to know
 

@@ -4,7 +4,7 @@ import base64
 import json
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from autorollback.decision.facts import (
     TrafficReading,
 )
 from autorollback.decision.incident import Incident, Intent, Phase, Told
-from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
+from autorollback.decision.ledger_state import PendingCheck, RollbackMark, ServiceLedger
 from autorollback.decision.result import Result
 from autorollback.naming import AlarmKey, ServiceKey
 
@@ -280,12 +280,21 @@ def service_ledger(items: Sequence[Item], now: datetime) -> ServiceLedger:
         pending_checks=tuple(readable(item, _pending_check) for item in by_kind.get("watch", [])),
         unsent=tuple(item["sk"] for item in by_kind.get("told", []) if "unfinished" in item),
         watched=_watched(by_kind.get("traffic", [])),
+        alarm_trees=_alarm_trees(by_kind.get("alarms", [])),
     )
 
 
 def _watched(items: Sequence[Item]) -> tuple[str, ...]:
     """The deployments of these items whose traffic the sweep looks at."""
     return tuple(str(item.get("deployment")) for item in items if "unfinished" in item)
+
+
+def _alarm_trees(items: Sequence[Item]) -> dict[str, tuple[str, ...]]:
+    trees: dict[str, tuple[str, ...]] = {}
+    for item in items:
+        under = readable(item, lambda i: dict(i["under"]))
+        trees.update({str(alarm): tuple(map(str, names)) for alarm, names in under.items()})
+    return trees
 
 
 def _state(
@@ -401,6 +410,24 @@ def _spells_of(text: str | None) -> tuple[AlarmSpell, ...]:
     return tuple(spells)
 
 
+# --- what a judgement asks of other services ----------------------------------------------------------------------
+
+
+def rollback_mark(item: Item) -> RollbackMark | None:
+    """The rollback of an incident's item.
+
+    None where none was carried out, or it cannot be read.
+    """
+    carried_out = (Phase.OPEN.value, Phase.RECOVERED.value, Phase.NOT_RECOVERED.value)
+    deployment = item.get("rollback_deployment")
+    if deployment is None and item.get("state") not in carried_out:
+        return None
+    try:
+        return RollbackMark(time_of(item["claimed_at"]), deployment)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
 # --- the page of red alarms that an alarm storm shares ------------------------------------------------------------
 
 
@@ -410,14 +437,14 @@ def red_page_text(red: Sequence[RedAlarm]) -> str:
     for alarm in red:
         service = alarm.key.service
         row = [alarm.name, service.cluster, service.service, alarm.key.signal, text_of(alarm.onset)]
-        rows.append(row)
+        rows.append([*row, alarm.grain.total_seconds()])
     return json.dumps(rows)
 
 
 def read_red_page(item: Item) -> tuple[datetime, tuple[RedAlarm, ...]]:
     """When a page of red alarms was read, and the alarms."""
     alarms = []
-    for name, cluster, service, signal, onset in json.loads(item["alarms"]):
+    for name, cluster, service, signal, onset, grain in json.loads(item["alarms"]):
         key = AlarmKey(ServiceKey(cluster, service), signal)
-        alarms.append(RedAlarm(key, name, time_of(onset)))
+        alarms.append(RedAlarm(key, name, time_of(onset), timedelta(seconds=grain)))
     return time_of(item["at"]), tuple(alarms)

@@ -31,22 +31,22 @@ class Policies:
             return None
         return _parse(name, key, answer["Parameter"]["Value"])
 
-    def of_all(self, keys: Sequence[ServiceKey]) -> dict[ServiceKey, ServicePolicy]:
-        """The policies of up to 10 services, in one call.
+    def of_all(self, keys: Sequence[ServiceKey]) -> dict[ServiceKey, ServicePolicy | PolicyError]:
+        """The policies of up to 10 services that have one, in one call.
 
-        Services that have none, or one that cannot be read, are left out.
+        One that cannot be read says so in its place, and spoils no other.
         """
         keys_by_name = {self.names.policy_parameter(key): key for key in keys}
         answer = self.clients.ssm.get_parameters(Names=list(keys_by_name))
 
-        policies: dict[ServiceKey, ServicePolicy] = {}
+        policies: dict[ServiceKey, ServicePolicy | PolicyError] = {}
         for parameter in answer["Parameters"]:
             name = parameter["Name"]
             key = keys_by_name[name]
             try:
                 policies[key] = _parse(name, key, parameter["Value"])
-            except PolicyError:
-                continue  # its own judgement says so; it stands in the way of no other service's
+            except PolicyError as error:
+                policies[key] = error
         return policies
 
     def keys(self) -> tuple[ServiceKey, ...]:

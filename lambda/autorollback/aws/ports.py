@@ -5,8 +5,9 @@ No port is wider than they use it.
 The adapters of this package fulfil them, and so do the fakes of the tests, which pass the same tests.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from autorollback.aws.deployer import DeploymentBackend
@@ -192,6 +193,13 @@ class Ledger(Leases, LedgerReads, Incidents, Notices, TrafficWatch, Protocol):
     ) -> None:
         """Remember a revision that ran well; the newest time of an identity stands."""
 
+    def save_alarm_trees(
+        self,
+        key: ServiceKey,
+        trees: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        """Keep which alarms are under a user's own, for judgements to name them."""
+
     def record_muted(
         self,
         key: ServiceKey,
@@ -324,8 +332,12 @@ class Alarms(Protocol):
         self,
         policy: ServicePolicy,
         event: AlarmChanged | None = None,
+        trees: Mapping[str, tuple[str, ...]] = MappingProxyType({}),
     ) -> tuple[Alarm, ...]:
-        """The service's own alarms that exist."""
+        """The service's own alarms that exist, with what is known to be under them."""
+
+    def trees(self, policy: ServicePolicy) -> Mapping[str, tuple[str, ...]]:
+        """The names of the alarms under each of a user's own that is a composite."""
 
     def red(self) -> tuple[RedAlarm, ...]:
         """One page of the alarms that are in ALARM, of whichever service."""
@@ -386,10 +398,10 @@ class Neighbours(Protocol):
         self,
         red: Sequence[RedAlarm],
         policy: ServicePolicy,
-        fired: datetime,
-        own: Collection[datetime],
+        onset: datetime,
+        grain: timedelta,
     ) -> tuple[Neighbour, ...]:
-        """Other services in trouble around these onsets."""
+        """Other services in trouble around an onset, which is known as finely as `grain`."""
 
 
 class Dependencies(Protocol):

@@ -378,17 +378,18 @@ class _Fetch:
         reader, policy = self.reader, self.snapshot.policy
         match read:
             case reads.AlarmsNow():
-                return reader.alarms.of(policy, self.event)
+                trees = self.snapshot.ledger.alarm_trees
+                return reader.alarms.of(policy, self.event, trees)
             case reads.AlarmHistory(alarm, since):
                 return reader.alarms.history(alarm, since)
             case reads.RedAlarms():
                 return reader.neighbours.red(policy.policy, self.now)
-            case reads.NeighbourDeployments(red, fired, own):
+            case reads.NeighbourDeployments(red, onset, grain):
                 return reader.neighbours.in_trouble(
                     red,
                     policy,
-                    fired,
-                    own,
+                    onset,
+                    grain,
                 )
 
     def _of_tasks(self, read: reads.ReadOfTasks) -> Fetched:
@@ -497,8 +498,8 @@ def _with_alarms(
             return _with_history(facts, name, answer)
         case reads.RedAlarms():
             return replace(facts, so_far=replace(facts.so_far, red=answer))
-        case reads.NeighbourDeployments():
-            asked = replace(facts.so_far, neighbours=True)
+        case reads.NeighbourDeployments(_, onset):
+            asked = replace(facts.so_far, neighbours=onset)
             return replace(facts, neighbours=answer, so_far=asked)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from autorollback.decision.facts import Alarm, Deployment, Facts, Quarantine
 from autorollback.decision.question import Question
@@ -27,6 +27,7 @@ class Suspicion:
     Attributes:
         alarm: the one that says so, where one does.
         known_bad: the quarantined build that the suspect brings back, where it does.
+        grain: how finely the onset is known.
     """
 
     suspect: Deployment
@@ -34,6 +35,7 @@ class Suspicion:
     detail: str
     alarm: Alarm | None = None
     known_bad: Quarantine | None = None
+    grain: timedelta = timedelta()
 
 
 @dataclass(frozen=True, slots=True)

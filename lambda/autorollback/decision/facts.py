@@ -276,6 +276,43 @@ class AlarmPeriod:
     until: datetime | None = None
 
 
+class Untold(StrEnum):
+    """Why it cannot be told whether an alarm's trouble began before a deployment.
+
+    UNREAD: of the alarms under a composite some were not read: they changed, or are more than are read.
+    NO_DATAPOINTS: one of them has none, as a log alarm or one on a query of another kind.
+    NOTHING_RED: no metric alarm under it is in ALARM.
+    COARSE: a datapoint that straddles the deployment's start stands for longer than such a one may.
+    """
+
+    UNREAD = "unread"
+    NO_DATAPOINTS = "no_datapoints"
+    NOTHING_RED = "nothing_red"
+    COARSE = "coarse"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmSource:
+    """A metric alarm that is in ALARM.
+
+    It is the alarm itself, or one under a composite, however deep.
+
+    Attributes:
+        since: when it went to ALARM.
+        period: what one datapoint stands for.
+        evaluation_range: evaluation periods times period.
+        datapoints: what was evaluated when it went to ALARM, oldest first; none where that is not told.
+        keeps_state: it stays as it is while data are missing, so that its being red still proves nothing new.
+    """
+
+    name: str
+    since: datetime | None
+    period: timedelta = timedelta(minutes=1)
+    evaluation_range: timedelta = timedelta(minutes=5)
+    datapoints: tuple[Datapoint, ...] = ()
+    keeps_state: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class AlarmSpell:
     """A time that an alarm, by its signal, spent in ALARM while a revision served."""
@@ -292,12 +329,14 @@ class Alarm:
     Attributes:
         onset: when the trouble that it speaks of began, while it is in ALARM.
         onset_is_datapoint: a datapoint gives the onset, and stands for a whole period; else it is the earliest that can be.
-        period: what one datapoint stands for.
+        period: what one datapoint stands for, the longest of those under a composite.
         evaluation_range: evaluation periods times period.
         last_breach: start of the newest breaching datapoint that is known.
         spells: its times in ALARM that its history still holds, oldest first; None where the history was not read.
         history_from: how far back `spells` reach.
         first_trace: the oldest sign that it existed.
+        sources: the metric alarms that are in ALARM and tell when the trouble began, earliest first.
+        untold: why they cannot tell it, whatever the deployment.
     """
 
     name: str
@@ -312,6 +351,14 @@ class Alarm:
     history_from: datetime | None = None
     first_trace: datetime | None = None
     onset_is_datapoint: bool = True
+    sources: tuple[AlarmSource, ...] = ()
+    untold: Untold | None = None
+
+    @property
+    def grain(self) -> timedelta:
+        """How finely its onset is known."""
+        first = self.sources[0] if self.sources else self
+        return first.period if self.onset_is_datapoint else first.evaluation_range
 
 
 class TriggerKind(StrEnum):
@@ -345,12 +392,15 @@ class Trigger:
 class Neighbour:
     """An alarm of another protected service that is in ALARM; a service may have several.
 
-    `changed` tells whether a deployment of its own may explain it; None where too few are ill for that to matter.
+    Attributes:
+        changed: a deployment of its own may explain it; None where its deployments were not read.
+        grain: how finely its onset is known.
     """
 
     key: ServiceKey
     onset: datetime
     changed: bool | None = None
+    grain: timedelta = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -481,11 +531,12 @@ class LedgerState:
 
 @dataclass(frozen=True, slots=True)
 class RedAlarm:
-    """An alarm of this controller that is in ALARM, of whichever service."""
+    """An alarm of this controller that is in ALARM, of whichever service. `grain` is how finely its onset is known."""
 
     key: AlarmKey
     name: str
     onset: datetime
+    grain: timedelta = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -510,7 +561,7 @@ class ReadSoFar:
         vanished: ARNs of the service revisions that AWS does not have any more.
         requests: what was counted, by serving period.
         red: the page of this controller's red alarms; None where it was not read.
-        neighbours: whether other services that are red were deployed has been asked.
+        neighbours: the onset that other services in trouble were asked about; None before that.
         health: healthy targets were counted.
         stopped: ARNs of the tasks that stopped lately; None where nobody asked.
         shifts: ids of CodeDeploy's deployments that were asked how they shift traffic.
@@ -527,7 +578,7 @@ class ReadSoFar:
     vanished: frozenset[str] = frozenset()
     requests: tuple[ServedRequests, ...] = ()
     red: tuple[RedAlarm, ...] | None = None
-    neighbours: bool = False
+    neighbours: datetime | None = None
     health: bool = False
     stopped: tuple[str, ...] | None = None
     shifts: frozenset[str] = frozenset()

@@ -29,6 +29,19 @@ class PendingCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class RollbackMark:
+    """By what another service's rollback is told apart from its other deployments.
+
+    Attributes:
+        at: when it was claimed.
+        deployment: ARN of the service deployment that carried it out; None where that is not known yet.
+    """
+
+    at: datetime
+    deployment: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceLedger:
     """All that the ledger says of a service; incidents are newest first.
 
@@ -39,6 +52,7 @@ class ServiceLedger:
         pending_checks: what the sweep has to look into.
         unsent: sort keys of the notices that people could not be told of.
         watched: ARNs of the deployments whose traffic the sweep looks at.
+        alarm_trees: names of the alarms under each of a user's own that is a composite, by its name.
     """
 
     state: LedgerState = field(default_factory=LedgerState)
@@ -48,6 +62,7 @@ class ServiceLedger:
     pending_checks: tuple[PendingCheck, ...] = ()
     unsent: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
+    alarm_trees: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def has_untold(self) -> bool:

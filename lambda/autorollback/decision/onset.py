@@ -9,23 +9,32 @@ from autorollback.decision.facts import Datapoint
 def first_lasting_breach(datapoints: Sequence[Datapoint]) -> datetime | None:
     """Start of the first breaching datapoint that does not stand alone between calm ones.
 
-    One stray datapoint before a deployment must not acquit it; if all stand alone, the first
-    counts. A missing neighbour is not a calm one. None where nothing breaches.
+    If all stand alone, the first counts. A missing neighbour is not a calm one. None where nothing
+    breaches.
     """
+    lasting = lasting_breach(datapoints)
+    if lasting is not None:
+        return lasting
+    return min(breaches(datapoints), default=None)
+
+
+def lasting_breach(datapoints: Sequence[Datapoint]) -> datetime | None:
+    """Start of the first breaching datapoint that does not stand alone; None without one."""
     ordered = sorted(datapoints, key=lambda point: point.start)
-    stray: list[datetime] = []
     for index, point in enumerate(ordered):
         if point.breaching and not _stands_alone(ordered, index):
             return point.start
-        if point.breaching:
-            stray.append(point.start)
-    return min(stray, default=None)
+    return None
+
+
+def breaches(datapoints: Sequence[Datapoint]) -> list[datetime]:
+    """The starts of the breaching datapoints, oldest first."""
+    return sorted(point.start for point in datapoints if point.breaching)
 
 
 def last_breach(datapoints: Sequence[Datapoint]) -> datetime | None:
     """Start of the newest breaching datapoint."""
-    breaching = [point.start for point in datapoints if point.breaching]
-    return max(breaching, default=None)
+    return max(breaches(datapoints), default=None)
 
 
 def fallback(changed_at: datetime, evaluation_range: timedelta) -> datetime:

@@ -28,12 +28,12 @@ from autorollback.decision.facts import (
 )
 from autorollback.decision.lineage import deployment_of, running_before
 from autorollback.decision.question import Question
-from autorollback.decision.rules.alarm_is_flapping import LOOKED_BACK
-from autorollback.decision.rules.alarm_predates_deployment import convict
+from autorollback.decision.rules.alarm_is_flapping import LOOKED_BACK, came_and_went
+from autorollback.decision.rules.alarm_predates_deployment import testimonies
 from autorollback.decision.rules.no_recent_deployment import find_suspect
 from autorollback.decision.rules.slow_start import UNHEALTHY_TARGETS
 from autorollback.decision.serving import ServingPeriod
-from autorollback.decision.verdicts import Candidate, CandidateVerdict, Reason
+from autorollback.decision.verdicts import Candidate, CandidateVerdict, Hold, Reason
 from autorollback.policy import ServicePolicy
 
 OLDER_PAGES = 100
@@ -106,11 +106,15 @@ class RedAlarms:
 
 @dataclass(frozen=True, slots=True)
 class NeighbourDeployments:
-    """Whether other services that are red, and fell ill near these onsets, were deployed."""
+    """Whether other services that are red, and fell ill near an onset, were deployed.
+
+    Attributes:
+        grain: how finely the onset is known.
+    """
 
     red: tuple[RedAlarm, ...]
-    fired: datetime
-    own: frozenset[datetime]
+    onset: datetime
+    grain: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +176,7 @@ def missing(
         return frozenset([*of_the_present(facts), *_foreseen(question)])
     reads = frozenset(
         [
-            *_of_neighbours(facts),
+            *_of_neighbours(question),
             *_of_the_past(question, configured),
             *_of_shifts(question),
             *_of_tasks(facts),
@@ -370,12 +374,17 @@ def _of_shifts(question: Question) -> Iterator[ShiftOfTraffic]:
 # --- other services -----------------------------------------------------------------------------------------------
 
 
-def _of_neighbours(facts: Facts) -> Iterator[Read]:
-    red = facts.so_far.red
-    if red is None or facts.so_far.neighbours:
+def _of_neighbours(question: Question) -> Iterator[Read]:
+    """Who else fell ill near the onset that the judgement will ask about, as far as is known."""
+    facts = question.facts
+    if facts.so_far.red is None:
         return
-    own = [alarm.onset for alarm in facts.alarms if alarm.in_alarm and alarm.onset]
-    yield NeighbourDeployments(red, trouble_began(facts), frozenset(own))
+    onset, grain = trouble_began(facts), timedelta()
+    convicting = _convicting(question)
+    if convicting is not None:
+        onset, grain = convicting.onset, convicting.grain
+    if onset != facts.so_far.neighbours:
+        yield NeighbourDeployments(facts.so_far.red, onset, grain)
 
 
 # --- the past -----------------------------------------------------------------------------------------------------
@@ -666,7 +675,8 @@ def _of_histories(question: Question, periods: Sequence[ServingPeriod]) -> Itera
 def _flapping_asked(question: Question) -> list[tuple[Alarm, datetime]]:
     """The alarms of which it matters whether they flapped, each with since when.
 
-    That is the one that convicts the suspect; whoever asks without an alarm may ask about any that is red.
+    Those whose times convict the suspect, earliest onset first, up to the one that convicts or is not known to flap;
+    whoever asks without an alarm may ask about any that is red.
     """
     facts = question.facts
     if facts.trigger.kind is not TriggerKind.ALARM:
@@ -674,34 +684,58 @@ def _flapping_asked(question: Question) -> list[tuple[Alarm, datetime]]:
     if facts.trigger.alarm is None:
         red = [alarm for alarm in facts.alarms if alarm.in_alarm]
         return [(alarm, _flapping_from(question, alarm) - LOOKED_BACK) for alarm in red]
-    convicting = _convicting(question)
-    if convicting is None:
-        return []
-    alarm, suspect = convicting
-    return [(alarm, suspect.start - LOOKED_BACK)]
+
+    asked: list[tuple[Alarm, datetime]] = []
+    for alarm, suspicion in _convicting_by_times(question):
+        asked.append((alarm, suspicion.suspect.start - LOOKED_BACK))
+        if not _is_known_to_flap(alarm, suspicion, question):
+            break
+    return asked
 
 
 def _flapping_from(question: Question, alarm: Alarm) -> datetime:
     """Before what an alarm may have flapped, if it is the one that asks: the newest deployment, or the suspect."""
     facts = question.facts
-    newest = _newest_start(question)
     of_it = replace(facts, trigger=replace(facts.trigger, alarm=alarm.name))
-    convicting = _convicting(replace(question, facts=of_it))
-    if convicting is None:
-        return newest
-    _, suspect = convicting
-    return suspect.start
+    starts = [_newest_start(question)]
+    for red, suspicion in _convicting_by_times(replace(question, facts=of_it)):
+        if red.name == alarm.name:
+            starts.append(suspicion.suspect.start)
+    return min(starts)
 
 
-def _convicting(question: Question) -> tuple[Alarm, Deployment] | None:
-    """The alarm that convicts, and whom, as far as is known; None where none does."""
+def _convicting(question: Question) -> Suspicion | None:
+    """The suspicion of the first alarm that convicts and is not known to flap; None where none does."""
+    if question.facts.trigger.kind is not TriggerKind.ALARM:
+        return None
+    for alarm, suspicion in _convicting_by_times(question):
+        if not _is_known_to_flap(alarm, suspicion, question):
+            return suspicion
+    return None
+
+
+def _is_known_to_flap(
+    alarm: Alarm,
+    suspicion: Suspicion,
+    question: Question,
+) -> bool:
+    """Whether an alarm convicts by its times, but flaps, and all of that is read."""
+    since = suspicion.suspect.start - LOOKED_BACK
+    if suspicion.known_bad or not stability.past_is_known(alarm, since, question.now):
+        return False
+    return isinstance(came_and_went(alarm, suspicion.suspect, question), Hold)
+
+
+def _convicting_by_times(question: Question) -> list[tuple[Alarm, Suspicion]]:
+    """The alarms whose times convict a deployment, earliest onset first, as far as is known."""
     suspicion = find_suspect(question)
     if not isinstance(suspicion, Suspicion):
-        return None
-    convicted = convict(suspicion, question)
-    if not isinstance(convicted, Suspicion) or convicted.alarm is None:
-        return None
-    return convicted.alarm, convicted.suspect
+        return []
+    found: list[tuple[Alarm, Suspicion]] = []
+    for testimony in testimonies(suspicion, question):
+        if isinstance(testimony.answer, Suspicion):
+            found.append((testimony.alarm, testimony.answer))
+    return found
 
 
 # --- secrets ------------------------------------------------------------------------------------------------------

@@ -47,6 +47,10 @@ class Reason(StrEnum):
     BAD_REQUEST = "bad_request"
 
 
+NOT_ANNOUNCED = frozenset({Reason.SLOW_START, Reason.NOT_SERVING_YET})
+"""Holds that people are not told of; the sweep asks again."""
+
+
 class FindingVerdict(StrEnum):
     """What one rule said; `passed` is nothing to object."""
 
@@ -147,11 +151,22 @@ class Hold:
     """Something is wrong and acting would not be right: a person decides.
 
     `suspect` is the deployment that it would have been about.
+
+    Attributes:
+        asks_again: nobody is told of it; the sweep asks again, when more is known.
+        waiting: names of the red alarms that have no verdict of their own yet, for the same reason.
     """
 
     reason: Reason
     detail: str
     suspect: Deployment | None = None
+    asks_again: bool = False
+    waiting: tuple[str, ...] = ()
+
+    @property
+    def is_announced(self) -> bool:
+        """Whether people are told of it."""
+        return not self.asks_again and self.reason not in NOT_ANNOUNCED
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from autorollback.decision.decide import decide
 from autorollback.decision.facts import Facts, Trigger, TriggerKind
 from autorollback.decision.formatting import clock, span
 from autorollback.decision.question import Question
-from autorollback.flows import known_bad, respond
+from autorollback.flows import alarm_trees, known_bad, respond
 from autorollback.flows.session import ProtectedService
 from autorollback.requests import DeploymentEnded
 from autorollback.results import Answer, Done
@@ -17,15 +17,18 @@ from autorollback.results import Answer, Done
 def deployment_completed(service: ProtectedService, ended: DeploymentEnded) -> Answer:
     """Learn from a completed deployment, and judge it where an alarm is red.
 
-    What was replaced is remembered, and a known bad build that came back is told.
+    What was replaced is remembered, and a known bad build that came back is told. Which alarms are
+    under a user's own is read anew.
     """
+    service = _with_alarm_trees(service)
     trigger = Trigger(TriggerKind.ALARM, ended.at)
     facts = service.session.reader.facts(service.snapshot, trigger, service.now)
     learnt = _remember_replaced(service, facts)
     returned = known_bad.tell_of_its_coming(service, facts)
     red = [alarm for alarm in facts.alarms if alarm.in_alarm]
     if red:
-        about_red = Trigger(TriggerKind.ALARM, ended.at, red[0].name)
+        first = min(red, key=lambda alarm: (alarm.onset or ended.at, alarm.name))
+        about_red = Trigger(TriggerKind.ALARM, ended.at, first.name)
         facts = service.session.reader.facts_for(
             facts,
             service.snapshot,
@@ -37,6 +40,15 @@ def deployment_completed(service: ProtectedService, ended: DeploymentEnded) -> A
         return returned
     calm = "a deployment completed, and no alarm of the service is in ALARM"
     return Done(f"{service.key}: {calm}{learnt}")
+
+
+def _with_alarm_trees(service: ProtectedService) -> ProtectedService:
+    """The service with the alarms under its users' own, which a later judgement names in one call."""
+    now = alarm_trees.read_anew(service)
+    trees = alarm_trees.changed(service, now)
+    if trees is not None:
+        service.session.ledger.save_alarm_trees(service.key, trees)
+    return now
 
 
 def _remember_replaced(service: ProtectedService, facts: Facts) -> str:

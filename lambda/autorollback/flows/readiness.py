@@ -34,7 +34,8 @@ from autorollback.decision.verdicts import (
     RollBack,
     Verdict,
 )
-from autorollback.flows import announce, preflight, readiness_findings
+from autorollback.flows import alarm_trees, announce, preflight, readiness_findings
+from autorollback.flows.alarm_trees import Trees
 from autorollback.flows.session import ProtectedService, Session
 from autorollback.naming import Home, ServiceKey
 from autorollback.policy import PolicyError
@@ -49,10 +50,16 @@ AT_ONCE = 4
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One service that was looked at; `good` is what has run well until now, if it has."""
+    """One service that was looked at.
+
+    Attributes:
+        good: what has run well until now, if it has.
+        trees: the alarms under its users' own, where they have changed.
+    """
 
     readiness: ServiceReadiness
     good: KnownGood | None = None
+    trees: Trees | None = None
 
     @property
     def key(self) -> ServiceKey:
@@ -97,6 +104,8 @@ def daily(session: Session) -> ReadinessAnswer:
             changed.append(one.readiness)
         if one.good:
             session.ledger.save_known_good(one.key, one.good)
+        if one.trees is not None:
+            session.ledger.save_alarm_trees(one.key, one.trees)
     untold: frozenset[ServiceKey] = frozenset()
     if changed:
         document = results.to_json(replace(answer, services=tuple(changed)))
@@ -169,6 +178,8 @@ def _only(key: ServiceKey, finding: ReadinessFinding) -> _Seen:
 
 def _looked_at(service: ProtectedService, ecs_service: Service) -> _Seen:
     session, policy = service.session, service.configured
+    before = service
+    service = alarm_trees.read_anew(before)
     facts = _facts(service)
     chosen, of_target = _target(service, facts)
     running = _definition(session, ecs_service.task_definition)
@@ -183,6 +194,7 @@ def _looked_at(service: ProtectedService, ecs_service: Service) -> _Seen:
         *of_target,
         *readiness_findings.of_definition(ecs_service.task_definition, running, service.policy),
         *readiness_findings.of_alarms(session.audit.alarms(policy)),
+        *readiness_findings.of_alarm_times(facts),
         *_of_images(
             service,
             ecs_service,
@@ -190,7 +202,11 @@ def _looked_at(service: ProtectedService, ecs_service: Service) -> _Seen:
             chosen,
         ),
     )
-    return _Seen(ServiceReadiness(service.key, findings), _runs_well(service, facts))
+    return _Seen(
+        ServiceReadiness(service.key, findings),
+        _runs_well(service, facts),
+        alarm_trees.changed(before, service),
+    )
 
 
 def target_of_next(service: ProtectedService) -> Candidate | None:

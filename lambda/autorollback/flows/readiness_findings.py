@@ -4,9 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 
+from autorollback.aws.alarm_tree import LEVELS
 from autorollback.aws.audit import Repository
+from autorollback.decision.alarm_order import COARSEST
 from autorollback.decision.definition import Definition
-from autorollback.decision.facts import Controller, Facts, Revision
+from autorollback.decision.facts import Alarm, Controller, Facts, Revision, Untold
+from autorollback.decision.formatting import span
 from autorollback.decision.image_lifecycle import expires_soon
 from autorollback.decision.image_reference import Image
 from autorollback.decision.lookups import role_path
@@ -315,6 +318,36 @@ def of_alarms(alarms: Mapping[str, bool | None]) -> Iterator[ReadinessFinding]:
                 detail,
                 remedy,
             )
+
+
+def of_alarm_times(facts: Facts) -> Iterator[ReadinessFinding]:
+    """Whether each alarm could tell whether its trouble began before a deployment."""
+    for alarm in facts.alarms:
+        why = _cannot_tell(alarm)
+        if why is not None:
+            remedy = (
+                f"watch a metric alarm with a period of up to {span(COARSEST)}, "
+                f"or composites of them, at most {LEVELS} levels deep"
+            )
+            yield ReadinessFinding(
+                "alarm_times",
+                _WARNING,
+                f"{alarm.name} may convict no deployment: {why}",
+                remedy,
+            )
+
+
+def _cannot_tell(alarm: Alarm) -> str | None:
+    match alarm.untold:
+        case Untold.UNREAD:
+            return "of the alarms under it not all could be read, or they are too many"
+        case Untold.NO_DATAPOINTS:
+            return "it is, or has under it, an alarm without datapoints"
+        case _:
+            pass
+    if alarm.period > COARSEST:
+        return f"a datapoint of {span(alarm.period)} may hold a deployment's start"
+    return None
 
 
 def of_running_images(

@@ -3,6 +3,7 @@
 Perhaps the service is rolled back.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import partial
 
@@ -47,9 +48,6 @@ from autorollback.requests import AlarmChanged, DeploymentEnded, TasksCannotStar
 from autorollback.results import Answer, Done
 
 Cause = AlarmChanged | TasksCannotStart | DeploymentEnded
-
-NOT_ANNOUNCED = frozenset({Reason.SLOW_START, Reason.NOT_SERVING_YET})
-"""Holds that people are not told of; the sweep asks again."""
 
 
 def respond(session: Session, cause: AlarmChanged | TasksCannotStart) -> Answer:
@@ -325,7 +323,7 @@ def _hold(
             service.policy,
             hold.suspect,
         )
-    if hold.reason in NOT_ANNOUNCED:
+    if not hold.is_announced:
         return result
     about = hold.suspect or facts.newest
     _tell_once(
@@ -333,6 +331,7 @@ def _hold(
         facts,
         about.arn if about else "none",
         result,
+        hold.waiting,
     )
     return result
 
@@ -342,16 +341,21 @@ def _tell_once(
     facts: Facts,
     deployment: str,
     result: Result,
+    waiting: Collection[str] = (),
 ) -> None:
-    """People are told once for each suspect deployment and reason, not once for each alarm."""
-    red = tuple(alarm.name for alarm in facts.alarms if alarm.in_alarm)
+    """People are told once for each suspect deployment and reason, not once for each alarm.
+
+    Alarms that are `waiting` have no verdict of their own yet.
+    """
+    red = [alarm.name for alarm in facts.alarms if alarm.in_alarm]
+    judged = tuple(name for name in red if name not in waiting)
     newest = facts.newest.arn if facts.newest else ""
     notice = Notice(
         about=deployment,
         reason=result.reason.value if result.reason else "none",
         message=result,
         resource=facts.service.arn if facts.service else str(service.key),
-        judged=verdict_marks(newest, red),
+        judged=verdict_marks(newest, judged),
         facts=packed(codec.record_of(facts, service.policy, service.now)),
     )
     announce.tell_once(service.session, service.key, notice)

@@ -1,45 +1,100 @@
-"""Rule 4: did the trouble start after the deployment? The alarm that fired is asked first, then the other red ones."""
+"""Rule 4: did the trouble start after the deployment? Each red alarm is asked, and whether it flaps, earliest onset first."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from autorollback.decision.alarm_order import after_words, before_words, began_before, predates
-from autorollback.decision.case import Case, Rule, Suspicion
+from autorollback.decision.alarm_order import (
+    Order,
+    Timing,
+    after_words,
+    before_words,
+    began_before,
+    predates,
+    timing,
+)
+from autorollback.decision.case import Case, Passed, Rule, Suspicion
 from autorollback.decision.changes import is_restart, is_return, name_of, not_described
 from autorollback.decision.facts import Alarm, Deployment, Facts, Status
 from autorollback.decision.quarantine import words_of
 from autorollback.decision.question import Question
+from autorollback.decision.rules.alarm_is_flapping import came_and_went
 from autorollback.decision.rules.capacity_lost import capacity_lost
 from autorollback.decision.rules.slow_start import UNHEALTHY_TARGETS, slow_start
 from autorollback.decision.verdicts import Hold, Reason
 from autorollback.decision.window import within_window
 
 
-def convict(suspicion: Suspicion, question: Question) -> Suspicion | Hold:
-    """The suspicion of the first alarm that convicts.
+@dataclass(frozen=True, slots=True)
+class Testimony:
+    """What one red alarm says of a suspect, by when its trouble began."""
 
-    Where none does, the hold of the first that was asked.
+    alarm: Alarm
+    answer: Suspicion | Hold
+
+
+def convict(suspicion: Suspicion, question: Question) -> Suspicion | Hold:
+    """The suspicion of the first alarm that convicts, earliest onset first.
+
+    One whose times convict, but that flaps, does not. Where none does, the hold of the earliest.
     """
-    first_refusal: Hold | None = None
-    for alarm in _asked_in_order(question.facts):
+    refusals: list[Testimony] = []
+    for testimony in testimonies(suspicion, question):
+        answer = _unless_it_flaps(testimony, question)
+        if isinstance(answer, Suspicion):
+            return _with_refusals(answer, refusals)
+        refusals.append(Testimony(testimony.alarm, answer))
+    return _hold_of_the_earliest(refusals, suspicion)
+
+
+def testimonies(suspicion: Suspicion, question: Question) -> list[Testimony]:
+    """What each red alarm says of the suspect by its times alone, earliest onset first."""
+    told: list[Testimony] = []
+    for alarm in _earliest_first(question.facts):
         answer = _convict_known_bad(alarm, suspicion, question)
         answer = answer or _convict_by(alarm, suspicion.suspect, question)
-        if isinstance(answer, Suspicion):
-            if first_refusal is None:
-                return answer
-            asked_before = f"asked before: {first_refusal.detail}"
-            return replace(answer, detail=f"{answer.detail}; {asked_before}")
-        first_refusal = first_refusal or answer
-    if first_refusal:
-        return first_refusal
-    detail = "no datapoint says when the trouble began"
-    return Hold(Reason.ALARM_PREDATES_DEPLOYMENT, detail, suspicion.suspect)
+        told.append(Testimony(alarm, answer))
+    return told
 
 
-def _asked_in_order(facts: Facts) -> list[Alarm]:
-    fired = facts.trigger.alarm
+def _earliest_first(facts: Facts) -> list[Alarm]:
+    """The alarms that are red; those of which no onset is known come last."""
     red = [alarm for alarm in facts.alarms if alarm.in_alarm]
-    return sorted(red, key=lambda alarm: (alarm.name != fired, alarm.name))
+    known = [alarm for alarm in red if alarm.onset is not None]
+    known.sort(key=lambda alarm: (alarm.onset, alarm.name))
+    unknown = [alarm for alarm in red if alarm.onset is None]
+    unknown.sort(key=lambda alarm: alarm.name)
+    return [*known, *unknown]
+
+
+def _unless_it_flaps(testimony: Testimony, question: Question) -> Suspicion | Hold:
+    """Rule 5, asked of each alarm whose times convict."""
+    answer = testimony.answer
+    if isinstance(answer, Hold) or answer.known_bad:
+        return answer
+    flaps = came_and_went(testimony.alarm, answer.suspect, question)
+    return answer if isinstance(flaps, Passed) else flaps
+
+
+def _with_refusals(answer: Suspicion, refusals: Sequence[Testimony]) -> Suspicion:
+    if not refusals:
+        return answer
+    first = refusals[0].answer.detail
+    return replace(answer, detail=f"{answer.detail}; asked before: {first}")
+
+
+def _hold_of_the_earliest(refusals: Sequence[Testimony], suspicion: Suspicion) -> Hold:
+    """The hold that is told, and which alarms are to be asked again."""
+    holds: dict[str, Hold] = {}
+    for refusal in refusals:
+        if isinstance(refusal.answer, Hold):
+            holds[refusal.alarm.name] = refusal.answer
+    if not holds:
+        detail = "no datapoint says when the trouble began"
+        return Hold(Reason.ALARM_PREDATES_DEPLOYMENT, detail, suspicion.suspect)
+    waiting = tuple(name for name, hold in holds.items() if not hold.is_announced)
+    earliest = next(iter(holds.values()))
+    return replace(earliest, waiting=waiting)
 
 
 def _convict_known_bad(
@@ -52,7 +107,7 @@ def _convict_known_bad(
     Any other alarm convicts it if its trouble does not precede it. None where the usual order of times is asked.
     """
     known, suspect = suspicion.known_bad, suspicion.suspect
-    if known is None or _is_late(alarm, suspect, question):
+    if known is None or _is_late(alarm.onset, suspect, question):
         return None
     if alarm.signal not in known.signals and began_before(alarm, suspect.start):
         return None
@@ -67,7 +122,13 @@ def _convict_known_bad(
     if excused:
         return excused
     detail = f"{alarm.signal} is in ALARM, and the deployment brings back {words_of(known)}"
-    return replace(suspicion, onset=onset, detail=detail, alarm=alarm)
+    return replace(
+        suspicion,
+        onset=onset,
+        detail=detail,
+        alarm=alarm,
+        grain=alarm.grain,
+    )
 
 
 def _convict_by(
@@ -75,27 +136,64 @@ def _convict_by(
     suspect: Deployment,
     question: Question,
 ) -> Suspicion | Hold:
-    if alarm.onset is None:
-        detail = f"when {alarm.signal} began is not known"
-        return Hold(Reason.ALARM_PREDATES_DEPLOYMENT, detail, suspect)
-    if predates(alarm, suspect):
-        return _convict_chain(alarm, suspect, question)
+    told = timing(alarm, suspect, question.now)
+    if told is None:
+        return _acquitted(alarm, suspect, told)
+    if told.order is Order.BEFORE:
+        return _convict_chain(alarm, suspect, told, question)
+    if told.order is Order.UNTOLD:
+        return _acquitted(alarm, suspect, told)
     excused = _excused(
         alarm,
         suspect,
-        alarm.onset,
+        told.onset,
         question,
     )
     if excused:
         return excused
-    if _is_late(alarm, suspect, question):
+    if told.order is Order.STRADDLES:
+        return _acquitted(alarm, suspect, told)
+    if _is_late(told.onset, suspect, question):
         detail = f"{alarm.signal} began long after the deployment"
         return Hold(Reason.NO_RECENT_DEPLOYMENT, detail, suspect)
+    return _suspicion(
+        alarm,
+        suspect,
+        told,
+        after_words(alarm, suspect, told),
+    )
+
+
+def _acquitted(
+    alarm: Alarm,
+    suspect: Deployment,
+    told: Timing | None,
+) -> Hold:
+    """The hold where an alarm says nothing against a deployment.
+
+    What straddles its start is asked about again, and told to nobody until then.
+    """
+    straddles = told is not None and told.order is Order.STRADDLES
+    return Hold(
+        Reason.ALARM_PREDATES_DEPLOYMENT,
+        before_words(alarm, suspect, told),
+        suspect,
+        asks_again=straddles,
+    )
+
+
+def _suspicion(
+    alarm: Alarm,
+    suspect: Deployment,
+    told: Timing,
+    detail: str,
+) -> Suspicion:
     return Suspicion(
         suspect,
-        alarm.onset,
-        after_words(alarm, suspect),
+        told.onset,
+        detail,
         alarm,
+        grain=told.grain,
     )
 
 
@@ -125,20 +223,21 @@ def _excused(
 
 
 def _is_late(
-    alarm: Alarm,
+    onset: datetime | None,
     suspect: Deployment,
     question: Question,
 ) -> bool:
     """Whether the trouble began too long after the suspect had finished."""
-    if alarm.onset is None or suspect.status.in_progress:
+    if onset is None or suspect.status.in_progress:
         return False
     finished = suspect.finished_at or suspect.start
-    return alarm.onset - finished > question.policy.window
+    return onset - finished > question.policy.window
 
 
 def _convict_chain(
     alarm: Alarm,
     suspect: Deployment,
+    told: Timing,
     question: Question,
 ) -> Suspicion | Hold:
     """The trouble began before the newest deployment: is an earlier one to blame, replaced before it had proven itself?
@@ -147,7 +246,7 @@ def _convict_chain(
     nothing. The chain ends at a rollback: what is deployed into a red alarm to mend it is not blamed for it.
     """
     facts = question.facts
-    acquitted = Hold(Reason.ALARM_PREDATES_DEPLOYMENT, before_words(alarm, suspect), suspect)
+    acquitted = _acquitted(alarm, suspect, told)
     replaced_at = _took_over(suspect)
     first_older = facts.deployments.index(suspect) + 1
     for index in range(first_older, len(facts.deployments)):
@@ -176,35 +275,37 @@ def _blame_earlier(
     earlier: Deployment,
     question: Question,
 ) -> Suspicion | Hold | None:
+    """What an alarm says of an earlier deployment, which its trouble followed; None where that is too old."""
     facts = question.facts
-    if alarm.onset is None:
+    told = timing(alarm, earlier, question.now)
+    if told is None:
         return None
-    if isinstance(
-        within_window(
-            earlier,
-            facts,
-            alarm.onset,
-            question.policy,
-        ),
-        Hold,
-    ):
+    if told.order is Order.STRADDLES:
+        return _acquitted(alarm, earlier, told)
+    recent = within_window(
+        earlier,
+        facts,
+        told.onset,
+        question.policy,
+    )
+    if isinstance(recent, Hold):
         return None
     excused = _excused(
         alarm,
         earlier,
-        alarm.onset,
+        told.onset,
         question,
     )
     if excused:
         return excused
     name = name_of(facts.revision(earlier.target))
     replaced = "which was replaced before it had proven itself"
-    detail = f"{after_words(alarm, earlier)} of {name}, {replaced}"
-    return Suspicion(
-        earlier,
-        alarm.onset,
-        detail,
+    detail = f"{after_words(alarm, earlier, told)} of {name}, {replaced}"
+    return _suspicion(
         alarm,
+        earlier,
+        told,
+        detail,
     )
 
 
