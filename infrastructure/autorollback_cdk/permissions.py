@@ -332,7 +332,7 @@ def grant_reads(role: iam.IRole, stack: cdk.Stack) -> None:
     role.add_to_principal_policy(
         iam.PolicyStatement(
             sid="SeeThatSecretsExist",
-            actions=["secretsmanager:DescribeSecret"],
+            actions=["secretsmanager:DescribeSecret", "secretsmanager:ListSecretVersionIds"],
             resources=[f"arn:{cdk.Aws.PARTITION}:secretsmanager:*:{stack.account}:secret:*"],
         )
     )

@@ -133,15 +133,15 @@ def test_what_aws_refuses_to_tell_of_one_service_is_found_and_the_others_are_loo
 
     def deny(call: Call) -> None:
         if call.parameters.get("repositoryName") == WORKER.name:
-            words = "is not authorized to perform: ecr:BatchGetImage on resource: repository/mail-worker with an explicit deny"
+            words = "is not authorized to perform: ecr:DescribeImages on resource: repository/mail-worker with an explicit deny"
             raise Refusal("AccessDeniedException", words)
 
-    stage.cloud.recorder.before("ecr", "BatchGetImage", deny)
+    stage.cloud.recorder.before("ecr", "DescribeImages", deny)
     told = {one["service"]: one for one in daily(stage)["services"]}
     assert told[AUTH.name]["ready"]
     (finding,) = told[WORKER.name]["findings"]
     assert (finding["check"], finding["severity"]) == ("can_be_read", "error")
-    assert "ecr:BatchGetImage on resource: repository/mail-worker" in finding["detail"]
+    assert "ecr:DescribeImages on resource: repository/mail-worker" in finding["detail"]
 
 
 def test_readiness_is_a_metric(scene: Scene) -> None:

@@ -32,6 +32,7 @@ SERVICE_ARN = f"arn:aws:ecs:{HERE}:{ACCOUNT}:service/shop/auth"
 ARN = f"arn:aws:ecs:{HERE}:{ACCOUNT}:task-definition/auth:18"
 RAN = datetime(2026, 3, 2, tzinfo=UTC)
 CHANGED = datetime(2026, 3, 5, tzinfo=UTC)
+ANY_STATUS = {"imageStatus": "ANY"}
 ONE, OTHER = (f"sha256:{letter * 64}" for letter in "ab")
 
 
@@ -84,7 +85,7 @@ def secret_arn(region: str = HERE, account: str = ACCOUNT, suffix: str = "") -> 
         pytest.param(secret_arn(), {"LastChangedDate": CHANGED}, True, "changed at 2026-03-05", id="changed since"),
         pytest.param(secret_arn(), {"DeletedDate": RAN}, False, "scheduled for deletion", id="being deleted"),
         pytest.param(secret_arn(), Missing(), False, "no such secret", id="gone"),
-        pytest.param(secret_arn(), refused("AccessDeniedException"), False, "is not allowed", id="nobody may ask"),
+        pytest.param(secret_arn(), refused("AccessDeniedException"), None, "is not allowed", id="nobody may ask"),
         pytest.param(secret_arn(region="us-east-1"), None, None, "us-east-1, not checked", id="in another region"),
         pytest.param(secret_arn(account="999999999999"), None, None, "999999999999", id="in another account"),
         pytest.param("/auth/key", None, True, "changed at 2026-03-05", id="a parameter by name"),
@@ -197,12 +198,9 @@ def test_an_answer_is_asked_for_once() -> None:
     clients = Stubbed()
     lookup = ImagesStored("auth", frozenset({ONE}), frozenset({"v1"}))
     ids = [{"imageDigest": ONE}, {"imageTag": "v1"}]
-    images = [
-        {"imageId": {"imageDigest": ONE}},
-        {"imageId": {"imageDigest": OTHER, "imageTag": "v1"}},
-    ]
-    asked = {"repositoryName": "auth", "imageIds": ids}
-    clients.images.add_response("batch_get_image", {"images": images}, asked)
+    images = [{"imageDigest": ONE}, {"imageDigest": OTHER, "imageTags": ["v1", "v2"]}]
+    asked = {"repositoryName": "auth", "imageIds": ids, "filter": ANY_STATUS}
+    clients.images.add_response("describe_images", {"imageDetails": images}, asked)
     dependencies = Dependencies(clients)
     for _ in range(2):
         answers = dependencies.answers(HOME, {lookup})
@@ -211,20 +209,21 @@ def test_an_answer_is_asked_for_once() -> None:
 
 def test_a_repository_that_is_gone_has_no_image() -> None:
     clients = Stubbed()
-    clients.images.add_client_error("batch_get_image", "RepositoryNotFoundException")
-    clients.images.add_client_error("describe_images", "RepositoryNotFoundException")
-    clients.images.add_client_error("describe_images", "RepositoryNotFoundException")
+    for _ in range(4):
+        clients.images.add_client_error("describe_images", "RepositoryNotFoundException")
     dependencies = Dependencies(clients)
     assert dependencies.digest_of("auth", "v1") is None
     assert dependencies.tags_like("auth", "v1") == []
     pushed = TagPushed("auth", "v1")
     assert dependencies.answers(HOME, {pushed}).pushed == {pushed: None}
+    stored = ImagesStored("auth", frozenset({ONE}))
+    assert dependencies.answers(HOME, {stored}).images[stored] == RepositoryImages()
 
 
 def test_a_tag_tells_its_digest_and_when_it_was_pushed() -> None:
     clients = Stubbed()
-    found = {"images": [{"imageId": {"imageDigest": ONE, "imageTag": "v1"}}]}
-    clients.images.add_response("batch_get_image", found)
+    found = {"imageDetails": [{"imageDigest": ONE, "imageTags": ["v1"]}]}
+    clients.images.add_response("describe_images", found)
     asked = {"repositoryName": "auth", "imageIds": [{"imageTag": "v1"}]}
     details = {"imageDetails": [{"imagePushedAt": RAN}]}
     clients.images.add_response("describe_images", details, asked)
@@ -232,6 +231,51 @@ def test_a_tag_tells_its_digest_and_when_it_was_pushed() -> None:
     assert dependencies.digest_of("auth", "v1") == ONE
     pushed = TagPushed("auth", "v1")
     assert dependencies.answers(HOME, {pushed}).pushed[pushed] == RAN
+
+
+def images_of(clients: Stubbed, *digests: str, tags: tuple[str, ...] = ()) -> RepositoryImages:
+    """What is answered about some images of one repository."""
+    lookup = ImagesStored("auth", frozenset(digests), frozenset(tags))
+    return Dependencies(clients).answers(HOME, {lookup}).images[lookup]
+
+
+@pytest.mark.parametrize("status", ["ARCHIVED", "ACTIVATING"])
+def test_an_image_that_is_archived_is_there_and_cannot_be_pulled(status: str) -> None:
+    clients = Stubbed()
+    details = [{"imageDigest": ONE, "imageStatus": status}]
+    clients.images.add_response("describe_images", {"imageDetails": details})
+    assert images_of(clients, ONE).inactive == {ONE: status}
+
+
+@pytest.mark.parametrize(
+    ("code", "unknown"),
+    [
+        ("ImageNotFound", {}),
+        ("UpstreamUnavailable", {OTHER: "UpstreamUnavailable"}),
+        ("UpstreamTooManyRequests", {OTHER: "UpstreamTooManyRequests"}),
+        ("KmsError", {OTHER: "KmsError"}),
+        ("ImageInaccessible", {OTHER: "ImageInaccessible"}),
+        ("of the future", {OTHER: "of the future"}),
+    ],
+)
+def test_only_an_image_that_is_not_found_is_absent(code: str, unknown: dict[str, str]) -> None:
+    clients = Stubbed()
+    clients.images.add_client_error("describe_images", "ImageNotFoundException")
+    failure = {"imageId": {"imageDigest": OTHER}, "failureCode": code}
+    answer = {"images": [{"imageId": {"imageDigest": ONE}}], "failures": [failure]}
+    clients.images.add_response("batch_get_image", answer)
+    details = [{"imageDigest": ONE, "imageStatus": "ARCHIVED"}]
+    clients.images.add_response("describe_images", {"imageDetails": details})
+    found = images_of(clients, ONE, OTHER)
+    assert found == RepositoryImages(frozenset({ONE}), {}, {ONE: "ARCHIVED"}, unknown)
+
+
+def test_what_ecr_refuses_to_tell_is_not_known() -> None:
+    clients = Stubbed()
+    clients.images.add_client_error("describe_images", "AccessDeniedException", "not yours")
+    found = images_of(clients, ONE)
+    assert found.unknown_of(ONE) == "AccessDeniedException: not yours"
+    assert found.digests == frozenset()
 
 
 def test_of_the_tags_the_nearest_are_told() -> None:
@@ -278,3 +322,103 @@ def test_what_running_tasks_were_given_is_told_by_name() -> None:
 
 def test_a_name_alone_and_one_of_a_registry_are_two_lookups() -> None:
     assert SecretLookup("login") != SecretLookup("login", of_registry=True)
+
+
+CURRENT, PREVIOUS, BARE, DELETED = (letter * 32 for letter in "abcd")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "passed", "detail"),
+    [
+        pytest.param("", True, "1 found", id="the current one"),
+        pytest.param(":::", True, "1 found", id="the current one, spelled out"),
+        pytest.param(":key:AWSPREVIOUS:", True, "1 found", id="a stage"),
+        pytest.param(":key:blue:", False, "it has no version blue", id="a stage that none has"),
+        pytest.param(f":key::{CURRENT}", True, "1 found", id="an id that has a stage"),
+        pytest.param(f":::{BARE}", True, "1 found", id="an id that is there without a stage"),
+        pytest.param(
+            f":::{DELETED}", False, f"it has no version {DELETED}", id="an id that is gone"
+        ),
+        pytest.param(f"::AWSCURRENT:{CURRENT}", True, "1 found", id="an id with its stage"),
+        pytest.param(
+            f"::AWSPREVIOUS:{CURRENT}",
+            False,
+            f"{CURRENT} is not AWSPREVIOUS",
+            id="an id with another stage",
+        ),
+    ],
+)
+def test_the_version_of_a_secret_that_is_named_is_there(
+    suffix: str, *, passed: bool, detail: str
+) -> None:
+    """One has lost its stages, and one is deleted."""
+    clients = Stubbed()
+    stages = {CURRENT: ["AWSCURRENT"], PREVIOUS: ["AWSPREVIOUS"]}
+    asked = {"SecretId": secret_arn()}
+    clients.secrets.add_response("describe_secret", {"VersionIdsToStages": stages}, asked)
+    asked_for_all = {**asked, "IncludeDeprecated": True}
+    first = {"Versions": [{"VersionId": CURRENT}], "NextToken": "more"}
+    clients.secrets.add_response("list_secret_version_ids", first, asked_for_all)
+    more = {**asked_for_all, "NextToken": "more"}
+    last = {"Versions": [{"VersionId": BARE}]}
+    clients.secrets.add_response("list_secret_version_ids", last, more)
+    secrets = [{"name": "TOKEN", "valueFrom": secret_arn(suffix=suffix)}]
+    (found,) = secrets_check(Dependencies(clients), secrets=secrets)
+    assert found.passed is passed, found.detail
+    assert detail in found.detail
+
+
+def test_a_secret_without_a_value_has_no_current_version() -> None:
+    clients = Stubbed()
+    clients.secrets.add_response("describe_secret", {"VersionIdsToStages": {}})
+    secrets = [{"name": "TOKEN", "valueFrom": secret_arn()}]
+    (found,) = secrets_check(Dependencies(clients), secrets=secrets)
+    assert (found.passed, found.detail.rpartition(": ")[2]) == (
+        False,
+        "it has no version AWSCURRENT",
+    )
+
+
+@pytest.mark.parametrize(
+    ("selector", "passed", "detail"),
+    [
+        ("", True, "1 found"),
+        (":250", True, "1 found"),
+        (":151", True, "1 found"),
+        (":150", False, "it has no version 150"),
+        (":251", False, "it has no version 251"),
+        (":blue", None, "which version is labelled blue is not told"),
+    ],
+)
+def test_the_version_of_a_parameter_that_is_named_is_there(
+    selector: str, *, passed: bool | None, detail: str
+) -> None:
+    clients = Stubbed()
+    clients.parameters.add_response("describe_parameters", {"Parameters": [{"Version": 250}]})
+    secrets = [{"name": "TOKEN", "valueFrom": f"/auth/key{selector}"}]
+    (found,) = secrets_check(Dependencies(clients), secrets=secrets)
+    assert found.passed is passed
+    assert detail in found.detail
+
+
+def test_a_parameter_of_aws_itself_is_not_listed_and_fails_nobody() -> None:
+    name = "/aws/reference/secretsmanager/token"
+    secrets = [{"name": "TOKEN", "valueFrom": name}]
+    (found,) = secrets_check(Dependencies(Stubbed()), secrets=secrets)
+    assert found.passed is None
+
+
+def test_credentials_of_windows_file_servers_and_domains_are_looked_for() -> None:
+    file_server = {"authorizationConfig": {"credentialsParameter": secret_arn(), "domain": "d"}}
+    spec = f"arn:aws:ssm:{HERE}:{ACCOUNT}:parameter/domain"
+    container = {"name": "app", "credentialSpecs": [f"credentialspecdomainless:{spec}"]}
+    volume = {"name": "share", "fsxWindowsFileServerVolumeConfiguration": file_server}
+    content = {"containerDefinitions": [container], "volumes": [volume]}
+    assert Definition(ARN, "ACTIVE", content).secrets == (secret_arn(), spec)
+
+
+def test_of_a_thousand_secrets_that_are_gone_a_few_are_named() -> None:
+    secrets = [{"name": f"N{n}", "valueFrom": f"/gone/{n:04}"} for n in range(1000)]
+    found = secrets_check(vault(), secrets=secrets)
+    assert [check.passed for check in found] == [False] * 6
+    assert found[-1].detail == "995 more"

@@ -103,6 +103,8 @@ def test_a_copy_is_needed_where_the_definition_does_not_mean_what_ran(
         (f"{ECR}/auth:v1@{RAN}", Image("123456789012", "eu-west-1", "auth", "v1", RAN)),
         ("123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/auth", Image("123456789012", "cn-north-1", "auth", "latest", None)),
         ("123456789012.dkr-ecr.eu-west-1.on.aws/auth:v1", Image("123456789012", "eu-west-1", "auth", "v1", None)),
+        ("123456789012.dkr.ecr-fips.us-east-1.amazonaws.com/auth:v1", Image("123456789012", "us-east-1", "auth", "v1", None)),
+        ("123456789012.dkr-ecr-fips.us-east-1.on.aws/auth:v1", Image("123456789012", "us-east-1", "auth", "v1", None)),
         (f"{ECR}/auth@{RAN}", Image("123456789012", "eu-west-1", "auth", None, RAN)),
         ("public.ecr.aws/nginx/nginx:1", None),
         ("nginx", None),
@@ -337,10 +339,23 @@ def plain(**more: Any) -> dict[str, Any]:
         pytest.param(plain(**PORT), plain(**PORT), {}, True, id="the same"),
         pytest.param(plain(), plain(**PORT), {}, False, id="without the port of the load balancer"),
         pytest.param({"networkMode": "awsvpc"}, {}, {}, False, id="another network mode"),
-        pytest.param({}, {"networkMode": "bridge"}, {}, True, id="bridge is what none means"),
+        pytest.param(
+            plain(**PORT),
+            {**plain(**PORT), "networkMode": "bridge"},
+            {},
+            True,
+            id="bridge is what none means",
+        ),
+        pytest.param(
+            plain(portMappings=[{"containerPortRange": "8000-8100"}]),
+            plain(**PORT),
+            {},
+            True,
+            id="with the port in a range",
+        ),
         pytest.param({}, {"requiresCompatibilities": ["FARGATE"]}, {}, False, id="not for Fargate"),
         pytest.param(
-            {"requiresCompatibilities": ["EC2"]},
+            {**plain(**PORT), "requiresCompatibilities": ["EC2"]},
             {"requiresCompatibilities": ["EC2", "FARGATE"]},
             {"launchType": "EC2"},
             True,
@@ -354,7 +369,7 @@ def plain(**more: Any) -> dict[str, Any]:
             id="for Fargate alone, and the service runs on EC2",
         ),
         pytest.param(
-            {},
+            plain(**PORT),
             {"requiresCompatibilities": ["EC2"]},
             {"launchType": "EC2"},
             True,
@@ -382,6 +397,153 @@ def test_a_definition_fits_the_service(
     assert found.passed is passed, found.detail
 
 
+def settings_match(
+    wanted: dict[str, Any], running: dict[str, Any], ecs_service: Service, **settings: str
+) -> Check:
+    definition, runs = Definition(ARN, "ACTIVE", wanted), Definition(NEWER, "ACTIVE", running)
+    candidate = Revision("revision", "auth:18", ARN, CAME, {"app": None})
+    now_runs = Revision("newer", "auth:19", NEWER, CAME, settings=settings)
+    target = PreflightTarget.of(ecs_service, candidate, definition, now_runs)
+    (found,) = named(CheckName.SETTINGS_MATCH, preflight.checks(case(target, runs)))
+    return found
+
+
+AT_LAUNCH = {"volumes": [{"name": "data", "configuredAtLaunch": True}]}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "configured", "told"),
+    [
+        pytest.param(AT_LAUNCH, ("data",), None, id="both have it"),
+        pytest.param({}, (), None, id="neither has one"),
+        pytest.param(
+            {"volumes": [{"name": "data"}]}, (), None, id="one that is no matter of launch"
+        ),
+        pytest.param(
+            {}, ("data",), "the service configures the volume data", id="the service alone has it"
+        ),
+        pytest.param(
+            {"volumes": [{"name": "data"}]},
+            ("data",),
+            "the service configures the volume data",
+            id="of that name, but not configured at launch",
+        ),
+        pytest.param(
+            AT_LAUNCH,
+            (),
+            "needs its volume data configured at launch",
+            id="the target alone has it",
+        ),
+        pytest.param(AT_LAUNCH, ("other",), "the volume other", id="another name"),
+    ],
+)
+def test_volumes_configured_at_launch_fit_in_both_directions(
+    wanted: dict[str, Any], configured: tuple[str, ...], told: str | None
+) -> None:
+    found = settings_match(wanted, AT_LAUNCH, service(volumes=configured))
+    assert found.passed is (told is None)
+    assert told is None or told in found.detail
+
+
+@pytest.mark.parametrize(("name", "passed"), [("http", True), ("grpc", False)])
+def test_the_port_names_of_service_connect_and_vpc_lattice_are_there(
+    name: str, *, passed: bool
+) -> None:
+    wanted = plain(portMappings=[{"containerPort": 8080, "name": "http"}])
+    found = settings_match(wanted, {}, service(port_names=(name,)))
+    assert found.passed is passed
+
+
+ARM = {"runtimePlatform": {"cpuArchitecture": "ARM64"}}
+X86 = {"runtimePlatform": {"cpuArchitecture": "X86_64"}}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "running", "settings", "passed"),
+    [
+        pytest.param(ARM, X86, {"launchType": "FARGATE"}, True, id="on Fargate never"),
+        pytest.param(
+            ARM,
+            X86,
+            {"capacityProviderStrategy": '[{"capacityProvider":"FARGATE_SPOT"}]'},
+            True,
+            id="on Fargate by its capacity provider neither",
+        ),
+        pytest.param(ARM, X86, {"launchType": "EC2"}, False, id="on EC2"),
+        pytest.param(
+            ARM,
+            X86,
+            {"capacityProviderStrategy": '[{"capacityProvider":"own"}]'},
+            False,
+            id="on instances of one's own",
+        ),
+        pytest.param(ARM, ARM, {"launchType": "EC2"}, True, id="the same"),
+        pytest.param({}, ARM, {"launchType": "EC2"}, True, id="one that names none"),
+    ],
+)
+def test_another_processor_fails_on_instances_of_ones_own_alone(
+    wanted: dict[str, Any], running: dict[str, Any], settings: dict[str, str], *, passed: bool
+) -> None:
+    fargate = {"requiresCompatibilities": ["EC2", "FARGATE"]}
+    found = settings_match({**wanted, **fargate}, {**running, **fargate}, service(), **settings)
+    assert found.passed is passed, found.detail
+
+
+def test_what_nobody_looks_for_is_named() -> None:
+    container = {
+        "name": "app",
+        "image": "nginx",
+        "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "/ecs/auth"}},
+        "environmentFiles": [{"value": "arn:aws:s3:::files/auth.env", "type": "s3"}],
+    }
+    volume = {"name": "data", "efsVolumeConfiguration": {"fileSystemId": "fs-1"}}
+    content = {"containerDefinitions": [container], "volumes": [volume]}
+    definition = Definition(ARN, "ACTIVE", content)
+    target = PreflightTarget.of(service(), revision("r", {}, definition), definition)
+    (found,) = named(CheckName.NEEDS, preflight.checks(case(target, definition)))
+    assert found.passed is None
+    assert found.detail == (
+        "not checked: log group /ecs/auth, environment file arn:aws:s3:::files/auth.env, "
+        "EFS file system fs-1"
+    )
+    options = container["logConfiguration"]["options"]  # type: ignore[index] # a nested literal
+    options["awslogs-create-group"] = "true"
+    (found,) = named(CheckName.NEEDS, preflight.checks(case(target, definition)))
+    assert "log group" not in found.detail
+
+
+@pytest.mark.parametrize(
+    ("stored", "passed", "told"),
+    [
+        pytest.param(RepositoryImages(), False, "is not in ECR", id="absent"),
+        pytest.param(
+            RepositoryImages(frozenset({RAN}), {}, {RAN: "ARCHIVED"}),
+            False,
+            "is ARCHIVED in ECR: it cannot be pulled",
+            id="archived",
+        ),
+        pytest.param(
+            RepositoryImages(unknown={RAN: "UpstreamUnavailable"}),
+            None,
+            "not known whether it is in ECR (UpstreamUnavailable)",
+            id="not known",
+        ),
+        pytest.param(RepositoryImages(frozenset({RAN})), True, "is in ECR", id="there"),
+    ],
+)
+def test_absent_there_and_not_known_are_three_answers(
+    stored: RepositoryImages, *, passed: bool | None, told: str
+) -> None:
+    definition = Definition(ARN, "ACTIVE", container(image=f"{ECR}/auth@{RAN}"))
+    target = PreflightTarget.of(service(), revision("r", {"app": RAN}, definition), definition)
+    (lookup,) = target.images_stored.values()
+    answers = Answers(images={lookup: stored})
+    found = preflight.checks(PreflightCase(target, definition, None, False, answers))
+    (image,) = named(CheckName.IMAGE_PRESENT, found)
+    assert image.passed is passed
+    assert told in image.detail
+
+
 def test_other_settings_of_the_service_are_named_and_fail_nobody() -> None:
     definition = Definition(ARN, "ACTIVE", container())
     ran = revision("r", {"app": RAN}, definition, subnets="a", platformVersion="1.4.0")
@@ -407,11 +569,11 @@ def test_of_settings_that_nobody_recorded_no_difference_is_told(
     runs = revision("now", {"app": RAN}, definition, **now)
     target = PreflightTarget.of(service(), ran, definition, runs)
     (found,) = named(CheckName.SETTINGS_MATCH, preflight.checks(case(target, definition)))
-    assert found.detail == "load balancer, network mode and platform fit the service"
+    assert found.detail == "ports, volumes, network mode and platform fit the service"
 
 
 def test_the_findings_stand_in_the_order_of_the_checks() -> None:
     definition = Definition(ARN, "ACTIVE", container())
     target = PreflightTarget.of(service(), revision("r", {"app": RAN}, definition), definition)
     names = [check.name for check in preflight.checks(case(target, definition))]
-    assert names == [check.name for check in CHECKS]
+    assert names == [check.name for check in CHECKS if check.name is not CheckName.NEEDS]

@@ -1,7 +1,7 @@
 """Whether what a task definition needs to run is there: images, secrets, parameters, roles."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, assert_never
 from botocore.exceptions import ClientError
 
 from autorollback.aws.clients import in_parallel
-from autorollback.aws.refusals import is_denied
+from autorollback.aws.refusals import is_denied, is_refusal
 from autorollback.decision.checks.secrets_present import secrets_of
 from autorollback.decision.definition import Definition
 from autorollback.decision.facts import Secret
@@ -29,6 +29,7 @@ from autorollback.naming import Home
 
 if TYPE_CHECKING:
     from mypy_boto3_ecr.type_defs import ImageIdentifierTypeDef
+    from mypy_boto3_secretsmanager.type_defs import ListSecretVersionIdsRequestTypeDef
 
     from autorollback.aws.clients import Clients
 
@@ -37,8 +38,16 @@ TAGS_LOOKED_AT = 1000
 
 TAGS_TOLD = 5
 
+VERSIONS_KEPT = 100
+"""Of a parameter (Systems Manager guide, "Working with parameter versions")."""
+
 _ARN = re.compile(r"arn:[^:]+:[^:]+:(?P<region>[^:]+):(?P<account>[^:]+):")
-_SECRET = re.compile(r"arn:[^:]+:secretsmanager:[^:]+:[^:]+:secret:[^:]+")
+_SECRET = re.compile(
+    r"(?P<secret>arn:[^:]+:secretsmanager:[^:]+:[^:]+:secret:[^:]+)"
+    r"(?::[^:]*(?::(?P<stage>[^:]*)(?::(?P<version>[^:]*))?)?)?"
+)
+"""After the ARN a JSON key, a stage and a version id may follow (specifying-sensitive-data-secrets.html)."""
+
 _PARAMETER_ARN = re.compile(r"arn:[^:]+:ssm:[^:]+:[^:]+:parameter(?P<name>/[^:]+)")
 
 
@@ -105,9 +114,17 @@ class Dependencies:
         repository: str,
         tag: str,
     ) -> str | None:
-        """The digest that a tag has now; None without such a tag or repository."""
-        stored = self._stored(ImagesStored(repository, tags=frozenset({tag})))
-        return stored.tags.get(tag)
+        """The digest that a tag has now.
+
+        None without such a tag or repository, or where the image cannot be pulled.
+        """
+        ecr = self.clients.ecr
+        try:
+            stored = self._described(ImagesStored(repository, tags=frozenset({tag})))
+        except (ecr.exceptions.ImageNotFoundException, ecr.exceptions.RepositoryNotFoundException):
+            return None
+        digest = stored.tags.get(tag)
+        return None if digest in stored.inactive else digest
 
     def tags_like(
         self,
@@ -156,21 +173,72 @@ class Dependencies:
                 assert_never(lookup)
 
     def _stored(self, lookup: ImagesStored) -> RepositoryImages:
-        """What is there of some images.
+        """What is there of some images, in one call where all are.
 
-        BatchGetImage reports a missing one in `failures` (botocore ecr/2015-09-21).
+        DescribeImages tells their status and fails as a whole where one is missing; left out,
+        `filter` would hide those that are not ACTIVE. Only then BatchGetImage tells which one.
         """
-        ids: list[ImageIdentifierTypeDef] = []
-        for digest in sorted(lookup.digests):
-            ids.append({"imageDigest": digest})
-        for tag in sorted(lookup.tags):
-            ids.append({"imageTag": tag})
-
+        if not lookup.digests and not lookup.tags:
+            return RepositoryImages()
         ecr = self.clients.ecr
         try:
-            answer = ecr.batch_get_image(repositoryName=lookup.repository, imageIds=ids)
+            return self._described(lookup)
         except ecr.exceptions.RepositoryNotFoundException:
             return RepositoryImages()
+        except ecr.exceptions.ImageNotFoundException:
+            pass
+        except ClientError as error:
+            if not is_denied(error):
+                raise
+            return RepositoryImages(refused=_words_of(error))
+
+        try:
+            return self._one_by_one(lookup)
+        except ecr.exceptions.RepositoryNotFoundException:
+            return RepositoryImages()
+        except ClientError as error:
+            if not is_refusal(error):
+                raise
+            return RepositoryImages(refused=_words_of(error))
+
+    def _described(self, lookup: ImagesStored) -> RepositoryImages:
+        """What DescribeImages tells of images that are all there, ARCHIVED ones among them."""
+        answer = self.clients.ecr.describe_images(
+            repositoryName=lookup.repository,
+            imageIds=_image_ids(lookup.digests, lookup.tags),
+            filter={"imageStatus": "ANY"},
+        )
+        digests: set[str] = set()
+        tags: dict[str, str] = {}
+        inactive: dict[str, str] = {}
+        for image in answer["imageDetails"]:
+            digest = image["imageDigest"]
+            digests.add(digest)
+            for tag in image.get("imageTags", []):
+                if tag in lookup.tags:
+                    tags[tag] = digest
+            status = image.get("imageStatus", "ACTIVE")
+            if status != "ACTIVE":
+                inactive[digest] = status
+        return RepositoryImages(frozenset(digests), tags, inactive)
+
+    def _one_by_one(self, lookup: ImagesStored) -> RepositoryImages:
+        """What BatchGetImage tells of images of which one is missing, and the status of the others.
+
+        Of its failures `ImageNotFound` alone is absence: the others say why it cannot be told, as
+        `UpstreamUnavailable` of a pull-through cache (botocore ecr/2015-09-21, ImageFailureCode).
+        """
+        answer = self.clients.ecr.batch_get_image(
+            repositoryName=lookup.repository,
+            imageIds=_image_ids(lookup.digests, lookup.tags),
+        )
+        unknown: dict[str, str] = {}
+        for failure in answer.get("failures", []):
+            code = failure.get("failureCode", "")
+            identifier = failure.get("imageId", {})
+            wanted = identifier.get("imageDigest") or identifier.get("imageTag")
+            if wanted and code != "ImageNotFound":
+                unknown[wanted] = code
 
         digests: set[str] = set()
         tags: dict[str, str] = {}
@@ -179,10 +247,19 @@ class Dependencies:
             digests.add(found["imageDigest"])
             if "imageTag" in found:
                 tags[found["imageTag"]] = found["imageDigest"]
-        return RepositoryImages(frozenset(digests), tags)
+
+        inactive: Mapping[str, str] = {}
+        if digests:
+            there = ImagesStored(lookup.repository, frozenset(digests))
+            inactive = self._described(there).inactive
+        return RepositoryImages(frozenset(digests), tags, inactive, unknown)
 
     def _pushed_at(self, lookup: TagPushed) -> datetime | None:
-        """When the image that a tag has now was pushed; None without such a tag or repository."""
+        """When the image that a tag has now was pushed.
+
+        None without such a tag or repository, or where it may not be asked: then the image itself
+        is not known either.
+        """
         ecr = self.clients.ecr
         try:
             answer = ecr.describe_images(
@@ -190,6 +267,10 @@ class Dependencies:
                 imageIds=[{"imageTag": lookup.tag}],
             )
         except (ecr.exceptions.ImageNotFoundException, ecr.exceptions.RepositoryNotFoundException):
+            return None
+        except ClientError as error:
+            if not is_denied(error):
+                raise
             return None
         for image in answer["imageDetails"]:
             return image.get("imagePushedAt")
@@ -213,15 +294,14 @@ class Dependencies:
         secret = _SECRET.match(lookup.value_from)
         try:
             if secret:
-                return self._secrets_manager(secret[0])
+                return self._secret_version(secret)
             if lookup.of_registry:
-                return self._secrets_manager(lookup.value_from)
+                return self._secrets_manager(lookup.value_from, _Version())
             return self._parameter(lookup.value_from)
         except ClientError as error:
             if not is_denied(error):
                 raise
-            nobody = "so that nobody can tell whether it is there"
-            return DependencyStatus(wrong=f"{error.operation_name} is not allowed, {nobody}")
+            return DependencyStatus(unknown=f"{error.operation_name} is not allowed", denied=True)
 
     def _parameter(self, value_from: str) -> DependencyStatus:
         """Whether a parameter is there.
@@ -229,26 +309,62 @@ class Dependencies:
         A version or label may follow its name (botocore ssm/2014-11-06, GetParameters). A page may
         be empty though more follow (DescribeParameters).
         """
+        names, selector = _parameter_names(value_from)
+        if names[0].startswith("/aws/"):
+            return DependencyStatus(unknown="it is one of AWS's own, which are not listed")
         pages = self.clients.ssm.get_paginator("describe_parameters").paginate(
-            ParameterFilters=[
-                {"Key": "Name", "Option": "Equals", "Values": _parameter_names(value_from)}
-            ]
+            ParameterFilters=[{"Key": "Name", "Option": "Equals", "Values": names}]
         )
         for page in pages:
             for parameter in page["Parameters"]:
-                return DependencyStatus(changed_at=parameter.get("LastModifiedDate"))
+                return _of_selector(
+                    selector,
+                    parameter.get("Version"),
+                    parameter.get("LastModifiedDate"),
+                )
         return DependencyStatus(wrong="there is no such parameter")
 
-    def _secrets_manager(self, secret: str) -> DependencyStatus:
+    def _secret_version(self, named: re.Match[str]) -> DependencyStatus:
+        """The secret that an ARN names, with the version or stage that follows it."""
+        version = _Version(named["stage"] or "", named["version"] or "")
+        return self._secrets_manager(named["secret"], version)
+
+    def _secrets_manager(self, secret: str, version: "_Version") -> DependencyStatus:
+        """Whether a secret and its version are there.
+
+        DescribeSecret lists the versions that have a stage; another may still exist, until Secrets
+        Manager deletes it (botocore secretsmanager/2017-10-17, VersionIdsToStages).
+        """
         client = self.clients.secretsmanager
         try:
             answer = client.describe_secret(SecretId=secret)
         except client.exceptions.ResourceNotFoundException:
             return DependencyStatus(wrong="there is no such secret")
 
-        is_going = bool(answer.get("DeletedDate"))
-        wrong = "it is scheduled for deletion" if is_going else None
-        return DependencyStatus(wrong, answer.get("LastChangedDate"))
+        changed_at = answer.get("LastChangedDate")
+        if answer.get("DeletedDate"):
+            return DependencyStatus("it is scheduled for deletion", changed_at)
+        stages = answer.get("VersionIdsToStages")
+        if version.id and stages is not None and version.id not in stages:
+            return self._without_stage(secret, version, changed_at)
+        return DependencyStatus(version.objection(stages), changed_at)
+
+    def _without_stage(
+        self,
+        secret: str,
+        version: "_Version",
+        changed_at: datetime | None,
+    ) -> DependencyStatus:
+        """Whether a version that has no stage is there still."""
+        asked: ListSecretVersionIdsRequestTypeDef = {"SecretId": secret, "IncludeDeprecated": True}
+        while not version.stage:
+            answer = self.clients.secretsmanager.list_secret_version_ids(**asked)
+            if any(known.get("VersionId") == version.id for known in answer.get("Versions", [])):
+                return DependencyStatus(changed_at=changed_at)
+            if not answer.get("NextToken"):
+                break
+            asked["NextToken"] = answer["NextToken"]
+        return DependencyStatus(f"it has no version {version.id}", changed_at)
 
     def _role(self, lookup: RoleLookup) -> DependencyStatus:
         iam = self.clients.iam
@@ -264,16 +380,73 @@ class Dependencies:
         return DependencyStatus()
 
 
-def _parameter_names(value_from: str) -> list[str]:
-    """The names that a parameter may have.
+def _image_ids(digests: Iterable[str], tags: Iterable[str]) -> "list[ImageIdentifierTypeDef]":
+    ids: list[ImageIdentifierTypeDef] = []
+    for digest in sorted(digests):
+        ids.append({"imageDigest": digest})
+    for tag in sorted(tags):
+        ids.append({"imageTag": tag})
+    return ids
+
+
+def _words_of(error: ClientError) -> str:
+    """AWS's code and words, as people are told them."""
+    told = error.response["Error"]
+    return f"{told.get('Code')}: {told.get('Message', '')}".rstrip(": ")
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """The version of a secret that a definition names: by stage, by id, or both; AWSCURRENT where by none."""
+
+    stage: str = ""
+    id: str = ""
+
+    def objection(self, stages: Mapping[str, list[str]] | None) -> str | None:
+        """Why there is no such version; None where there is, or nobody said which there are."""
+        if stages is None:
+            return None
+        if self.id:
+            if self.stage and self.stage not in stages[self.id]:
+                return f"its version {self.id} is not {self.stage}"
+            return None
+        wanted = self.stage or "AWSCURRENT"
+        if any(wanted in held for held in stages.values()):
+            return None
+        return f"it has no version {wanted}"
+
+
+def _of_selector(
+    selector: str,
+    newest: int | None,
+    changed_at: datetime | None,
+) -> DependencyStatus:
+    """A parameter by its version or label.
+
+    Of its versions Parameter Store keeps the last `VERSIONS_KEPT`. Labels are told only together with
+    values, which are never read.
+    """
+    if not selector or newest is None:
+        return DependencyStatus(changed_at=changed_at)
+    if not selector.isdecimal():
+        return DependencyStatus(unknown=f"which version is labelled {selector} is not told")
+    version = int(selector)
+    if version > newest or version <= newest - VERSIONS_KEPT:
+        return DependencyStatus(f"it has no version {version}", changed_at)
+    return DependencyStatus()
+
+
+def _parameter_names(value_from: str) -> tuple[list[str], str]:
+    """The names that a parameter may have, and the version or label that follows.
 
     Its ARN has a slash before the name, whether or not the name begins with one.
     """
     arn = _PARAMETER_ARN.match(value_from)
     if arn is None:
-        return [value_from.partition(":")[0]]
+        name, _, selector = value_from.partition(":")
+        return [name], selector
 
-    name = arn["name"]
+    name, selector = arn["name"], value_from[arn.end() :].removeprefix(":")
     if name.count("/") == 1:
-        return [name, name.removeprefix("/")]
-    return [name]
+        return [name, name.removeprefix("/")], selector
+    return [name], selector

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from math import ceil
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.exceptions import ClientError
 
@@ -300,7 +300,35 @@ def _service(described: "ServiceTypeDef") -> Service:
         deployments=tuple(_ecs_deployment(one) for one in described.get("deployments", [])),
         shifts_traffic=strategy_of(configuration).shifts,
         current_revisions=_current_revisions(described),
+        port_names=_port_names(described),
+        volumes=_volumes(described),
     )
+
+
+def _primary_of(described: "ServiceTypeDef") -> Mapping[str, Any]:
+    """The deployment that is to run: it has the settings that the service itself does not show."""
+    for deployment in described.get("deployments", []):
+        if deployment.get("status") == "PRIMARY":
+            return deployment
+    return {}
+
+
+def _port_names(described: "ServiceTypeDef") -> tuple[str, ...]:
+    """The port mappings that Service Connect and VPC Lattice name.
+
+    ServiceConnectService.portName and VpcLatticeConfiguration.portName (botocore ecs/2014-11-13).
+    """
+    primary = _primary_of(described)
+    connect = primary.get("serviceConnectConfiguration") or {}
+    offered = connect.get("services", []) if connect.get("enabled") else []
+    targets = [*offered, *(primary.get("vpcLatticeConfigurations") or [])]
+    return each_once(target.get("portName") for target in targets)
+
+
+def _volumes(described: "ServiceTypeDef") -> tuple[str, ...]:
+    """Names of the volumes that are configured at launch (ServiceVolumeConfiguration.name)."""
+    configured = _primary_of(described).get("volumeConfigurations") or []
+    return each_once(volume.get("name") for volume in configured)
 
 
 def _current_revisions(described: "ServiceTypeDef") -> tuple[str, ...]:

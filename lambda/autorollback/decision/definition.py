@@ -68,7 +68,11 @@ class Definition:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every `valueFrom` of its containers: of their secrets and of their log configuration."""
+        """Every secret and parameter that its tasks are given.
+
+        Or that joins them to a domain. That is the `valueFrom` of its containers' secrets and log configurations, the credentials of FSx volumes, and
+        credential specifications of gMSA in Parameter Store (botocore ecs/2014-11-13).
+        """
         named: list[str] = []
         for container in self.containers:
             logging = container.get("logConfiguration", {})
@@ -77,7 +81,48 @@ class Definition:
                 *logging.get("secretOptions", []),
             ]
             named += [str(secret["valueFrom"]) for secret in secrets]
+        named += self._credentials_of_volumes
+        named += [spec for spec in self.credential_specs if ":ssm:" in spec]
         return tuple(dict.fromkeys(named))
+
+    @property
+    def _credentials_of_volumes(self) -> list[str]:
+        """ARNs of a secret or parameter each (FSxWindowsFileServerAuthorizationConfig)."""
+        named: list[str] = []
+        for volume in self.volumes:
+            file_server = volume.get("fsxWindowsFileServerVolumeConfiguration", {})
+            credentials = file_server.get("authorizationConfig", {}).get("credentialsParameter")
+            if credentials:
+                named.append(str(credentials))
+        return named
+
+    @property
+    def credential_specs(self) -> tuple[str, ...]:
+        """ARNs in Parameter Store or S3 of its containers' credential specifications (ContainerDefinition.credentialSpecs)."""
+        named: list[str] = []
+        for container in self.containers:
+            options = [
+                *container.get("credentialSpecs", []),
+                *container.get("dockerSecurityOptions", []),
+            ]
+            for option in options:
+                kind, _, arn = str(option).partition(":")
+                if kind.startswith("credentialspec") and arn.startswith("arn:"):
+                    named.append(arn)
+        return tuple(dict.fromkeys(named))
+
+    @property
+    def volumes(self) -> Sequence[Content]:
+        """Its volumes."""
+        volumes: Sequence[Content] = self.content.get("volumes", [])
+        return volumes
+
+    @property
+    def volumes_at_launch(self) -> frozenset[str]:
+        """Names of the volumes that the service configures when it launches a task (Volume.configuredAtLaunch)."""
+        return frozenset(
+            str(volume.get("name")) for volume in self.volumes if volume.get("configuredAtLaunch")
+        )
 
     @property
     def registry_credentials(self) -> tuple[str, ...]:
@@ -101,6 +146,40 @@ class Definition:
                 if mapping.get("containerPort"):
                     ports.add((name, int(mapping["containerPort"])))
         return frozenset(ports)
+
+    def listens_on(
+        self,
+        container: str,
+        port: int,
+    ) -> bool:
+        """Whether a container has a port, by itself or in a range (PortMapping.containerPortRange)."""
+        if (container, port) in self.ports:
+            return True
+        for one in self.containers:
+            if str(one.get("name")) != container:
+                continue
+            for mapping in one.get("portMappings", []):
+                first, _, last = str(mapping.get("containerPortRange", "")).partition("-")
+                if first.isdecimal() and last.isdecimal() and int(first) <= port <= int(last):
+                    return True
+        return False
+
+    @property
+    def port_names(self) -> frozenset[str]:
+        """The names of its port mappings, by which Service Connect and VPC Lattice find them."""
+        names: set[str] = set()
+        for container in self.containers:
+            for mapping in container.get("portMappings", []):
+                if mapping.get("name"):
+                    names.add(str(mapping["name"]))
+        return frozenset(names)
+
+    @property
+    def cpu_architecture(self) -> str | None:
+        """X86_64 or ARM64; None where it names none (RuntimePlatform.cpuArchitecture)."""
+        platform = self.content.get("runtimePlatform") or {}
+        named = platform.get("cpuArchitecture")
+        return str(named) if named else None
 
     @property
     def network_mode(self) -> str:

@@ -143,6 +143,8 @@ class Service:
         shifts_traffic: its deployments are set to run beside what serves for a time, by ECS's own strategies.
         out_of_reach: why its deployment controller cannot be worked with, in words; None where it can.
         current_revisions: ARNs of the service revisions that run now; none where ECS does not say.
+        port_names: port mappings that Service Connect and VPC Lattice find by name.
+        volumes: names of the volumes that it configures when it launches a task.
     """
 
     arn: str
@@ -164,6 +166,8 @@ class Service:
     deployments: tuple[EcsDeployment, ...] = ()
     shifts_traffic: bool = False
     current_revisions: tuple[str, ...] = ()
+    port_names: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
 
     @property
     def primary(self) -> EcsDeployment | None:

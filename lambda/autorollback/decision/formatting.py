@@ -1,5 +1,6 @@
 """How times and durations are told to people."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 _MINUTE = 60
@@ -31,6 +32,15 @@ def span(duration: timedelta) -> str:
 def clock(moment: datetime) -> str:
     """A moment to the second, in UTC: `2026-11-22 14:03:07Z`."""
     return f"{moment:%Y-%m-%d %H:%M:%S}Z"
+
+
+def first_few(words: Sequence[str], limit: int) -> list[str]:
+    """The first of many, and how many more there are."""
+    told = list(words[:limit])
+    more = len(words) - limit
+    if more > 0:
+        told.append(f"{more} more")
+    return told
 
 
 def _two_units(

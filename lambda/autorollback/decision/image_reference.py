@@ -6,11 +6,14 @@ from dataclasses import dataclass
 from autorollback.naming import Home
 
 _ECR = re.compile(
-    r"(?P<registry>\d{12})\.(?:dkr\.ecr\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?|"
-    r"dkr-ecr\.(?P<dual_stack>[a-z0-9-]+)\.on\.aws)/"
+    r"(?P<registry>\d{12})\.(?:dkr\.ecr(?:-fips)?\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(?:\.cn)?|"
+    r"dkr-ecr(?:-fips)?\.(?P<dual_stack>[a-z0-9-]+)\.on\.aws)/"
     r"(?P<repository>[^:@]+)(?::(?P<tag>[^@]+))?(?:@(?P<digest>.+))?"
 )
-"""Registry hosts: ECR user guide, "Making requests to Amazon ECR registries"."""
+"""Registry hosts, those of FIPS endpoints among them.
+
+ECR user guide, "Making requests to Amazon ECR registries".
+"""
 
 _DOCKERS_TAG = "latest"
 

@@ -52,10 +52,28 @@ Lookup = ImagesStored | TagPushed | SecretLookup | RoleLookup
 
 @dataclass(frozen=True, slots=True)
 class RepositoryImages:
-    """What a repository has of what was asked: digests, and each tag's digest now."""
+    """What a repository has of what was asked.
+
+    Attributes:
+        digests: of images that are there, whatever their status.
+        tags: each tag's digest now.
+        inactive: status by digest of images that cannot be pulled as they are: ARCHIVED, ACTIVATING.
+        unknown: by digest or tag, why ECR could not tell whether it is there.
+        refused: why nothing could be asked of the repository; then nothing of it is known.
+    """
 
     digests: frozenset[str] = frozenset()
     tags: Mapping[str, str] = field(default_factory=dict)
+    inactive: Mapping[str, str] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    refused: str | None = None
+
+    def unknown_of(self, wanted: str) -> str | None:
+        """Why it is not known whether a digest or tag is there.
+
+        None where it is known.
+        """
+        return self.refused or self.unknown.get(wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +84,13 @@ class DependencyStatus:
         wrong: what is wrong with it, if anything.
         changed_at: when it last changed, where that is told.
         unknown: why it could not be looked for, which is nothing wrong.
+        denied: it could not because this function may not ask.
     """
 
     wrong: str | None = None
     changed_at: datetime | None = None
     unknown: str | None = None
+    denied: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ class CheckName(StrEnum):
     ROLES_PRESENT = "roles_present"
     DEFINITION_USABLE = "definition_usable"
     SETTINGS_MATCH = "settings_match"
+    NEEDS = "needs"
     PREFLIGHT = "preflight"
 
 
@@ -88,6 +89,7 @@ class Check:
     Attributes:
         passed: None where it could not be checked, which fails nobody.
         needs_copy: the candidate can only be brought back as a pinned copy.
+        denied: it could not be checked because this function may not ask.
         changed_since_run: names of secrets or parameters that changed after the candidate last ran.
     """
 
@@ -96,6 +98,7 @@ class Check:
     detail: str
     needs_copy: bool = False
     changed_since_run: tuple[str, ...] = ()
+    denied: bool = False
 
 
 class CandidateVerdict(StrEnum):

@@ -46,6 +46,7 @@ REMEDIES: Mapping[CheckName, str] = {
         "deploy a revision that fits the service's load balancer, network mode and platform, "
         "and let it prove itself"
     ),
+    CheckName.NEEDS: "make sure that what it names is there, and stays",
     CheckName.HAS_RUN_HERE: "name a revision that has run in this service",
     CheckName.PREFLIGHT: "ask without force, to have it checked",
 }
@@ -247,9 +248,17 @@ def _family_not_granted(chosen: Candidate, family: str) -> ReadinessFinding:
 def _not_checked(check: Check) -> ReadinessFinding:
     what = "image" if check.name is CheckName.IMAGE_PRESENT else "secret or parameter"
     remedy = f"keep the {what} where it is for as long as you want to be able to go back to it"
+    severity = _INFO
+    if check.denied:
+        severity = _WARNING
+        remedy = (
+            "deploy the stack again; a policy of the resource or the organization may deny it too"
+        )
+    elif check.name is CheckName.NEEDS:
+        remedy = REMEDIES[CheckName.NEEDS]
     return ReadinessFinding(
         check.name.value,
-        _INFO,
+        severity,
         check.detail,
         remedy,
     )

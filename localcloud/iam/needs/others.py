@@ -79,6 +79,7 @@ NEEDS: Mapping[str, Needs] = {
     "lambda:InvokeFunction": of_resource("lambda", "FunctionName", shape="function:{}"),
     "secretsmanager:DescribeSecret": _secret,
     "secretsmanager:GetSecretValue": _secret,
+    "secretsmanager:ListSecretVersionIds": _secret,
     "ssm:DescribeParameters": without_resource,
     "ssm:GetParameter": _parameter,
     "ssm:GetParameters": _parameter,

@@ -3,6 +3,7 @@
 from autorollback.decision.checks import (
     definition_usable,
     image_present,
+    needs,
     roles_present,
     secrets_present,
     settings_match,
@@ -14,4 +15,5 @@ CHECKS = (
     roles_present.CHECK,
     definition_usable.CHECK,
     settings_match.CHECK,
+    needs.CHECK,
 )

@@ -90,7 +90,12 @@ def _no_longer_means(
     if not image.tag:
         return None
 
-    means_now = target.stored(image, answers).tags.get(image.tag)
+    stored = target.stored(image, answers)
+    unknown = stored.unknown_of(image.tag)
+    if unknown:
+        told = f"whether {image.repository}:{image.tag} still means {wanted} is not known"
+        return f"{name}: {told} ({unknown})"
+    means_now = stored.tags.get(image.tag)
     if means_now == ran:
         return None
     moved = "is gone"

@@ -1,4 +1,7 @@
-"""Is each image still there, and is it known to be what ran?"""
+"""Is each image still there, and is it known to be what ran?
+
+Absent, there and not known are three answers; only absent fails.
+"""
 
 from autorollback.decision.formatting import clock
 from autorollback.decision.image_reference import Image
@@ -58,21 +61,26 @@ def _present(
     stored = case.target.stored(image, case.answers)
     digest = case.target.digest_of(name, image)
     if digest:
-        what = f"{image.repository}@{digest}"
-        return _found(name, what, is_there=digest in stored.digests)
+        what = f"{name}: {image.repository}@{digest}"
+        unknown = stored.unknown_of(digest)
+        found = digest if digest in stored.digests else None
+    else:
+        tag = image.tag or ""
+        what = f"{name}: {image.repository}:{tag} (no digest was recorded)"
+        unknown = stored.unknown_of(tag)
+        found = stored.tags.get(tag)
 
-    what = f"{image.repository}:{image.tag} (no digest was recorded)"
-    return _found(name, what, is_there=image.tag in stored.tags)
-
-
-def _found(
-    name: str,
-    what: str,
-    *,
-    is_there: bool,
-) -> Check:
-    where = "in ECR" if is_there else "not in ECR"
-    return Check(CheckName.IMAGE_PRESENT, is_there, f"{name}: {what} is {where}")
+    if unknown:
+        detail = f"{what}: not known whether it is in ECR ({unknown}), not checked"
+        denied = stored.refused is not None
+        return Check(CheckName.IMAGE_PRESENT, None, detail, denied=denied)
+    if found is None:
+        return Check(CheckName.IMAGE_PRESENT, passed=False, detail=f"{what} is not in ECR")
+    status = stored.inactive.get(found)
+    if status:
+        detail = f"{what} is {status} in ECR: it cannot be pulled"
+        return Check(CheckName.IMAGE_PRESENT, passed=False, detail=detail)
+    return Check(CheckName.IMAGE_PRESENT, passed=True, detail=f"{what} is in ECR")
 
 
 CHECK = PreflightCheck(CheckName.IMAGE_PRESENT, needs, find)
