@@ -12,7 +12,7 @@ from autorollback import metrics, results
 from autorollback.aws.clients import Clients
 from autorollback.decision.result import Result
 from autorollback.decision.verdicts import Reason
-from autorollback.flows import confirm, manual, readiness, respond, sweep, traffic_watch
+from autorollback.flows import began, confirm, manual, readiness, respond, sweep
 from autorollback.flows.session import Invocation, Session, Settings
 from autorollback.naming import Home, Names
 from autorollback.requests import (
@@ -124,7 +124,7 @@ def dispatch(session: Session, request: Request) -> Answer:
         case AlarmChanged() | TasksCannotStart():
             return respond.respond(session, request)
         case DeploymentBegan():
-            return traffic_watch.deployment_began(session, request)
+            return began.deployment_began(session, request)
         case DeploymentEnded():
             return confirm.deployment_ended(session, request)
         case Sweep():

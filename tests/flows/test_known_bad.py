@@ -58,6 +58,50 @@ def test_a_retry_that_deploys_it_into_the_red_alarm_is_rolled_back_and_people_ar
     assert "brings back auth:v2" in rolled_back.summary
 
 
+def test_it_is_stopped_before_it_has_come_far(world: World, story: ServiceStory) -> None:
+    story.deployed("v2")
+    assert outcome_of(world.began("auth")) == "rolled_back"
+    assert world.ecs.acts[-1] == "StopServiceDeployment"
+    assert "done critical" in severities(world)
+    world.passes(minutes(3))
+    assert story.runs == "auth:v1"
+
+
+def test_while_all_is_calm_its_beginning_is_told_and_nothing_done(
+    world: World, story: ServiceStory
+) -> None:
+    world.calm("auth", "5xx-rate")
+    world.passes(hours(1))
+    world.sweep()
+    world.announcer.messages.clear()
+    story.deployed("v2")
+    assert isinstance(world.began("auth"), Done)
+    assert severities(world) == ["done warning"]
+    assert world.ecs.acts == ["UpdateService auth:v1"]
+
+
+@pytest.mark.parametrize("build", ["v1", "v3"])
+def test_of_the_rollback_itself_and_of_another_build_nothing_is_told_when_they_begin(
+    world: World, story: ServiceStory, build: str
+) -> None:
+    if build == "v3":
+        story.deployed(build)
+    answer = world.began("auth")
+    assert isinstance(answer, Done)
+    assert "shifts no traffic" in answer.detail
+    assert world.announcer.messages == []
+    assert len(world.ecs.acts) == 1
+
+
+def test_while_the_service_is_judged_its_beginning_is_left_to_that(
+    world: World, story: ServiceStory
+) -> None:
+    story.deployed("v2")
+    with world.judged_elsewhere("auth"):
+        assert isinstance(world.began("auth"), Done)
+    assert len(world.ecs.acts) == 1
+
+
 def test_where_the_event_was_lost_one_sweep_does_all_of_it(
     world: World, story: ServiceStory
 ) -> None:

@@ -4,7 +4,6 @@ Learn from what it replaced, and judge it where an alarm is red.
 """
 
 from autorollback.decision import stability
-from autorollback.decision.decide import decide
 from autorollback.decision.facts import Facts, Trigger, TriggerKind
 from autorollback.decision.formatting import clock, span
 from autorollback.decision.question import Question
@@ -25,17 +24,9 @@ def deployment_completed(service: ProtectedService, ended: DeploymentEnded) -> A
     facts = service.session.reader.facts(service.snapshot, trigger, service.now)
     learnt = _remember_replaced(service, facts)
     returned = known_bad.tell_of_its_coming(service, facts)
-    red = [alarm for alarm in facts.alarms if alarm.in_alarm]
-    if red:
-        first = min(red, key=lambda alarm: (alarm.onset or ended.at, alarm.name))
-        about_red = Trigger(TriggerKind.ALARM, ended.at, first.name)
-        facts = service.session.reader.facts_for(
-            facts,
-            service.snapshot,
-            about_red,
-            service.now,
-        )
-        return respond.act_on(service, facts, decide(facts, service.policy, service.now))
+    judged = respond.judge_red(service, facts, ended.at)
+    if judged:
+        return judged
     if returned:
         return returned
     calm = "a deployment completed, and no alarm of the service is in ALARM"

@@ -14,6 +14,12 @@ from autorollback.results import Done
 _QUARANTINED = "quarantined"
 
 
+def is_back(service: ProtectedService, facts: Facts) -> bool:
+    """Whether the newest deployment brings a known bad build."""
+    question = Question(facts, service.policy, service.now)
+    return bool(facts.deployments) and known_bad(question, 0) is not None
+
+
 def tell_of_its_coming(service: ProtectedService, facts: Facts) -> Done | None:
     """Tell people once where the newest deployment brings a known bad build, or its images.
 

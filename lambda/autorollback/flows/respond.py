@@ -5,6 +5,7 @@ Perhaps the service is rolled back.
 
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 
 from autorollback import codec, results
@@ -151,6 +152,26 @@ def judge(
     result = act_on(service, facts, decide(facts, service.policy, service.now))
     known_bad.tell_of_its_coming(service, facts)
     return result
+
+
+def judge_red(
+    service: ProtectedService,
+    facts: Facts,
+    at: datetime,
+) -> Result | Done | None:
+    """Judge a service of which an alarm is red; None where all are calm."""
+    red = [alarm for alarm in facts.alarms if alarm.in_alarm]
+    if not red:
+        return None
+    first = min(red, key=lambda alarm: (alarm.onset or at, alarm.name))
+    trigger = Trigger(TriggerKind.ALARM, at, first.name)
+    facts = service.session.reader.facts_for(
+        facts,
+        service.snapshot,
+        trigger,
+        service.now,
+    )
+    return act_on(service, facts, decide(facts, service.policy, service.now))
 
 
 def act_on(

@@ -3,28 +3,27 @@
 from datetime import timedelta
 
 from autorollback.aws.ecs import DeploymentPage
-from autorollback.decision.facts import Deployment
+from autorollback.decision.facts import Deployment, Service
 from autorollback.decision.traffic_shift import is_watched, reading_of
-from autorollback.flows.session import ProtectedService, Session, unprotected
+from autorollback.flows.session import ProtectedService, Session
 from autorollback.naming import ServiceKey
 from autorollback.policy import Policy
-from autorollback.requests import DeploymentBegan
-from autorollback.results import Answer, Done
+from autorollback.results import Done
 
 KEPT_BEYOND_WINDOW = timedelta(days=1)
 """How long what was seen is kept, after a deployment that ended then would have ceased to be suspect."""
 
 
-def deployment_began(session: Session, began: DeploymentBegan) -> Answer:
-    """Have the sweep look at the traffic of a deployment, where its strategy shifts any."""
-    key = began.service
-    configured = session.policy_of(key)
-    if configured is None:
-        return unprotected(session, key)
-    service = session.deployments.service(key)
+def watch_new(
+    session: Session,
+    key: ServiceKey,
+    policy: Policy,
+    service: Service | None,
+) -> Done:
+    """Have the sweep look at the traffic of a deployment whose strategy shifts any."""
     if service is None or not service.shifts_traffic:
         return Done(f"{key}: a deployment began that shifts no traffic")
-    _look(session, key, configured.policy)
+    _look(session, key, policy)
     return Done(f"{key}: the traffic of the deployment that began is watched")
 
 
