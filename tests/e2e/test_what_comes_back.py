@@ -58,7 +58,8 @@ def test_a_retry_of_the_bad_build_into_the_red_alarm_is_rolled_back_at_once_and_
     assert told(stage)[1:] == ["superseded info", "done critical", "open info"]
     (coming,) = [m for m in stage.messages() if m["result"] and m["result"]["outcome"] == "done"]
     assert f"{KNOWN_BAD}, which was rolled back from" in coming["result"]["summary"]
-    assert stage.until(lambda: states(stage)[-1] == "recovered", within=minutes(25))
+    ended = stage.until(lambda: states(stage)[-1] == "recovered", within=minutes(25))
+    assert ended, (states(stage), told(stage), stage.alarm_state(), stage.running(), stage.errors())
     assert stage.running_revision() == GOOD
 
 
@@ -72,7 +73,8 @@ def test_the_bad_image_in_a_definition_that_the_pipeline_stamped_is_known_again(
     }
     stage.deploy(registered_again(stage, BAD_REVISION, **stamps))
     assert stage.until(lambda: len(states(stage)) == 2, within=minutes(1))
-    assert stage.until(lambda: states(stage)[-1] == "recovered", within=minutes(25))
+    ended = stage.until(lambda: states(stage)[-1] == "recovered", within=minutes(25))
+    assert ended, (states(stage), told(stage), stage.alarm_state(), stage.running(), stage.errors())
     assert stage.running_revision() == GOOD
     assert "done critical" in told(stage)
 
