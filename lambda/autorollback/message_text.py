@@ -51,6 +51,7 @@ def night_message(message: Message, installation: str = "") -> str:
     if isinstance(message, Result):
         lines.extend(_about_revisions(message))
         lines.extend(_why(message))
+        lines.extend(_about_copy(message))
         lines.extend(_look_at(message))
     elif message.goes_to:
         lines.append(f"To:      {message.goes_to.task_definition}")
@@ -84,6 +85,21 @@ def _about_revisions(result: Result) -> list[str]:
     elif target:
         lines.append(f"To:      {target.task_definition}")
     return lines
+
+
+def _about_copy(result: Result) -> list[str]:
+    """What follows from a copy for those who deploy next."""
+    target = result.goes_to
+    if target is None or target.restored_as is None or not _was_done(result):
+        return []
+    return [
+        f"Note:    {target.restored_as} names its images by digest; a tool that rewrites image:tag",
+        "         of what runs breaks on that. Deploy from your own definition.",
+    ]
+
+
+def _was_done(result: Result) -> bool:
+    return result.outcome is Outcome.ROLLED_BACK and result.incident_state is IncidentState.OPEN
 
 
 def _why(result: Result) -> list[str]:

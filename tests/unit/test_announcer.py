@@ -47,6 +47,8 @@ def test_the_night_message_says_what_from_to_why_whether_it_is_better_what_next_
         "From:    auth-service:19",
         "To:      auth-service:18 (restored as auth-service:20)",
         "Why:     5xx-rate fired 4 min after the deployment",
+        "Note:    auth-service:20 names its images by digest; a tool that rewrites image:tag",
+        "         of what runs breaks on that. Deploy from your own definition.",
         "Better:  too early to say; its recovery is being watched",
         "Next:    you will be told how it ended; nothing to do until then",
         "Undo:    ./rollback.sh auth-service 19 --cluster my-cluster --reason undo",

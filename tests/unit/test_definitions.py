@@ -5,6 +5,7 @@ from typing import Any
 import boto3
 import botocore.session
 import pytest
+from botocore.exceptions import ClientError
 from botocore.model import ListShape, MapShape, Shape, StructureShape
 from botocore.stub import Stubber
 
@@ -13,6 +14,7 @@ from autorollback.aws.definitions import (
     RESTORED_TAG,
     CannotBeRestored,
     Definitions,
+    tags_of_copy,
     unknown_fields,
 )
 from autorollback.decision.definition import Definition, is_irreversible, without_version
@@ -64,6 +66,10 @@ class Described(Clients):
         self.stub = Stubber(self.ecs)
         self.raw: dict[str, Any] = {}
         self.stub.activate()
+
+    @property
+    def ecs_unretried(self) -> Any:
+        return self.ecs
 
     def answers(self, definition: dict[str, Any], tags: list[dict[str, str]] | None = None) -> None:
         self.raw = definition
@@ -176,6 +182,84 @@ def test_a_copy_with_other_content_is_not_used_again(changed: dict[str, Any]) ->
     }
     clients.answers(other, [{"key": RESTORED_TAG, "value": ARN}])
     assert Definitions(clients).copy_of(original, {"app": DIGEST}) is None
+
+
+OWN = {
+    "auto-rollback:restored-from": "an older one",
+    "auto-rollback:deployed-for": "an incident",
+    "auto-rollback:irreversible": "true",
+}
+
+
+def tagged(number: int, **more: str) -> Definition:
+    tags = {f"team-{index}": "shop" for index in range(number)} | more
+    return Definition(ARN, "INACTIVE", {"family": "auth", "containerDefinitions": []}, tags)
+
+
+@pytest.mark.parametrize(
+    ("number", "sent", "restored_from"),
+    [
+        pytest.param(0, 1, True, id="none"),
+        pytest.param(49, 50, True, id="one is free"),
+        pytest.param(50, 50, False, id="the limit: restored-from gives way"),
+    ],
+)
+def test_a_copy_has_no_more_tags_than_aws_takes(
+    number: int, sent: int, *, restored_from: bool
+) -> None:
+    tags = tags_of_copy(tagged(number))
+    assert len(tags) == sent
+    assert (tags.get(RESTORED_TAG) == ARN) is restored_from
+
+
+def test_this_controllers_tags_are_not_carried_on_but_that_a_change_is_irreversible() -> None:
+    assert tags_of_copy(tagged(1, **OWN)) == {
+        "team-0": "shop",
+        "auto-rollback:irreversible": "true",
+        RESTORED_TAG: ARN,
+    }
+
+
+def test_a_copy_that_had_no_room_for_its_tag_is_found_again() -> None:
+    clients = Described()
+    original = Definition(
+        ARN,
+        "INACTIVE",
+        {"family": "auth", "containerDefinitions": [{"name": "app", "image": "auth:v18"}]},
+        tagged(50).tags,
+    )
+    copied = original.pinned({"app": DIGEST}) | {"taskDefinitionArn": f"{ARN}9", "status": "ACTIVE"}
+    listed = [{"key": key, "value": value} for key, value in original.tags.items()]
+    clients.answers(copied, listed)
+    found = Definitions(clients).copy_of(original, {"app": DIGEST})
+    assert found is not None
+    assert found.arn == f"{ARN}9"
+
+
+def test_a_copy_whose_registration_was_answered_to_nobody_is_found_and_not_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("autorollback.aws.definitions.sleep", lambda _: None)
+    clients = Described()
+    content = {"family": "auth", "containerDefinitions": [{"name": "app", "image": "auth:v18"}]}
+    original = Definition(ARN, "INACTIVE", content)
+    clients.answers({**content, "taskDefinitionArn": ARN.replace(":18", ":19"), "status": "ACTIVE"})
+    clients.stub.add_client_error(
+        "register_task_definition", "ServerException", http_status_code=500
+    )
+    copy = original.pinned({"app": DIGEST}) | {"taskDefinitionArn": f"{ARN}9", "status": "ACTIVE"}
+    clients.answers(copy, [{"key": RESTORED_TAG, "value": ARN}])
+    assert Definitions(clients).restore(original, {"app": DIGEST}).arn == f"{ARN}9"
+    clients.stub.assert_no_pending_responses()
+
+
+def test_what_ecs_refuses_to_register_is_not_asked_for_again() -> None:
+    clients = Described()
+    content = {"family": "auth", "containerDefinitions": [{"name": "app", "image": "auth:v18"}]}
+    clients.answers({**content, "taskDefinitionArn": f"{ARN}1", "status": "ACTIVE"})
+    clients.stub.add_client_error("register_task_definition", "ClientException", "too big")
+    with pytest.raises(ClientError, match="too big"):
+        Definitions(clients).restore(Definition(ARN, "INACTIVE", content), {"app": DIGEST})
 
 
 def test_fields_that_the_sdk_does_not_know_are_named_and_never_lost_in_a_copy() -> None:

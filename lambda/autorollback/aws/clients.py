@@ -1,6 +1,7 @@
 """boto3 clients, made when first asked for, and reads in parallel."""
 
 import json
+import random
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -145,6 +146,11 @@ class Clients:
         return self._once("ecs", self._make_ecs)
 
     @property
+    def ecs_unretried(self) -> "ECSClient":
+        """The same, where a lost answer must not be asked for again before looking."""
+        return self._once("ecs_unretried", lambda session: session.client("ecs", config=UNRETRIED))
+
+    @property
     def elbv2(self) -> "ElasticLoadBalancingv2Client":
         """Target health."""
         return self._once("elbv2", lambda session: session.client("elbv2", config=CONFIG))
@@ -178,6 +184,15 @@ class Clients:
     def ssm(self) -> "SSMClient":
         """Policies, and whether parameters exist."""
         return self._once("ssm", lambda session: session.client("ssm", config=CONFIG))
+
+
+def backoff(attempt: int) -> float:
+    """Seconds to wait after an attempt: exponential with jitter, at most 20.
+
+    The first attempt is 1. As botocore's `standard` mode waits (botocore.retries.standard, ExponentialBackoff).
+    """
+    longest = float(2 ** (attempt - 1))
+    return min(random.random() * longest, 20.0)  # noqa: S311 - jitter
 
 
 def each_once(names: Iterable[str | None]) -> tuple[str, ...]:

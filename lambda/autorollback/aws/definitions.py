@@ -2,11 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import sleep
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError
 
-from autorollback.decision.definition import Content, Definition, canonical
+from autorollback.aws.clients import backoff
+from autorollback.aws.refusals import RefusalKind, kind_of
+from autorollback.decision.definition import IRREVERSIBLE_TAG, Content, Definition, canonical
 
 if TYPE_CHECKING:
     from mypy_boto3_ecs.type_defs import TagTypeDef, TaskDefinitionTypeDef
@@ -15,11 +18,14 @@ if TYPE_CHECKING:
 
 RESTORED_TAG = "auto-rollback:restored-from"
 
-CONCURRENT = "Too many concurrent attempts"
-"""How ECS's ClientException begins where a retry does help.
+OWN_TAGS = "auto-rollback:"
+"""How the tags of this controller begin."""
 
-See hashicorp/terraform-provider-aws issue 9777.
-"""
+MOST_TAGS = 50
+"""Tags that a definition can have (API RegisterTaskDefinition, tags)."""
+
+REGISTER_ATTEMPTS = 20
+"""How often one copy is asked for at most, as often as the SDK asks for all else."""
 
 
 class UnknownDefinition(LookupError):  # noqa: N818 - a finding, turned into a refusal or hold
@@ -27,7 +33,7 @@ class UnknownDefinition(LookupError):  # noqa: N818 - a finding, turned into a r
 
 
 class CannotBeRestored(ValueError):  # noqa: N818 - a finding, which the caller turns into a hold
-    """ECS refuses to register this content as it is.
+    """This content cannot be registered as it is.
 
     A changed one would not be what ran.
     """
@@ -96,13 +102,14 @@ class Definitions:
         """
         self._read.pop(original.family, None)
         wanted = canonical(original.pinned(digests))
+        copied_tags = tags_of_copy(original)
 
         for reference in (original.family, *known):
             try:
                 found = self.describe(reference)
             except UnknownDefinition:
                 continue
-            is_copy = found.tags.get(RESTORED_TAG) == original.arn
+            is_copy = found.tags.get(RESTORED_TAG) == original.arn or found.tags == copied_tags
             if is_copy and found.status == "ACTIVE" and canonical(found.content) == wanted:
                 return found
         return None
@@ -118,8 +125,8 @@ class Definitions:
         It is a copy that is there already, or a new one.
 
         Raises:
-            CannotBeRestored: ECS refuses the content, or it holds fields that this version's SDK
-                does not know and would lose.
+            CannotBeRestored: it holds fields that this version's SDK does not know and would lose.
+            ClientError: ECS refuses the content.
         """
         if original.unknown_fields:
             fields = ", ".join(original.unknown_fields)
@@ -131,46 +138,65 @@ class Definitions:
         existing = self.copy_of(original, digests, known)
         if existing:
             return existing
-        return self._register(original, original.pinned(digests))
+        return self._register(original, original.pinned(digests), digests)
 
     def _register(
         self,
         original: Definition,
         content: Content,
+        digests: Mapping[str, str | None],
     ) -> Definition:
-        """Register a copy of a definition.
+        """Register a copy of a definition, once: RegisterTaskDefinition has no idempotency token.
 
-        RegisterTaskDefinition refuses an empty list of tags, and tags that begin with `aws:`, which
-        are AWS's own (API RegisterTaskDefinition, tags). Of its ClientException and its
-        InvalidParameterException a retry cannot help, unless it was asked too much at once.
+        Where its answer is lost, what it made is looked for before it is asked again. Errors of ECS
+        are raised as they are.
         """
-        tags = {
-            key: value for key, value in original.tags.items() if not key.lower().startswith("aws:")
-        }
+        tags = tags_of_copy(original)
+        listed: list[TagTypeDef] = [{"key": key, "value": value} for key, value in tags.items()]
+        for attempt in range(1, REGISTER_ATTEMPTS + 1):
+            try:
+                answer = self.clients.ecs_unretried.register_task_definition(
+                    **content,
+                    tags=listed,
+                )
+            except (ClientError, HTTPClientError) as error:
+                if attempt == REGISTER_ATTEMPTS or not _may_be_tried_again(error):
+                    raise
+            else:
+                registered = answer["taskDefinition"]
+                return Definition(
+                    arn=registered["taskDefinitionArn"],
+                    status=registered.get("status", "ACTIVE"),
+                    content=content,
+                    tags=tags,
+                )
+            sleep(backoff(attempt))
+            made = self.copy_of(original, digests)
+            if made:
+                return made
+        raise AssertionError("the last attempt answers or raises")
+
+
+def tags_of_copy(original: Definition) -> dict[str, str]:
+    """The tags of a definition's copy, within AWS's limits.
+
+    This controller's own tags are not carried on, but `irreversible`, which speaks of the content.
+    A definition has at most 50 tags, and none that begins with `aws:`, which are AWS's own (API
+    RegisterTaskDefinition, tags): `restored-from` gives way.
+    """
+    tags: dict[str, str] = {}
+    for key, value in original.tags.items():
+        is_own = key.startswith(OWN_TAGS) and key != IRREVERSIBLE_TAG
+        if not is_own and not key.lower().startswith("aws:"):
+            tags[key] = value
+    if len(tags) < MOST_TAGS:
         tags[RESTORED_TAG] = original.arn
+    return tags
 
-        try:
-            answer = self.clients.ecs.register_task_definition(
-                **content,
-                tags=[{"key": key, "value": value} for key, value in tags.items()],
-            )
-        except ClientError as error:
-            code = error.response["Error"].get("Code")
-            why = error.response["Error"].get("Message", "")
-            refused = code in ("ClientException", "InvalidParameterException")
-            if not refused or why.startswith(CONCURRENT):
-                raise
-            raise CannotBeRestored(
-                f"{original.name} cannot be registered again as it is: {why}"
-            ) from error
 
-        registered = answer["taskDefinition"]
-        return Definition(
-            arn=registered["taskDefinitionArn"],
-            status=registered.get("status", "ACTIVE"),
-            content=content,
-            tags=tags,
-        )
+def _may_be_tried_again(error: ClientError | HTTPClientError) -> bool:
+    """Whether the same may be taken another time: it was too much at once, or its answer was lost."""
+    return not isinstance(error, ClientError) or kind_of(error) is RefusalKind.PASSING
 
 
 def _unknown_of_definition(as_sent: object, described: object) -> Iterator[str]:
