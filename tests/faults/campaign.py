@@ -1,7 +1,8 @@
-"""A seeded campaign against the function: processes die around any AWS call, calls are throttled, events come twice and late.
+"""A seeded campaign against the function: processes die around any AWS call, answers are lost, calls are throttled.
 
-The handler runs in this process, against a local cloud over HTTP. A process "dies" by an exception that nothing catches,
-raised before a call leaves or after its effect; from then on none of its calls gets through, as if it were gone.
+Events come twice, late and from elsewhere; messages cannot be sent for an hour; lists are behind. The handler runs in this process,
+against a local cloud over HTTP. A process "dies" by an exception that nothing catches, raised before a call leaves or after its
+effect; from then on none of its calls gets through, as if it were gone. Where an answer is lost, the process lives, and asks again.
 """
 
 import json
@@ -20,6 +21,7 @@ from unittest import mock
 
 import botocore.endpoint
 from boto3.dynamodb.types import TypeDeserializer
+from moto.dynamodb.exceptions import TransactionCanceledException
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.sns.models import sns_backends
@@ -53,6 +55,14 @@ WITHOUT_ALARM = ("cannot_start", "failed")
 
 PROCESSES = 4
 MAX_THROTTLES = 8
+WRITES = ("Put", "Update", "Delete", "Transact", "Register", "Stop", "Publish")
+"""How the operations of the function begin that change something."""
+
+LARGEST_ITEM, LARGEST_MESSAGE = 400 * 1024 // 4, 256 * 1024 // 4
+"""Bytes: a quarter of what DynamoDB takes, and of what SNS takes."""
+
+LONGEST_LAG = 5.0
+"""Seconds by which lists and indexes may be behind."""
 
 _read = TypeDeserializer().deserialize
 
@@ -67,11 +77,16 @@ class Violation(AssertionError):  # noqa: N818 - the word of the campaign
 
 @dataclass
 class Faults:
-    """What befalls one invocation: death around its call of that number (from 0), throttles by the number of the call."""
+    """What befalls one invocation: death around its call of that number (from 0), throttles by the number of the call.
+
+    Of the calls in `lost` the answer is lost after their effect; of those in `conflicts` an item is in another's transaction.
+    """
 
     dies_at: int | None = None
     after_effect: bool = False
     throttled: Mapping[int, int] = field(default_factory=dict)
+    lost: frozenset[int] = frozenset()
+    conflicts: frozenset[int] = frozenset()
     calls: list[str] = field(default_factory=list)
     dead: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -115,10 +130,25 @@ class Case:
     first: Faults = field(default_factory=Faults)
     again: str = "retry"  # who comes after the first delivery failed: Lambda's retry, another event, or only the sweep
     random_faults: bool = False
+    mail_fails: bool = False  # from the first delivery on, until an hour later
 
     def __str__(self) -> str:
+        if self.random_faults:
+            return f"{self.kind}, seed {self.seed}"
+        if self.mail_fails:
+            return f"{self.kind}, nothing can be sent, then {self.again}"
+        if self.first.lost:
+            (call,) = self.first.lost
+            return f"{self.kind}, the answer of call {call} is lost, then {self.again}"
         where = f" dies {'after' if self.first.after_effect else 'before'} call {self.first.dies_at}, then {self.again}"
-        return f"{self.kind}, seed {self.seed}{'' if self.random_faults else where}"
+        return f"{self.kind}, seed {self.seed}{where}"
+
+    @property
+    def happened(self) -> bool:
+        """Whether what was to befall the first delivery did."""
+        if self.first.lost:
+            return max(self.first.lost) < len(self.first.calls)
+        return self.first.dead or self.mail_fails
 
 
 class Campaign:
@@ -137,6 +167,9 @@ class Campaign:
         self.answers: deque[dict[str, Any]] = deque(maxlen=100)
         self.counted: deque[Mapping[str, Any]] = deque(maxlen=100)
         self.acts: list[tuple[str, str]] = []
+        self.done: list[tuple[str, str]] = []
+        self.unanswered: list[str] = []
+        self.mail_fails = False
         self._here = threading.local()
         self._requests = 0
         self._services = 0
@@ -150,6 +183,7 @@ class Campaign:
         self.topic = f"arn:aws:sns:{cloud.region}:{cloud.account}:{TOPIC}"
         self.processes = [self._process(number) for number in range(PROCESSES)]
         cloud.recorder.interfere = self._judge  # type: ignore[method-assign]  # the recorder's own hook is by operation
+        cloud.recorder.lose(self._answered)
 
     def prepare(self, number: int) -> list[str]:
         """Services that have run their first build for two hours; their names."""
@@ -183,12 +217,50 @@ class Campaign:
             Violation: naming the case.
         """
         chance = random.Random(case.seed)  # noqa: S311 - the seed makes the case again
+        if case.random_faults:
+            self.cloud.lag = timedelta(seconds=chance.uniform(0, LONGEST_LAG))
+            self._hears_news_that_is_not_so(service, chance)
         self.breaks(case.kind, service)
         event = self.event(case.kind, service)
+        self.mail_fails = case.mail_fails
         self._deliver(case, event, chance)
+        if case.mail_fails:
+            self._acts_without_a_word(case.kind, service)
         self.recovers(service, chance if case.random_faults else None)
+        self.cloud.lag = timedelta()
         self._check(case, service)
         return len(case.first.calls)
+
+    def _hears_news_that_is_not_so(self, service: str, chance: random.Random) -> None:
+        """Events that ECS's own answers do not bear out, and one of another account: none of them is a reason to act."""
+        state, action = "ECS Deployment State Change", "ECS Service Action"
+        news = [
+            self.of_ecs(service, state, "SERVICE_DEPLOYMENT_FAILED"),
+            self.of_ecs(service, state, "SERVICE_DEPLOYMENT_FAILED", "ecs-svc/0000000000000000000"),
+            self.of_ecs(service, action, "SERVICE_TASK_START_IMPAIRED"),
+            self.of_ecs(service, state, "SERVICE_DEPLOYMENT_FAILED") | {"account": "999999999999"},
+            self.of_ecs(service, state, "SERVICE_DEPLOYMENT_FAILED") | {"region": "us-east-1"},
+        ]
+        chance.shuffle(news)
+        for event in news[:2]:
+            self._invoke(event, self.processes[0], self._request(), _random_faults(chance))
+        if self.incidents(service) or service in dict(self.acts):
+            self.violations.append(f"it was acted on news of {news[:2]}")
+
+    def _acts_without_a_word(self, kind: str, service: str) -> None:
+        """Nothing can be sent for an hour, in which the alarm calms down and the sweep goes on: it was acted all the same."""
+        self.passes(timedelta(minutes=5))
+        if kind not in WITHOUT_ALARM:
+            began = self.cloud.clock.now().replace(second=0, microsecond=0)
+            self.alarm(service, "OK", began - timedelta(minutes=3))
+        for _ in range(3):
+            self.passes(timedelta(minutes=20))
+            self._invoke(self.sweep(), self.processes[2], self._request(), Faults())
+        if service not in dict(self.done):
+            self.violations.append("what could not be said kept it from acting")
+        if self.told(service):
+            self.violations.append("something was told while nothing could be")
+        self.mail_fails = False
 
     def passes(self, time: timedelta) -> None:
         """Be later; deployments have gone on meanwhile."""
@@ -399,6 +471,7 @@ class Campaign:
             told = [m for m in self.told(service) if m.get("incident_state") == state]
             if not told:
                 wrong.append(f"nobody was told of {state}")
+        wrong += self._too_large(service)
         registered = self.acts.count((service, "RegisterTaskDefinition"))
         if registered > (1 if case.kind == "copy" else 0):
             wrong.append(f"{registered} copies were registered")
@@ -407,12 +480,17 @@ class Campaign:
             for of, operation in self.acts
             if of == service and operation != "RegisterTaskDefinition"
         ]
-        if len(acts) != 1:
+        # UpdateService to what the service is set to deploys nothing: the client may ask again for a lost answer
+        if not 1 <= len(acts) <= 1 + self.unanswered.count(service):
             wrong.append(f"it was acted {len(acts)} times: {acts}")
         if wrong:
             raise Violation(
                 f"{case}: {'; '.join(wrong)}; raised {raised}; first delivery: {case.first.calls}"
             )
+
+    def _too_large(self, service: str) -> list[str]:
+        sizes = {str(one["sk"]): len(json.dumps(one, default=str)) for one in self.items(service)}
+        return [f"{sk} has {size} bytes" for sk, size in sizes.items() if size > LARGEST_ITEM]
 
     def incidents(self, service: str) -> list[dict[str, Any]]:
         return [i for i in self.items(service) if str(i["sk"]).startswith("incident#")]
@@ -439,16 +517,42 @@ class Campaign:
             return
         process = self.processes[int(call.access_key.removeprefix("process-"))]
         number = len(process.faults.calls) - 1
+        if self.mail_fails and call.operation in ("Publish", "PutEvents"):
+            raise Refusal("InternalFailure", "The service is not to be had for a while")
+        if number in process.faults.conflicts and call.service == "dynamodb":
+            _conflict(call)
+        if call.operation == "Publish":
+            self._hears(call)
         if process.throttles_left.get(number, 0) > 0:
             process.throttles_left[number] -= 1
             raise Refusal("ThrottlingException", "Rate exceeded")
         if (call.service, call.operation) in ACTS:
-            service = str(call.parameters.get("service") or call.parameters.get("family") or "")
-            service = service or str(call.parameters["serviceDeploymentArn"]).split("/")[-2]
+            service = _service_of(call)
             if call.operation != "StopServiceDeployment" or self._can_be_stopped(service):
                 self.acts.append((service, call.operation))
             if not any(i["state"] in ("claimed", "acting") for i in self.incidents(service)):
                 self.violations.append(f"{call.operation} of {service} without a claim on record")
+
+    def _hears(self, call: Call) -> None:
+        """Nothing says "rolled back" of what was not, and no message is long."""
+        text = str(call.parameters["Message"])
+        if len(text.encode()) > LARGEST_MESSAGE:
+            self.violations.append(f"a message of {len(text.encode())} bytes")
+        result = json.loads(json.loads(text)["default"])
+        if result.get("outcome") == "rolled_back" and result["service"] not in dict(self.done):
+            self.violations.append(f"told that {result['service']} was rolled back before it was")
+
+    def _answered(self, call: Call) -> bool:
+        """In the cloud, after a call had its effect: whether its answer is lost."""
+        if not call.access_key.startswith("process-"):
+            return False
+        if (call.service, call.operation) in ACTS and call.status == 200:
+            self.done.append((_service_of(call), call.operation))
+        process = self.processes[int(call.access_key.removeprefix("process-"))]
+        is_lost = len(process.faults.calls) - 1 in process.faults.lost
+        if is_lost and (call.service, call.operation) in ACTS:
+            self.unanswered.append(_service_of(call))
+        return is_lost
 
     def _can_be_stopped(self, service: str) -> bool:
         """Whether ECS will not refuse; asking it first lets the deployment go on to where it is by now."""
@@ -478,6 +582,22 @@ class Campaign:
         return clients
 
 
+def _service_of(call: Call) -> str:
+    """The service that an act is on; a definition is of the family that has its name."""
+    named = call.parameters.get("service") or call.parameters.get("family")
+    return str(named or str(call.parameters["serviceDeploymentArn"]).split("/")[-2])
+
+
+def _conflict(call: Call) -> None:
+    """As DynamoDB answers where an item is in another's transaction."""
+    if call.operation == "TransactWriteItems":
+        count = len(call.parameters["TransactItems"])
+        reasons = [("TransactionConflict", "Transaction is ongoing for the item", None)]
+        raise TransactionCanceledException(reasons + [(None, None, None)] * (count - 1))
+    if call.operation in ("PutItem", "UpdateItem", "DeleteItem"):
+        raise Refusal("TransactionConflictException", "Transaction is ongoing for the item")
+
+
 def _random_faults(chance: random.Random) -> Faults:
     """A good third of the invocations die somewhere, half of them meet throttles, some more than the client has patience for."""
     faults = Faults()
@@ -487,6 +607,10 @@ def _random_faults(chance: random.Random) -> Faults:
         faults.throttled = {
             chance.randint(0, 30): chance.randint(1, MAX_THROTTLES) for _ in range(2)
         }
+    if chance.random() < 0.3:
+        faults.lost = frozenset({chance.randint(0, 30)})
+    if chance.random() < 0.2:
+        faults.conflicts = frozenset({chance.randint(0, 30)})
     return faults
 
 
@@ -549,6 +673,13 @@ def deaths(kind: str, calls: list[str], seed: int, *, all_of_them: bool) -> Iter
             if all_of_them or index >= claim - 1 or number % 10 == 0:
                 faults = Faults(dies_at=index, after_effect=after_effect)
                 yield Case(kind, seed, faults, next_ones[number % len(next_ones)])
+
+
+def losses(kind: str, calls: list[str]) -> Iterator[Case]:
+    """A case for each write that an undisturbed delivery makes: its answer is lost, and the process lives on."""
+    for index, call in enumerate(calls):
+        if call.partition(".")[2].startswith(WRITES):
+            yield Case(kind, 0, Faults(lost=frozenset({index})), "retry")
 
 
 def _first_act(calls: list[str]) -> int:

@@ -1,7 +1,7 @@
 """Thousands of cases, all drawn from one seed: `make soak`, or `python -m tests.faults.soak --cases 20000 --seed 1`.
 
-Every kind of incident has its turn, one after the other. Of each kind, a case in which the process dies around one of its
-calls takes turns with one in which anything may go wrong. The deaths come in an order that the seed draws, and begin anew when
+Every kind of incident has its turn, one after the other. Of each kind, a case that is foreseen (the process dies around one of its
+calls, the answer of one is lost, nothing can be sent for an hour) takes turns with one in which anything may go wrong. The deaths come in an order that the seed draws, and begin anew when
 all have been played; the random cases are numbered from the seed on, so that no two seeds far apart play the same.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import click
 
-from tests.faults.campaign import KINDS, Campaign, Case, Violation, campaign, deaths
+from tests.faults.campaign import KINDS, Campaign, Case, Violation, campaign, deaths, losses
 
 AT_ONCE = 100
 """Cases on one cloud: old ones make it slow."""
@@ -65,10 +65,18 @@ def summary(played: list[Case], deaths_of: dict[str, list[Case]]) -> Iterator[st
     """What was played of each kind: how many of its deaths, and how many random cases by which seeds."""
     for kind, found in deaths_of.items():
         of_kind = [case for case in played if case.kind == kind]
-        died = Counter(str(case) for case in of_kind if not case.random_faults)
+        foreseen = [case for case in of_kind if not case.random_faults]
+        died = Counter(str(case) for case in foreseen if case.first.dies_at is not None)
+        lost = Counter(str(case) for case in foreseen if case.first.lost)
+        silent = Counter(str(case) for case in foreseen if case.mail_fails)
         seeds = [case.seed for case in of_kind if case.random_faults]
         by_seeds = f", seeds {min(seeds)} to {max(seeds)}" if seeds else ""
-        yield f"{kind}: {len(died)} of {len(found)} deaths, {len(seeds)} random cases{by_seeds}"
+        deaths_found = sum(case.first.dies_at is not None for case in found)
+        losses_found = sum(bool(case.first.lost) for case in found)
+        yield (
+            f"{kind}: {len(died)} of {deaths_found} deaths, {len(lost)} of {losses_found} lost answers, "
+            f"{silent.total()} without messages, {len(seeds)} random cases{by_seeds}"
+        )
 
 
 def _over_and_over(kind: str, found: list[Case], seed: int) -> Iterator[Case]:
@@ -80,7 +88,10 @@ def _over_and_over(kind: str, found: list[Case], seed: int) -> Iterator[Case]:
 
 
 def _deaths_of(kind: str) -> list[Case]:
-    """Every death of a kind, around each call of an undisturbed delivery, with whoever goes on."""
+    """All that is not left to chance: every death around a call of an undisturbed delivery, with whoever goes on.
+
+    So is every write whose answer is lost, and an hour in which nothing can be sent.
+    """
     with campaign() as here:
         undisturbed = Case(kind, 0)
         here.run(undisturbed, here.prepare(1)[0])
@@ -88,6 +99,7 @@ def _deaths_of(kind: str) -> list[Case]:
     every = [
         case for turn in range(NEXT_ONES) for case in deaths(kind, calls, turn, all_of_them=True)
     ]
+    every += [*losses(kind, calls), Case(kind, 0, mail_fails=True)]
     by_words = {str(replace(case, seed=0)): replace(case, seed=0) for case in every}
     return list(by_words.values())
 
