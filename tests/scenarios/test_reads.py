@@ -658,8 +658,15 @@ def test_of_a_service_that_is_gone_what_can_be_read_is_read(status: Status) -> N
         pytest.param(bad_deployment(), False, id="errors"),
         pytest.param(
             bad_deployment().alarm("unhealthy-targets", onset=minutes(5), trigger=False),
+            False,
+            id="errors that convict, and targets are unhealthy too",
+        ),
+        pytest.param(
+            bad_deployment(onset=minutes(30)).alarm(
+                "unhealthy-targets", onset=minutes(5), trigger=False
+            ),
             True,
-            id="errors, and targets are unhealthy too",
+            id="errors from before the deployment, and targets are unhealthy since",
         ),
         pytest.param(bad_deployment().event(TriggerKind.TASKS_CANNOT_START), True, id="ecs"),
     ],

@@ -179,7 +179,7 @@ def missing(
             *_of_neighbours(question),
             *_of_the_past(question, configured),
             *_of_shifts(question),
-            *_of_tasks(facts),
+            *_of_tasks(question),
         ]
     )
     if reads:
@@ -326,22 +326,35 @@ def _stops_matter(facts: Facts) -> bool:
     return trigger.alarm is not None and trigger.alarm.endswith(f"/{UNHEALTHY_TARGETS}")
 
 
-def _targets_are_unhealthy(facts: Facts) -> bool:
-    return any(one.in_alarm and one.signal == UNHEALTHY_TARGETS for one in facts.alarms)
-
-
-def _of_tasks(facts: Facts) -> Iterator[Read]:
-    """What is still to be asked of tasks, also where another alarm turned out to be red than the one that asks."""
+def _of_tasks(question: Question) -> Iterator[Read]:
+    """What is still to be asked of tasks, also where another alarm is on targets than the one that asks."""
+    facts = question.facts
     so_far = facts.so_far
     if so_far.stopped and facts.stopped is None:
         yield StoppedTasks(so_far.stopped)
-    if facts.trigger.kind is not TriggerKind.ALARM or not _targets_are_unhealthy(facts):
+    if not _unhealthy_targets_decide(question):
         return
     if so_far.stopped is None:
         yield StoppedTaskNames()
     target_groups = facts.service.target_groups if facts.service else ()
     if target_groups and not so_far.health:
         yield TargetHealth(target_groups)
+
+
+def _unhealthy_targets_decide(question: Question) -> bool:
+    """Whether the alarm on targets is asked: not where another convicts before it."""
+    suspicion = find_suspect(question)
+    if question.facts.trigger.kind is not TriggerKind.ALARM:
+        return False
+    if not isinstance(suspicion, Suspicion):
+        return False
+    for testimony in testimonies(suspicion, question):
+        alarm, answer = testimony.alarm, testimony.answer
+        if alarm.signal == UNHEALTHY_TARGETS:
+            return True
+        if isinstance(answer, Suspicion) and not _is_known_to_flap(alarm, answer, question):
+            return False
+    return False
 
 
 def _newest_shift(facts: Facts) -> Iterator[ShiftOfTraffic]:
