@@ -388,9 +388,15 @@ def _of_shifts(question: Question) -> Iterator[ShiftOfTraffic]:
 
 
 def _of_neighbours(question: Question) -> Iterator[Read]:
-    """Who else fell ill near the onset that the judgement will ask about, as far as is known."""
+    """Who else fell ill near the onset that the judgement will ask about, as far as is known.
+
+    Nobody is asked a second time while why tasks stopped may still change which alarm convicts.
+    """
     facts = question.facts
     if facts.so_far.red is None:
+        return
+    was_asked = facts.so_far.neighbours is not None
+    if was_asked and any(True for _ in _of_tasks(question)):
         return
     onset, grain = trouble_began(facts), timedelta()
     convicting = _convicting(question)
