@@ -207,7 +207,7 @@ def _after_deployment(
             look_again=sure_at,
         )
 
-    calm_since = _calm_since(alarms, seen.began, finished)
+    calm_since = _calm_since(alarms, finished)
     return replace(
         seen,
         progress=Progress.RECOVERED,
@@ -246,15 +246,10 @@ def _sure_at(alarm: Alarm, finished: datetime) -> datetime:
     return finished + alarm.evaluation_range + DATAPOINTS_COME_AFTER
 
 
-def _calm_since(
-    alarms: Iterable[Alarm],
-    began: datetime,
-    finished: datetime,
-) -> datetime:
+def _calm_since(alarms: Iterable[Alarm], finished: datetime) -> datetime:
     """When the deployment had finished and the last alarm of the incident was calm."""
     changes = [alarm.since for alarm in alarms if alarm.since is not None]
-    since_it_began = [change for change in changes if change > began]
-    return max([finished, *since_it_began])
+    return max([finished, *changes])
 
 
 def _running(facts: Facts) -> str:

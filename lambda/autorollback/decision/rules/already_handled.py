@@ -10,9 +10,12 @@ from autorollback.decision.verdicts import Hold, Ignore, Reason
 def _ask(case: Case) -> Passed | Hold | Ignore:
     facts = case.facts
     newest = newest_but_restarts(facts)
-    past = rollback_behind(newest, facts) if newest else None
-    if newest is None or past is None:
-        return Passed("the newest deployment is no rollback of this controller")
+    no_rollback = Passed("the newest deployment is no rollback of this controller")
+    if newest is None:
+        return no_rollback
+    past = rollback_behind(newest, facts)
+    if past is None:
+        return no_rollback
 
     target = past.to_task_definition
     pinned_until = max(newest.start, past.at) + case.policy.window
