@@ -82,8 +82,8 @@ def granted_without_need(statements: Sequence[Mapping[str, Any]]) -> set[str]:
 
 
 def granted_everywhere(statements: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Actions that the role has on every resource, though AWS lets them be bound to some."""
-    everywhere = (s for s in statements if "*" in _listed(s["Resource"]))
+    """Actions that the role has on every resource and under no condition, though AWS lets them be bound."""
+    everywhere = (s for s in statements if "*" in _listed(s["Resource"]) and not s.get("Condition"))
     granted = {str(action) for statement in everywhere for action in _listed(statement["Action"])}
     return {action for action in granted if NEEDS.get(action) is not without_resource}
 

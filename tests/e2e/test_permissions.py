@@ -131,8 +131,12 @@ def test_what_the_configuration_does_not_name_is_not_granted(scene: Scene) -> No
     own = texts({"ecs:task-definition": arn(stage, "task-definition/auth-service:18")})
     foreign = texts({"ecs:task-definition": arn(stage, "task-definition/another:1")})
     assert allows(stage, Need("ecs:UpdateService", service, {**cluster, **own}))
+    elsewhere = texts({"ecs:cluster": arn(stage, "cluster/other-cluster")})
+    assert allows(stage, Need("ecs:ListTasks", "*", cluster))
     role = f"arn:aws:iam::{stage.cloud.account}:role"
     for need in (
+        Need("ecs:ListTasks", "*", elsewhere),
+        Need("ecs:DescribeTasks", arn(stage, "task/other-cluster/1"), elsewhere),
         Need("ecs:UpdateService", service, {**cluster, **foreign}),
         Need("ecs:UpdateService", arn(stage, "service/my-cluster/another"), {**cluster, **own}),
         Need(
