@@ -17,7 +17,7 @@ AT = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 KEY = ServiceKey("shop", "auth")
 
 
-class Refused(ClientError):
+class RefusedError(ClientError):
     """What AWS answers where it says no."""
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ def client(*refusals: str) -> Any:
     """A client that knows these exceptions, each a class of its own."""
     made = mock.Mock()
     for name in refusals:
-        setattr(made.exceptions, name, type(name, (Refused,), {}))
+        setattr(made.exceptions, name, type(name, (RefusedError,), {}))
     return made
 
 
@@ -141,8 +141,8 @@ def test_so_does_one_that_has_not_begun(refusal: str) -> None:
 
 def test_another_refusal_is_no_answer() -> None:
     codedeploy = client(*NO_TARGET)
-    codedeploy.batch_get_deployment_targets.side_effect = Refused()
-    with pytest.raises(Refused):
+    codedeploy.batch_get_deployment_targets.side_effect = RefusedError()
+    with pytest.raises(RefusedError):
         CodeDeploy(mock.Mock(codedeploy=codedeploy), "shop", "auth").traffic_of("d-1", KEY)
 
 
