@@ -122,7 +122,7 @@ def read_alarm(
     """
     name = str(described["AlarmName"])
     root = name
-    if signal.startswith(OWN_SIGNAL_PREFIX):
+    if signal.startswith(OWN_SIGNAL_PREFIX) and not periods_of(described):
         root = signal.removeprefix(OWN_SIGNAL_PREFIX)
     known = {name: described, **others}
     tree = tree_under(root, known)
