@@ -211,7 +211,7 @@ def _incident_of(item: Item) -> Incident:
     closed_at = item.get("closed_at")
     return Incident(
         incident_id=item["incident_id"],
-        key=ServiceKey(item["cluster"], item["service"]),
+        key=_owner_of(item),
         sort_key=item["sk"],
         phase=Phase(item["state"]),
         deployment=item["deployment"],
@@ -225,7 +225,23 @@ def _incident_of(item: Item) -> Incident:
         closed_at=time_of(closed_at) if closed_at else None,
         step=int(item["step"]),
         facts=item.get("facts"),
+        written_for=_written_for(item),
     )
+
+
+def _owner_of(item: Item) -> ServiceKey:
+    """The service in whose partition an item lies: that is whose it is, whatever else it says."""
+    kind, _, name = str(item["pk"]).partition("#")
+    cluster, _, service = name.partition("/")
+    if kind != "service" or not cluster or not service:
+        raise ValueError(f"{item['pk']!r} is no partition of a service")
+    return ServiceKey(cluster, service)
+
+
+def _written_for(item: Item) -> ServiceKey | None:
+    """The service that a record names, where that is not its owner."""
+    named = ServiceKey(item["cluster"], item["service"])
+    return None if named == _owner_of(item) else named
 
 
 def _upgraded_intent(intent: dict[str, Any]) -> dict[str, Any]:

@@ -261,6 +261,7 @@ class Incident:
         told: how many of the untold results have reached one of the two.
         step: how often the record has been written; a write names the step that it follows.
         facts: what the verdict rested on, packed, to be judged again.
+        written_for: the service that the record itself names, where it was read; `key` is its partition's.
     """
 
     incident_id: str
@@ -278,6 +279,7 @@ class Incident:
     closed_at: datetime | None = None
     step: int = 0
     facts: str | None = None
+    written_for: ServiceKey | None = None
 
     @property
     def is_unfinished_claim(self) -> bool:

@@ -23,6 +23,7 @@ from autorollback.decision.result import Result
 from autorollback.decision.verdicts import Candidate, Reason
 from autorollback.flows import endings
 from autorollback.flows.attempt import Attempt, is_rolled_back
+from autorollback.flows.believed import objection_to
 from autorollback.flows.intent import claim_of
 from autorollback.flows.next_target import Judged, next_target
 from autorollback.flows.preflight import Judge
@@ -95,6 +96,9 @@ def resume(service: ProtectedService, incident: Incident) -> Result | Done:
     """
     session = service.session
     try:
+        objection = objection_to(service, incident)
+        if objection is not None:
+            return endings.not_believed(session, incident, objection)
         seen = seen_of(session, incident)
     except UnknownGroup as unknown:
         why = f"{incident.key}: the rollback cannot be finished: {unknown}"

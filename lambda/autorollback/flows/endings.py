@@ -138,6 +138,31 @@ def give_up(
     )
 
 
+def not_believed(
+    session: Session,
+    incident: Incident,
+    objection: str,
+) -> Result:
+    """Close a claim that this controller would not have written, and tell people.
+
+    Nothing of it is acted on.
+    """
+    intent = incident.intent
+    words = f"a rollback that stands in the ledger is not carried out: {objection}"
+    result = replace(
+        results.ignored(intent.result.reason or Reason.REQUESTED, words, incident.key),
+        outcome=Outcome.FAILED,
+        summary=f"{incident.key.service}: {words}. Who wrote it?",
+        incident_id=incident.incident_id,
+    )
+    return _close(
+        session,
+        incident.with_intent(replace(intent, untold=())),
+        Event.GIVEN_UP,
+        result,
+    )
+
+
 def refused(
     session: Session,
     incident: Incident,

@@ -1,0 +1,108 @@
+"""Whether a claim that was read from the ledger is to be believed.
+
+It is checked like an event, before it is acted on.
+"""
+
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+from autorollback.aws.definitions import UnknownDefinition
+from autorollback.decision.definition import Definition, canonical, pinned_digest, short_name
+from autorollback.decision.facts import Revision
+from autorollback.decision.incident import Incident
+from autorollback.flows.session import ProtectedService
+
+PAGES = 10
+"""Pages of deployments that are read at most to find what a claim goes back to."""
+
+
+def objection_to(service: ProtectedService, claim: Incident) -> str | None:
+    """Why a claim cannot be believed; None where nothing speaks against it.
+
+    It must be this service's own, and go back to a definition of a family that the policy allows, one that ran here
+    with just these images or that a person named.
+    """
+    objection = _of_names(service, claim)
+    if objection is not None:
+        return objection
+    if claim.intent.pins and not claim.automatic:
+        return None
+    return _of_target(service, claim)
+
+
+def _of_names(service: ProtectedService, claim: Incident) -> str | None:
+    """What the record's own names say against it: nothing is asked of AWS."""
+    intent, key = claim.intent, service.key
+    if claim.written_for not in (None, key):
+        return f"it names the service {claim.written_for}"
+    group = service.configured.code_deploy if intent.method.through_code_deploy else None
+    if intent.code_deploy != group:
+        return f"it names the deployment group {intent.code_deploy}"
+    if group is None and f":service-deployment/{key}/" not in claim.deployment:
+        return f"it names the deployment {claim.deployment}"
+    for arn in (intent.target, intent.deploy):
+        family = short_name(arn).partition(":")[0]
+        if not any(fnmatchcase(family, allowed) for allowed in service.policy.families):
+            return f"the family {family} is none of those under families in services.yaml"
+        if not _is_of_account(service, arn):
+            return f"{arn} is of another account or Region"
+    return None
+
+
+def _is_of_account(service: ProtectedService, arn: str) -> bool:
+    described = service.snapshot.service
+    if described is None:
+        return True
+    return arn.startswith(f"{described.arn.partition(':service/')[0]}:task-definition/")
+
+
+def _of_target(service: ProtectedService, claim: Incident) -> str | None:
+    """What speaks against its target: that it never ran here, or ran otherwise than the claim says."""
+    intent = claim.intent
+    name = short_name(intent.target)
+    ran = [one for one in _ran_here(service) if one.task_definition_arn == intent.target]
+    if not ran:
+        return f"{name} is no revision that ran in this service"
+    if not intent.needs_copy:
+        return None if intent.deploy == intent.target else f"{intent.deploy} is no copy of {name}"
+    try:
+        original = service.session.definitions.describe(intent.target)
+        deployed = service.session.definitions.describe(intent.deploy)
+    except UnknownDefinition as unknown:
+        return f"a task definition cannot be described: {unknown}"
+    if not any(_ran_with(claim, original, revision) for revision in ran):
+        return f"{name} did not run here with the images that it names"
+    pinned = original.pinned(intent.digests)
+    if intent.deploy != intent.target and canonical(deployed.content) != canonical(pinned):
+        return f"{deployed.name} is no copy of {name}"
+    return None
+
+
+def _ran_with(
+    claim: Incident,
+    original: Definition,
+    revision: Revision,
+) -> bool:
+    """Whether a revision ran with the digests that a claim wants back."""
+    for container, digest in claim.intent.digests.items():
+        pinned = pinned_digest(original.images.get(container, ""))
+        if digest is not None and digest not in (revision.images.get(container), pinned):
+            return False
+    return True
+
+
+def _ran_here(service: ProtectedService) -> Iterator[Revision]:
+    """The service revisions that AWS has on record, the newest first, then what the ledger remembers as known good."""
+    history = service.session.deployments.history(service.configured.code_deploy)
+    after: str | None = None
+    for _ in range(PAGES):
+        page = history.deployments_page(service.key, after)
+        arns = list(page.targets)
+        for deployment in history.deployments(page.arns):
+            arns += deployment.sources
+        yield from history.revisions(list(dict.fromkeys(arns))).values()
+        after = page.next
+        if after is None:
+            break
+    for known in service.ledger_state.state.known_good:
+        yield known.revision
