@@ -15,6 +15,7 @@ Schema = dict[str, Any]
 RENAMED = {"came_from": "from", "goes_to": "to"}
 NEVER_WRITTEN = {"escalated"}
 LEFT_OUT_IF_UNKNOWN = {
+    "more_candidates",
     "time_to_rollback_seconds",
     "time_to_recover_seconds",
     "error",

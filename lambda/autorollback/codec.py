@@ -301,6 +301,7 @@ def _register_result(converter: Converter) -> None:
     write = make_dict_unstructure_fn(
         Result,
         converter,
+        more_candidates=if_known,
         time_to_rollback_seconds=if_known,
         time_to_recover_seconds=if_known,
         error=if_known,

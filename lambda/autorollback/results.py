@@ -1,6 +1,6 @@
 """The answers of an invocation, and how they become JSON."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -18,9 +18,17 @@ from autorollback.decision.result import (
     Severity,
     TargetSummary,
 )
-from autorollback.decision.verdicts import Candidate, FindingVerdict, Reason, RuleFinding
+from autorollback.decision.verdicts import (
+    Candidate,
+    CandidateVerdict,
+    FindingVerdict,
+    Reason,
+    RuleFinding,
+)
 from autorollback.naming import ServiceKey
 from autorollback.requests import BadRequest
+
+CANDIDATES_TOLD = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +119,12 @@ def judged(
     evidence: Iterable[RuleFinding] = (),
     candidates: Iterable[Candidate] = (),
 ) -> Result:
-    """The result of a judgement."""
+    """The result of a judgement.
+
+    It names the newest candidates, and says how many more there were.
+    """
+    considered = tuple(candidates)
+    told = told_of(considered)
     return Result(
         outcome=outcome,
         reason=reason,
@@ -119,8 +132,18 @@ def judged(
         cluster=(key.cluster or None) if key else None,
         service=key.service if key else None,
         evidence=tuple(FindingSummary(e.rule, e.verdict, e.detail) for e in evidence),
-        candidates=tuple(candidate_summary(candidate) for candidate in candidates),
+        candidates=tuple(candidate_summary(candidate) for candidate in told),
+        more_candidates=len(considered) - len(told),
     )
+
+
+def told_of(considered: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """The newest candidates, and what was chosen however far back."""
+    told = list(considered[:CANDIDATES_TOLD])
+    for candidate in considered[CANDIDATES_TOLD:]:
+        if candidate.verdict is CandidateVerdict.CHOSEN:
+            told[-1] = candidate
+    return tuple(told)
 
 
 def ignored(

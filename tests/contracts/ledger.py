@@ -202,6 +202,20 @@ def test_the_newest_time_that_a_build_ran_well_stands(ledger: LedgerPort) -> Non
     )
 
 
+def test_what_is_not_kept_any_more_is_removed(ledger: LedgerPort) -> None:
+    """Thirty builds of one week: the newest twenty stay."""
+    for number in range(30):
+        revision = Revision("rev", "auth:18", "arn:auth:18", NOW, {}, f"build-{number}")
+        until = NOW - minutes(600 - number)
+        ledger.save_known_good(KEY, KnownGood(revision, NOW - minutes(900), until, 1200))
+    recalled = ledger.recall(KEY, NOW)
+    assert len(recalled.state.known_good) == 20
+    assert len(recalled.surplus) == 10
+    ledger.trim(KEY, recalled.surplus, NOW)
+    trimmed = ledger.recall(KEY, NOW)
+    assert (len(trimmed.state.known_good), trimmed.surplus) == (20, ())
+
+
 def test_history_goes_on_where_the_page_before_ended_and_refuses_what_no_page_gave(
     ledger: LedgerPort,
 ) -> None:

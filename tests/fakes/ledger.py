@@ -10,6 +10,7 @@ from autorollback.aws.ledger import HistoryPage, Notice, RecordChanged, UnsentNo
 from autorollback.decision.facts import KnownGood, LedgerState, Quarantine, TrafficReading
 from autorollback.decision.incident import Incident, LeftRevision
 from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
+from autorollback.decision.retention import kept_of
 from autorollback.naming import ServiceKey
 
 
@@ -99,6 +100,7 @@ class FakeLedger:
         partition = self.table.of(key)
         incidents = [record.incident for record in partition.records.values()]
         incidents.sort(key=lambda incident: incident.claimed_at, reverse=True)
+        kept = kept_of({name: good.until for name, good in partition.good.items()}, now)
         judged: set[str] = set()
         for told in partition.told.values():
             judged |= told.judged
@@ -107,7 +109,7 @@ class FakeLedger:
             paused_until=partition.pause if is_paused else None,
             quarantined=dict(partition.quarantines),
             rollbacks=tuple(one.as_past_rollback() for one in incidents if one.acted),
-            known_good=tuple(partition.good.values()),
+            known_good=tuple(good for name, good in partition.good.items() if name in kept),
             traffic=tuple(partition.traffic.values()),
         )
         return ServiceLedger(
@@ -119,6 +121,7 @@ class FakeLedger:
             unsent=tuple(key for key, told in partition.told.items() if not told.announced),
             watched=tuple(partition.watched),
             alarm_trees=dict(partition.alarm_trees),
+            surplus=tuple(f"good#{name}" for name in partition.good if name not in kept),
         )
 
     def pause_of_all(self) -> datetime | None:
@@ -190,6 +193,10 @@ class FakeLedger:
         identity = str(good.revision.identity)
         if identity not in kept or kept[identity].until < good.until:
             kept[identity] = good
+
+    def trim(self, key: ServiceKey, surplus: Sequence[str], now: datetime) -> None:
+        for name in surplus:
+            self.table.of(key).good.pop(name.removeprefix("good#"), None)
 
     # incidents
 

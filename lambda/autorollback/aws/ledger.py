@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from autorollback import results
+from autorollback.aws.clients import in_batches
 from autorollback.aws.ledger_items import (
     Item,
     LedgerRecordError,
@@ -40,6 +41,7 @@ from autorollback.aws.ledger_table import IS_NEW, Condition, LedgerTable
 from autorollback.decision.facts import KnownGood, Quarantine, RedAlarm, TrafficReading
 from autorollback.decision.incident import Incident, LeftRevision, Phase
 from autorollback.decision.ledger_state import PendingCheck, RollbackMark, ServiceLedger
+from autorollback.decision.retention import INCIDENTS_KEPT
 from autorollback.naming import ServiceKey
 from autorollback.results import Message
 
@@ -49,6 +51,9 @@ if TYPE_CHECKING:
 NOTICE_KEPT = timedelta(days=30)
 MUTED_KEPT = timedelta(days=7)
 RED_KEPT = timedelta(days=1)
+WRITTEN_RECENTLY = timedelta(hours=1)
+WRITES_AT_ONCE = 100
+"""Of a transaction (API TransactWriteItems)."""
 
 NEWEST_ROLLBACKS = 3
 """Of another service, as many of its incidents are looked at."""
@@ -296,6 +301,7 @@ class Ledger:
         record = {
             "pk": partition(key),
             "sk": f"release#{text_of(at)}#{lifted.identity}",
+            "expires_at": epoch(at + INCIDENTS_KEPT),
             "task_definition": lifted.task_definition,
             "quarantined_at": text_of(lifted.at),
             "at": text_of(at),
@@ -331,6 +337,22 @@ class Ledger:
             {":until": text_of(good.until)},
         )
         self._table.put(item, is_newer)
+
+    def trim(
+        self,
+        key: ServiceKey,
+        surplus: Sequence[str],
+        now: datetime,
+    ) -> None:
+        """Remove what is not kept any more; what was written again meanwhile stays."""
+        is_old = Condition(
+            "attribute_not_exists(#until) OR #until < :recently",
+            {"#until": "until"},
+            {":recently": text_of(now - WRITTEN_RECENTLY)},
+        )
+        for names in in_batches(surplus, WRITES_AT_ONCE):
+            pk = partition(key)
+            self._table.transact([self._table.delete_write(pk, sk, is_old) for sk in names])
 
     # incidents
 

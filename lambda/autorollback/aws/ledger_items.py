@@ -3,7 +3,7 @@
 import base64
 import json
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -14,6 +14,7 @@ from autorollback import codec
 from autorollback.decision.facts import (
     AlarmSpell,
     Deployment,
+    Facts,
     KnownGood,
     LedgerState,
     Quarantine,
@@ -24,7 +25,15 @@ from autorollback.decision.facts import (
 from autorollback.decision.incident import Incident, Intent, Phase, Told
 from autorollback.decision.ledger_state import PendingCheck, RollbackMark, ServiceLedger
 from autorollback.decision.result import Result
+from autorollback.decision.retention import (
+    INCIDENTS_KEPT,
+    SEEN_AT_ONCE,
+    Kept,
+    cut_to,
+    is_past,
+)
 from autorollback.naming import AlarmKey, ServiceKey
+from autorollback.policy import Policy
 
 Read = TypeVar("Read")
 Item = Mapping[str, Any]
@@ -32,6 +41,12 @@ Item = Mapping[str, Any]
 
 VERSION = 2
 """Of the record of an incident. Version 1 held `way` and `restore` in its intent."""
+
+FACTS_LIMIT = 64_000
+"""Characters of packed facts in an item."""
+
+DEPLOYMENTS_LEFT = (100, 50, 25, 10, 3)
+"""Of facts that are too large, as many deployments are tried."""
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -89,6 +104,26 @@ def packed(record: Mapping[str, object]) -> str:
     Small enough for a record that is often read.
     """
     return base64.b64encode(zlib.compress(json.dumps(record).encode())).decode()
+
+
+def packed_facts(
+    facts: Facts,
+    policy: Policy,
+    now: datetime,
+) -> str | None:
+    """What a verdict rested on, as a record takes it.
+
+    None where even little of it is too large. DynamoDB takes items of 400 KB, and an incident holds more than its facts: where they are too
+    large, older deployments are left out.
+    """
+    whole = packed(codec.record_of(facts, policy, now))
+    if len(whole) <= FACTS_LIMIT:
+        return whole
+    for deployments in DEPLOYMENTS_LEFT:
+        cut = packed(codec.record_of(cut_to(facts, deployments), policy, now))
+        if len(cut) <= FACTS_LIMIT:
+            return cut
+    return None
 
 
 def unpacked(text: str) -> dict[str, object]:
@@ -169,10 +204,18 @@ def incident_item(incident: Incident, due: datetime | None) -> dict[str, Any]:
         "step": incident.step,
         "facts": incident.facts,
         "closed_at": text_of(incident.closed_at) if incident.closed_at else None,
+        "expires_at": _kept_until(incident),
         "timeline": "incident",
         "at": text_of(incident.claimed_at),
         **due_index(due),
     }
+
+
+def _kept_until(incident: Incident) -> int | None:
+    """When DynamoDB may remove it: incidents are kept for a time after they were closed."""
+    if incident.closed_at is None:
+        return None
+    return epoch(incident.closed_at + INCIDENTS_KEPT)
 
 
 def due_index(due: datetime | None) -> dict[str, str]:
@@ -269,16 +312,30 @@ def readable(item: Item, read: Callable[[Item], Read]) -> Read:
 # --- all items of a service ---------------------------------------------------------------------------------------
 
 
-def service_ledger(items: Sequence[Item], now: datetime) -> ServiceLedger:
+def service_ledger(items: Iterable[Item], now: datetime) -> ServiceLedger:
     """What all the items of a service say.
+
+    But those that the ledger does not keep any more. They are given one after another, and few are held: an older version kept all that ever ran well.
 
     Raises:
         LedgerRecordError: for one that cannot be read.
     """
     by_kind: dict[str, list[Item]] = {}
+    good: dict[str, Item] = {}
+    kept = Kept(now)
+    surplus: list[str] = []
     for item in items:
         kind = item["sk"].partition("#")[0]
-        by_kind.setdefault(kind, []).append(item)
+        if kind == "good":
+            kept.add(item["sk"], readable(item, lambda i: time_of(i["until"])))
+            good[item["sk"]] = item
+            if len(good) > 2 * SEEN_AT_ONCE:
+                good = _only(good, kept.names())
+        elif kind == "incident" and _is_past(item, now):
+            surplus.append(item["sk"])
+        else:
+            by_kind.setdefault(kind, []).append(item)
+    by_kind["good"] = list(_only(good, kept.names()).values())
 
     incidents = [read_incident(item) for item in by_kind.get("incident", [])]
     incidents.sort(key=lambda incident: incident.claimed_at, reverse=True)
@@ -297,7 +354,20 @@ def service_ledger(items: Sequence[Item], now: datetime) -> ServiceLedger:
         unsent=tuple(item["sk"] for item in by_kind.get("told", []) if "unfinished" in item),
         watched=_watched(by_kind.get("traffic", [])),
         alarm_trees=_alarm_trees(by_kind.get("alarms", [])),
+        surplus=(*kept.surplus, *surplus),
     )
+
+
+def _only(items: Mapping[str, Item], names: Collection[str]) -> dict[str, Item]:
+    return {name: item for name, item in items.items() if name in names}
+
+
+def _is_past(item: Item, now: datetime) -> bool:
+    """Whether it is an incident that is over, told, and closed for longer than incidents are kept."""
+    closed_at = item.get("closed_at")
+    if not closed_at or "unfinished" in item:
+        return False
+    return is_past(readable(item, lambda i: time_of(i["closed_at"])), now)
 
 
 def _watched(items: Sequence[Item]) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The ledger's DynamoDB table: conditional writes whose answer says who lost, and strongly consistent reads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -67,8 +67,11 @@ class LedgerTable:
         self,
         pk: str,
         prefix: str = "",
-    ) -> list[Item]:
-        """All items of a partition, or those whose sort key begins so; strongly consistent."""
+    ) -> Iterator[Item]:
+        """All items of a partition, or those whose sort key begins so; strongly consistent.
+
+        One after another, page by page.
+        """
         expression, values = "pk = :pk", {":pk": pk}
         if prefix:
             expression, values = (
@@ -81,7 +84,9 @@ class LedgerTable:
             KeyConditionExpression=expression,
             ExpressionAttributeValues=to_attributes(values),
         )
-        return [from_attributes(attributes) for page in pages for attributes in page["Items"]]
+        for page in pages:
+            for attributes in page["Items"]:
+                yield from_attributes(attributes)
 
     def put(
         self,

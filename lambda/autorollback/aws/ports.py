@@ -193,6 +193,14 @@ class Ledger(Leases, LedgerReads, Incidents, Notices, TrafficWatch, Protocol):
     ) -> None:
         """Remember a revision that ran well; the newest time of an identity stands."""
 
+    def trim(
+        self,
+        key: ServiceKey,
+        surplus: Sequence[str],
+        now: datetime,
+    ) -> None:
+        """Remove what is not kept any more, by its sort keys."""
+
     def save_alarm_trees(
         self,
         key: ServiceKey,

@@ -53,6 +53,7 @@ class ServiceLedger:
         unsent: sort keys of the notices that people could not be told of.
         watched: ARNs of the deployments whose traffic the sweep looks at.
         alarm_trees: names of the alarms under each of a user's own that is a composite, by its name.
+        surplus: sort keys of what is not kept any more, and is still to be removed.
     """
 
     state: LedgerState = field(default_factory=LedgerState)
@@ -63,6 +64,7 @@ class ServiceLedger:
     unsent: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
     alarm_trees: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    surplus: tuple[str, ...] = ()
 
     @property
     def has_untold(self) -> bool:

@@ -12,6 +12,10 @@ from autorollback.decision.incident import LeftRevision, RollbackMethod
 from autorollback.decision.lineage import running_before, running_now
 from autorollback.decision.verdicts import Candidate, RollBack, RuleFinding
 
+LEFT_KEPT = 20
+COPIES_KEPT = 10
+"""An intent is kept in one item, and its record written in one transaction: both have an end."""
+
 
 @dataclass(frozen=True, slots=True)
 class RollbackPlan:
@@ -81,8 +85,11 @@ def left_behind(
     verdict: RollBack,
     chosen: Candidate,
 ) -> tuple[LeftRevision, ...]:
-    """What the blamed deployment and those after it brought: all that the rollback leaves behind."""
-    left = []
+    """What the blamed deployment and those after it brought: all that the rollback leaves behind.
+
+    Each build once; of a long chain the newest, and what the blamed one brought.
+    """
+    left: dict[str, LeftRevision] = {}
     for deployment in facts.deployments:
         brought = facts.revision(deployment.target)
         if brought and brought.identity and brought.identity != chosen.revision.identity:
@@ -93,10 +100,12 @@ def left_behind(
                 brought.process_identity,
                 _signals_of(facts, brought.identity, verdict.signal),
             )
-            left.append(revision)
+            left.pop(brought.identity, None)
+            left[brought.identity] = revision
         if deployment.arn == verdict.suspect.arn:
             break
-    return tuple(left)
+    found = list(left.values())
+    return (*found[: LEFT_KEPT - 1], *found[LEFT_KEPT - 1 :][-1:])
 
 
 def _signals_of(
@@ -125,7 +134,7 @@ def possible_copies(facts: Facts, chosen: Candidate) -> tuple[str, ...]:
     ]
     same.sort(key=lambda revision: revision.created_at, reverse=True)
     arns = dict.fromkeys(revision.task_definition_arn for revision in same)
-    return tuple(arn for arn in arns if arn != target.task_definition_arn)
+    return tuple(arn for arn in arns if arn != target.task_definition_arn)[:COPIES_KEPT]
 
 
 def summary_of(

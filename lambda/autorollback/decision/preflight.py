@@ -3,9 +3,13 @@
 from dataclasses import replace
 
 from autorollback.decision.checks import CHECKS, definition_usable
+from autorollback.decision.formatting import first_few
 from autorollback.decision.lookups import Answers, Lookup
 from autorollback.decision.preflight_case import PreflightCase, PreflightTarget
 from autorollback.decision.verdicts import Candidate, CandidateVerdict, Check, CheckName
+
+TOLD = 5
+"""Failed checks of a candidate that are told in its detail."""
 
 SKIPPED = Check(CheckName.PREFLIGHT, None, "skipped: forced by a person")
 
@@ -56,7 +60,7 @@ def assessed(candidate: Candidate, found: tuple[Check, ...]) -> Candidate:
     every = (*candidate.checks, *found)
     failed = [f"{check.name}: {check.detail}" for check in every if check.passed is False]
     if failed:
-        detail = "; ".join(failed)
+        detail = "; ".join(first_few(failed, TOLD))
         passed_over = CandidateVerdict.PASSED_OVER
         return replace(
             candidate,

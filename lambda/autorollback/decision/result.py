@@ -130,6 +130,7 @@ class Result:
 
     Attributes:
         came_from, goes_to: the contract's `from` and `to`.
+        more_candidates: how many were considered beside those that are named.
         time_to_rollback_seconds: from the first breaching datapoint to the act, once acted.
         time_to_recover_seconds: from the rollback to the moment when all was calm, once recovered.
         look_at: other protected services that were deployed shortly before the trouble, of what is held.
@@ -147,6 +148,7 @@ class Result:
     goes_to: TargetSummary | None = None
     evidence: tuple[FindingSummary, ...] = ()
     candidates: tuple[CandidateSummary, ...] = ()
+    more_candidates: int = 0
     incident_id: str | None = None
     incident_state: IncidentState | None = None
     time_to_rollback_seconds: int | None = None

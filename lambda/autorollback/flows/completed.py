@@ -12,6 +12,9 @@ from autorollback.flows.session import ProtectedService
 from autorollback.requests import DeploymentEnded
 from autorollback.results import Answer, Done
 
+TRIMMED_AT_ONCE = 100
+"""Records that are removed when a deployment completes; the daily audit removes the rest."""
+
 
 def deployment_completed(service: ProtectedService, ended: DeploymentEnded) -> Answer:
     """Learn from a completed deployment, and judge it where an alarm is red.
@@ -54,7 +57,10 @@ def _remember_replaced(service: ProtectedService, facts: Facts) -> str:
             continue
         good = stability.proven(period, question)
         if good:
-            service.session.ledger.save_known_good(service.key, good)
+            ledger, surplus = service.session.ledger, service.ledger_state.surplus
+            ledger.save_known_good(service.key, good)
+            if surplus:
+                ledger.trim(service.key, surplus[:TRIMMED_AT_ONCE], service.now)
             name = good.revision.task_definition
             served = f"{span(good.until - good.since)} without alarm until {clock(good.until)}"
             return f"; {name} is remembered as known good: it served {served}"

@@ -175,16 +175,18 @@ def refused(
     The record stays, so that it is not tried again for the same newest deployment unless a person asks.
     """
     intent = incident.intent
-    told = _refusals_of(intent)
-    finding = FindingSummary(Reason.REFUSED_BY_AWS.value, FindingVerdict.HOLD, told)
+    words = _refusals_of(intent)
+    told = results.told_of(considered)
+    finding = FindingSummary(Reason.REFUSED_BY_AWS.value, FindingVerdict.HOLD, words)
     result = replace(
         intent.result,
         outcome=Outcome.HELD,
         reason=Reason.REFUSED_BY_AWS,
-        summary=f"{incident.key.service} is not rolled back: {told}.",
+        summary=f"{incident.key.service} is not rolled back: {words}.",
         goes_to=None,
         evidence=(*intent.result.evidence, finding),
-        candidates=tuple(results.candidate_summary(one) for one in considered),
+        candidates=tuple(results.candidate_summary(one) for one in told),
+        more_candidates=len(considered) - len(told),
         incident_state=None,
         escalated=bool(intent.red),
     )

@@ -5,8 +5,8 @@ From a verdict to an intent that can be acted on again.
 
 from dataclasses import replace
 
-from autorollback import codec, results
-from autorollback.aws.ledger_items import new_incident, packed
+from autorollback import results
+from autorollback.aws.ledger_items import new_incident, packed_facts
 from autorollback.decision import plan as plans
 from autorollback.decision.facts import Facts
 from autorollback.decision.incident import Event, Incident, Intent, Phase
@@ -101,7 +101,7 @@ def claim_of(
             instead_of,
         ),
     )
-    rested_on = packed(codec.record_of(facts, service.policy, session.now))
+    rested_on = packed_facts(facts, service.policy, session.now)
     result = opened_result(incident, incident.intent.result)
     return asked_unless_copied(replace(incident.with_result(result), facts=rested_on))
 

@@ -44,6 +44,9 @@ from autorollback.results import ReadinessAnswer, ReadinessFinding, ServiceReadi
 ENOUGH = timedelta(seconds=30)
 """Time that the function must have left to look at further services."""
 
+TRIMMED_A_DAY = 20_000
+"""Records of one service that an audit removes: an older version of this function kept all."""
+
 AT_ONCE = 4
 """Services that are looked at together: the audit leaves AWS's rates to what cannot wait."""
 
@@ -55,11 +58,13 @@ class _Seen:
     Attributes:
         good: what has run well until now, if it has.
         trees: the alarms under its users' own, where they have changed.
+        surplus: sort keys of what the ledger keeps of it no more.
     """
 
     readiness: ServiceReadiness
     good: KnownGood | None = None
     trees: Trees | None = None
+    surplus: tuple[str, ...] = ()
 
     @property
     def key(self) -> ServiceKey:
@@ -106,6 +111,8 @@ def daily(session: Session) -> ReadinessAnswer:
             session.ledger.save_known_good(one.key, one.good)
         if one.trees is not None:
             session.ledger.save_alarm_trees(one.key, one.trees)
+        if one.surplus:
+            session.ledger.trim(one.key, one.surplus[:TRIMMED_A_DAY], session.now)
     untold: frozenset[ServiceKey] = frozenset()
     if changed:
         document = results.to_json(replace(answer, services=tuple(changed)))
@@ -206,6 +213,7 @@ def _looked_at(service: ProtectedService, ecs_service: Service) -> _Seen:
         ServiceReadiness(service.key, findings),
         _runs_well(service, facts),
         alarm_trees.changed(before, service),
+        service.ledger_state.surplus,
     )
 
 

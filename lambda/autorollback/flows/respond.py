@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from autorollback import codec, results
+from autorollback import results
 from autorollback.aws.ledger import Notice
-from autorollback.aws.ledger_items import packed
+from autorollback.aws.ledger_items import packed_facts
 from autorollback.decision.decide import decide, decide_without_facts, irreversible_target
 from autorollback.decision.facts import Facts, Trigger, TriggerKind
 from autorollback.decision.incident import Incident
@@ -377,6 +377,6 @@ def _tell_once(
         message=result,
         resource=facts.service.arn if facts.service else str(service.key),
         judged=verdict_marks(newest, judged),
-        facts=packed(codec.record_of(facts, service.policy, service.now)),
+        facts=packed_facts(facts, service.policy, service.now),
     )
     announce.tell_once(service.session, service.key, notice)

@@ -17,13 +17,16 @@ from autorollback.decision.changes import (
     not_described,
 )
 from autorollback.decision.facts import Controller, Deployment, Facts, Secret, TriggerKind
-from autorollback.decision.formatting import clock
+from autorollback.decision.formatting import clock, first_few
 from autorollback.decision.lineage import SAME_MOMENT, running_before
 from autorollback.decision.quarantine import known_bad, words_of
 from autorollback.decision.question import Question
 from autorollback.decision.stability import may_have_been_stable
 from autorollback.decision.verdicts import Hold, Ignore, Reason
 from autorollback.decision.window import within_window
+
+SECRETS_TOLD = 5
+"""Secrets and parameters that changed, of which as many are named."""
 
 
 def find_suspect(question: Question) -> Suspicion | Hold | Ignore:
@@ -160,7 +163,7 @@ def _new_to_its_tasks(facts: Facts, index: int) -> str:
         if secret.changed_at and secret.changed_at > since:
             told.append(f"{secret.name} changed at {clock(secret.changed_at)}")
     if told:
-        return f"of its secrets and parameters, though: {'; '.join(told)}"
+        return f"of its secrets and parameters, though: {'; '.join(first_few(told, SECRETS_TOLD))}"
     return f"{_none_changed(facts.secrets, since)}: look at what the service depends on"
 
 
