@@ -91,6 +91,22 @@ class TestSuspects:
         when = " since 2026-11-22 13:57:00Z" if known else ""
         assert story.judged().verdict.detail == f"5xx-rate is not in ALARM{when}"
 
+    @pytest.mark.parametrize(
+        ("began", "reason"),
+        [
+            pytest.param(minutes(11) + seconds(30), "alarm_after_deployment", id="long red since"),
+            pytest.param(minutes(5), "alarm_predates_deployment", id="not long enough to tell"),
+        ],
+    )
+    def test_of_trouble_in_the_minute_of_a_deployment_the_time_that_it_lasts_tells(
+        self, began: timedelta, reason: str
+    ) -> None:
+        """Nothing but its first breach is known, and an alarm is evaluated every minute."""
+        story = incident().deployed("v1", ago=days(6))
+        story.deployed("v2", ago=began - minutes(2), took=minutes(2) - seconds(30))
+        story.alarm("5xx-rate", onset=began, fired=began - minutes(3), last_breach=began)
+        assert story.reason() == reason
+
 
 class TestKnownBad:
     def test_the_trouble_began_when_the_alarm_fired_where_nothing_else_is_known(self) -> None:
