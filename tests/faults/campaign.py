@@ -200,11 +200,14 @@ class Campaign:
                 Name=f"/auto-rollback/{CLUSTER}/{name}", Value=policy, Type="String"
             )
             self.cloudwatch.put_metric_alarm(
-                AlarmName=_alarm(name), Namespace="Queues", MetricName=name, Statistic="Sum", Period=60, Threshold=30,
+                AlarmName=_watched(name), Namespace="Queues", MetricName=name, Statistic="Sum", Period=60, Threshold=30,
                 EvaluationPeriods=3, ComparisonOperator="GreaterThanThreshold", TreatMissingData="ignore",
             )  # fmt: skip
             self.cloudwatch.set_alarm_state(
-                AlarmName=_alarm(name), StateValue="OK", StateReason="calm"
+                AlarmName=_watched(name), StateValue="OK", StateReason="calm"
+            )
+            self.cloudwatch.put_composite_alarm(
+                AlarmName=_alarm(name), AlarmRule=f'ALARM("{_watched(name)}")'
             )
             names.append(name)
         self.passes(timedelta(hours=2))
@@ -288,7 +291,7 @@ class Campaign:
             "recentDatapoints": [90.0, 90.0, 90.0] if state == "ALARM" else [0.0, 0.0, 0.0], "threshold": 30.0,
         }  # fmt: skip
         self.cloudwatch.set_alarm_state(
-            AlarmName=_alarm(service),
+            AlarmName=_watched(service),
             StateValue=state,
             StateReason="told",
             StateReasonData=json.dumps(data),
@@ -616,6 +619,11 @@ def _random_faults(chance: random.Random) -> Faults:
 
 def _alarm(service: str) -> str:
     return f"auto-rollback/{CLUSTER}/{service}/own-queue-{service}"
+
+
+def _watched(service: str) -> str:
+    """The alarm of the team's own, which the function's watches."""
+    return f"queue-{service}"
 
 
 @contextmanager
