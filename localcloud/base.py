@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.loaders import Loader
 
 from localcloud.clock import Clock
+from localcloud.outages import Outages
 from localcloud.recorder import Recorder
 from localcloud.troubles import Troubles
 
@@ -39,6 +40,7 @@ class Cloud:
     cold: bool = False
     lag: timedelta = timedelta()
     recorder: Recorder = field(default_factory=Recorder)
+    outages: Outages = field(default_factory=Outages)
     troubles: Troubles = field(default_factory=Troubles)
     emit: Callable[[dict[str, Any]], None] = lambda _event: None
     replaced: list[object] = field(default_factory=list)

@@ -1,12 +1,13 @@
-"""What SNS takes as a message.
+"""What SNS takes as a message, and when it takes none.
 
-Source: Publish in botocore's model of sns 2010-03-31 (subject, message), and the topic's MaximumMessageSize.
+Source: Publish in botocore's model of sns 2010-03-31 (subject, message, errors), and the topic's MaximumMessageSize.
 """
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from moto.sns.models import SNSBackend, Subscription
+from moto.kms.models import kms_backends
+from moto.sns.models import SNSBackend, Subscription, Topic
 
 from localcloud.errors import Refusal
 
@@ -23,6 +24,7 @@ LONGEST_SUBJECT = 100
 def install(cloud: "Cloud") -> None:
     """Extend moto's SNS: bounds, and a subscription that cannot be served is no matter of the others."""
     cloud.replace(Subscription, "publish", _by_itself(cloud, Subscription.publish))
+    cloud.replace(Topic, "publish", _while_it_can(cloud, Topic.publish))
     cloud.replace(SNSBackend, "publish", _bounded(SNSBackend.publish))
 
 
@@ -32,6 +34,25 @@ def _by_itself(cloud: "Cloud", by_moto: Callable[..., None]) -> Callable[..., No
             by_moto(subscription, *args, **kwargs)
 
     return publish
+
+
+def _while_it_can(cloud: "Cloud", by_moto: Callable[..., str]) -> Callable[..., str]:
+    """Refuse messages of whomever, of alarms and rules too, while SNS or the topic's key is down."""
+
+    def publish(topic: Topic, *args: Any, **kwargs: Any) -> str:
+        if cloud.outages.hit("sns"):
+            raise Refusal("InternalError", "We encountered an internal error. Please try again.")
+        if topic.kms_master_key_id and not _is_enabled(topic):
+            raise Refusal("KMSDisabled", f"{topic.kms_master_key_id} is disabled.")
+        return by_moto(topic, *args, **kwargs)
+
+    return publish
+
+
+def _is_enabled(topic: Topic) -> bool:
+    backend = kms_backends[topic.account_id][topic.arn.split(":")[3]]
+    key = backend.keys[backend.get_key_id(topic.kms_master_key_id)]
+    return bool(key.enabled)
 
 
 def _bounded(by_moto: Callable[..., str]) -> Callable[..., str]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from moto.cloudwatch.models import CloudWatchBackend, cloudwatch_backends
+from moto.core.exceptions import ServiceException
 from moto.sns.models import sns_backends
 
 from localcloud.alarms import definitions, messages, rules
@@ -292,6 +293,7 @@ class AlarmStore:
     ) -> None:
         _, _, _, region, account, _ = topic.split(":", 5)
         found = sns_backends[account][region].topics.get(topic)
+        succeeded = False
         if found is not None:
             subject, message = messages.notification(
                 alarm,
@@ -299,12 +301,16 @@ class AlarmStore:
                 topic,
                 now,
             )
-            found.publish(message, subject=subject)
+            try:
+                found.publish(message, subject=subject)
+                succeeded = True
+            except ServiceException:
+                succeeded = False  # the alarm's history says so, as in AWS
         entry = messages.history_of_action(
             alarm,
             topic,
             now,
-            succeeded=found is not None,
+            succeeded=succeeded,
         )
         self.history.append(entry)
 

@@ -51,8 +51,11 @@ def install(cloud: "Cloud") -> None:
 
     def bounded_events(self: EventsBackend, entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
         checks.check_entries(entries)
-        answer: list[dict[str, Any]] = put_events(self, entries)
-        return answer
+        answers: list[dict[str, Any]] = []
+        for entry in entries:
+            refusal = checks.FAILED if cloud.outages.hit("events") else checks.refusal_of(entry)
+            answers.extend([refusal] if refusal else put_events(self, [entry]))
+        return answers
 
     def send(rule: Rule, event: Event, transform_input: bool = True) -> None:  # noqa: FBT001, ARG001 - moto's signature
         bus.offer(rule, event)

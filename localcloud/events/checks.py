@@ -51,6 +51,21 @@ def check_entries(entries: Sequence[Mapping[str, Any]]) -> None:
         raise Refusal("ValidationException", message)
 
 
+NOT_AUTHORIZED = {
+    "ErrorCode": "NotAuthorizedForSourceException",
+    "ErrorMessage": "Not authorized for the source.",
+}
+"""Of an entry whose source begins as AWS's own do (the code as users report it)."""
+
+FAILED = {"ErrorCode": "InternalFailure", "ErrorMessage": "Internal failure."}
+"""Of each entry while the service is down (API_PutEventsResultEntry.html)."""
+
+
+def refusal_of(entry: Mapping[str, Any]) -> dict[str, str] | None:
+    """What is answered to an entry of PutEvents that says it comes from a service of AWS."""
+    return NOT_AUTHORIZED if str(entry.get("Source", "")).startswith("aws.") else None
+
+
 def _size(entry: Mapping[str, Any]) -> int:
     size = _SIZE_OF_TIME if "Time" in entry else 0
     texts = [entry.get(name) or "" for name in ("Source", "DetailType", "Detail")]

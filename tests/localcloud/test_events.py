@@ -196,3 +196,37 @@ def test_a_target_may_be_given_something_else_than_the_event(
     cloud.session().client("events").put_targets(Rule="shaped", Targets=shaped)
     cloud.emit({"source": "shaped", "detail-type": "x", "detail": {"n": 1}})
     assert received(cloud, url) == [expected]
+
+
+def test_nobody_but_aws_sends_events_of_aws(cloud: server.Cloud) -> None:
+    events = cloud.session().client("events")
+    url = queue_target(cloud, "of-aws", EventPattern=json.dumps({"source": ["aws.ecs", "mine"]}))
+    entries: list[Any] = []
+    for source in ("aws.ecs", "mine"):
+        entries.append({"Source": source, "DetailType": "anything", "Detail": "{}"})
+    answer = events.put_events(Entries=entries)
+    assert answer["FailedEntryCount"] == 1
+    assert answer["Entries"][0]["ErrorCode"] == "NotAuthorizedForSourceException"
+    assert [event["source"] for event in received(cloud, url)] == ["mine"]
+
+
+def test_while_eventbridge_is_down_entries_fail(cloud: server.Cloud) -> None:
+    events = cloud.session().client("events")
+    entry: Any = {"Source": "mine", "DetailType": "x", "Detail": "{}"}
+    with cloud.outages.of("events"):
+        answer = events.put_events(Entries=[entry])
+    assert (answer["FailedEntryCount"], answer["Entries"][0]["ErrorCode"]) == (1, "InternalFailure")
+    assert events.put_events(Entries=[entry])["FailedEntryCount"] == 0
+
+
+def test_while_sns_or_the_key_of_a_topic_is_down_nothing_is_published(cloud: server.Cloud) -> None:
+    sns, kms = cloud.session().client("sns"), cloud.session().client("kms")
+    key = kms.create_key()["KeyMetadata"]["KeyId"]
+    topic = sns.create_topic(Name="told", Attributes={"KmsMasterKeyId": key})["TopicArn"]
+    kms.disable_key(KeyId=key)
+    with pytest.raises(ClientError, match="KMSDisabled"):
+        sns.publish(TopicArn=topic, Message="hello")
+    kms.enable_key(KeyId=key)
+    sns.publish(TopicArn=topic, Message="hello")
+    with cloud.outages.of("sns"), pytest.raises(ClientError, match="InternalError"):
+        sns.publish(TopicArn=topic, Message="hello")
