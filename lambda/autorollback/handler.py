@@ -28,6 +28,7 @@ from autorollback.requests import (
     Request,
     Sweep,
     TasksCannotStart,
+    at_the_latest,
     parse,
 )
 from autorollback.results import Answer, Done, ReadinessAnswer
@@ -114,6 +115,7 @@ def answer(
 
 def dispatch(session: Session, request: Request) -> Answer:
     """Give a request to the flow that it is for."""
+    request = at_the_latest(request, session.now)
     match request:
         case NotOurs(detail):
             return results.ignored(Reason.UNPROTECTED_SERVICE, detail)

@@ -1,7 +1,7 @@
 """The names that the stack creates and the function reads, said once for both."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 BASE = "auto-rollback"
 SIGNALS = ("5xx-rate", "latency", "unhealthy-targets")
@@ -38,10 +38,14 @@ class ServiceKey:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The account and Region that something is in."""
+    """The account and Region that something is in.
+
+    `partition` is that of its ARN, empty where no ARN told it.
+    """
 
     account: str
     region: str
+    partition: str = field(default="", compare=False)
 
     @classmethod
     def of_arn(cls, arn: str) -> "Home | None":
@@ -50,10 +54,10 @@ class Home:
         if len(parts) < _PARTS_OF_AN_ARN:
             return None
 
-        _, _, _, region, account, _ = parts
+        _, partition, _, region, account, _ = parts
         if not region or not account:
             return None
-        return cls(account, region)
+        return cls(account, region, partition)
 
     @classmethod
     def of_service(cls, arn: str) -> "Home":
@@ -68,7 +72,8 @@ class Home:
         return home
 
     def __str__(self) -> str:
-        return f"{self.account} in {self.region}"
+        partition = f" of {self.partition}" if self.partition not in ("", "aws") else ""
+        return f"{self.account} in {self.region}{partition}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Everything behind it is typed.
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -175,6 +175,8 @@ Request = (
     | Manual
 )
 
+_Dated = AlarmChanged | TasksCannotStart | DeploymentBegan | DeploymentEnded | Sweep | DailyAudit
+
 _UNDERSTOOD = (
     "an EventBridge event (CloudWatch Alarm State Change, ECS Service Action, "
     "ECS Deployment State Change, Scheduled Event) "
@@ -205,6 +207,13 @@ def parse(
     if elsewhere is not None:
         return NotOurs(f"an event of {elsewhere}, this controller works in {home}")
     return read(event, names)
+
+
+def at_the_latest(request: Request, now: datetime) -> Request:
+    """The request, of no time that is yet to come: nothing has happened then."""
+    if isinstance(request, _Dated) and request.at > now:
+        return replace(request, at=now)
+    return request
 
 
 def parse_time(text: str) -> datetime:
@@ -434,9 +443,15 @@ def _elsewhere(event: _Part, home: Home | None) -> Home | None:
         about = [Home.of_arn(str(arn)) for arn in resources]
 
     for place in (sent_from, *about):
-        if place not in (home, None):
+        if place is not None and not _is_at(place, home):
             return place
     return None
+
+
+def _is_at(place: Home, home: Home) -> bool:
+    """Whether a place is the home; not everything that names one says its partition."""
+    told = {one.partition for one in (place, home) if one.partition}
+    return place == home and len(told) <= 1
 
 
 def _service_of(event: _Part, detail: _Part) -> ServiceKey:
@@ -462,11 +477,16 @@ def _service_of(event: _Part, detail: _Part) -> ServiceKey:
     raise BadRequest("resources", resources, allowed)
 
 
+_ARN_OF_ECS = re.compile(r"arn:[a-z-]+:ecs:[a-z0-9-]+:[0-9]{12}:")
+"""An event about something of no account could be of any."""
+
+
 def _named_after(mark: str, arns: Iterable[object]) -> list[str]:
     """The names that follow a mark, in the first ARN that has it."""
     for arn in arns:
-        names = str(arn).partition(mark)[2].split("/")
-        if all(names):
+        whole = str(arn)
+        names = whole.partition(mark)[2].split("/")
+        if all(names) and _ARN_OF_ECS.match(whole):
             return names
     return []
 

@@ -1,6 +1,7 @@
 """What comes in: understood, none of ours, or refused with the field, what was given and what is allowed."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ from autorollback.requests import (
     NotOurs,
     Sweep,
     TasksCannotStart,
+    at_the_latest,
     parse,
 )
 
@@ -545,6 +547,8 @@ def test_another_installation_has_its_own_names() -> None:
 HOME = Home("111122223333", "eu-central-1")
 SERVICE_ELSEWHERE = "arn:aws:ecs:us-east-1:111122223333:service/shop/auth"
 SERVICE_OF_OTHERS = "arn:aws:ecs:eu-central-1:999999999999:service/shop/auth"
+SERVICE_IN_CHINA = "arn:aws-cn:ecs:eu-central-1:111122223333:service/shop/auth"
+HERE = Home("111122223333", "eu-central-1", "aws")
 
 
 @pytest.mark.parametrize(
@@ -588,6 +592,49 @@ def test_an_event_of_elsewhere_is_none_of_ours(event: dict[str, Any]) -> None:
 )
 def test_an_event_of_here_is_read_as_ever(event: dict[str, Any]) -> None:
     assert parse(event, NAMES, HOME) == parse(event, NAMES)
+
+
+def test_an_event_of_another_partition_is_none_of_ours() -> None:
+    event = ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_FAILED", SERVICE_IN_CHINA)
+    assert isinstance(parse(event, NAMES, HERE), NotOurs)
+    event = ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_FAILED")
+    assert isinstance(parse(event, NAMES, HERE), DeploymentEnded)
+
+
+@pytest.mark.parametrize(
+    "arn",
+    [
+        "arn:aws:ecs:::service/shop/auth",
+        "arn:aws:ecs:eu-central-1::service/shop/auth",
+        "arn:aws:elasticache:eu-central-1:111122223333:service/shop/auth",
+        "see arn:aws:ecs:eu-central-1:111122223333:service/shop/auth",
+        ":service/shop/auth",
+        "arn:aws:ecs:eu-central-1:111122223333:service/shop/au th",
+    ],
+)
+def test_an_event_is_of_a_service_that_its_arn_names_in_full(arn: str) -> None:
+    event = ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_FAILED", arn)
+    with pytest.raises(BadRequest) as refused:
+        parse(event, NAMES, HOME)
+    assert refused.value.field == "resources"
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        alarm_event(),
+        alarm_event({"value": "OK"}),
+        ecs_event(DEPLOYMENT, "SERVICE_DEPLOYMENT_COMPLETED"),
+        ecs_event(ACTION, "SERVICE_TASK_START_IMPAIRED"),
+        scheduled("auto-rollback-sweep"),
+    ],
+)
+def test_nothing_has_happened_at_a_time_that_is_yet_to_come(event: dict[str, Any]) -> None:
+    request = parse(event, NAMES)
+    before, after = (datetime(year, 1, 1, tzinfo=UTC) for year in (2020, 2036))
+    assert not isinstance(request, Manual | NotOurs | NotInAlarm)
+    assert at_the_latest(request, before) == replace(request, at=before)
+    assert at_the_latest(request, after) == request
 
 
 def test_a_home_is_told_by_an_arn_that_has_one() -> None:

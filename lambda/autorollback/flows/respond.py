@@ -76,15 +76,12 @@ def _leave_alone(
     cause: AlarmChanged | TasksCannotStart,
     muted: Ignore,
 ) -> Answer:
-    """Remember that an alarm spoke while it was muted, so that the sweep leaves it alone too.
-
-    Not from a time that is yet to come: an event may say whatever it likes.
-    """
+    """Remember that an alarm spoke while it was muted, so that the sweep leaves it alone too."""
     key = cause.service
     if session.policy_of(key) is None:
         return unprotected(session, key)
     if isinstance(cause, AlarmChanged):
-        session.ledger.record_muted(key, cause.alarm, min(cause.at, session.now))
+        session.ledger.record_muted(key, cause.alarm, cause.at)
     return results.ignored(muted.reason, muted.detail, key)
 
 
