@@ -57,6 +57,14 @@ def refused_character(text: str) -> str | None:
     return None
 
 
+def writable(text: str) -> str:
+    """The text as UTF-8 can write it.
+
+    Half of a surrogate pair becomes a question mark.
+    """
+    return text.encode(errors="replace").decode()
+
+
 def presentable(given: object) -> object:
     """What was given, as it can be shown: whole, if it is short and harmless.
 

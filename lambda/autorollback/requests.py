@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from autorollback import free_text
-from autorollback.free_text import presentable, refused_character
+from autorollback.free_text import presentable, refused_character, writable
 from autorollback.naming import ECS_NAME, Home, Names, ServiceKey, are_ecs_names
 
 MAX_PAUSE_MINUTES = 7 * 24 * 60
@@ -261,7 +261,8 @@ class _Part:
     path: str = ""
 
     def get(self, name: str) -> object:
-        return self.fields.get(name)
+        value = self.fields.get(name)
+        return writable(value) if isinstance(value, str) else value
 
     def text(
         self,
@@ -356,7 +357,7 @@ def _changed_at(event: _Part, state: _Part) -> datetime:
 def _muted(detail: _Part, state: _Part) -> str | None:
     mute = detail.get("muteDetail")
     if isinstance(mute, Mapping) and mute.get("mutedByArn"):
-        return f"by the mute rule {mute['mutedByArn']}"
+        return f"by the mute rule {writable(str(mute['mutedByArn']))}"
     if mute is not None:
         return "by a mute rule"
 
@@ -386,9 +387,9 @@ def _deployment_changed(event: _Part, _names: Names) -> Request:
     return DeploymentEnded(
         service=service,
         at=at,
-        deployment_id=str(detail.fields.get("deploymentId", "")),
+        deployment_id=str(detail.get("deploymentId") or ""),
         completed=name == "SERVICE_DEPLOYMENT_COMPLETED",
-        detail=str(detail.fields.get("reason", "")),
+        detail=str(detail.get("reason") or ""),
     )
 
 

@@ -5,16 +5,19 @@ calls, the answer of one is lost, nothing can be sent for an hour) takes turns w
 all have been played; the random cases are numbered from the seed on, so that no two seeds far apart play the same.
 """
 
+import io
 import itertools
 import random
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import replace
 
 import click
 
 from tests.faults.campaign import KINDS, Campaign, Case, Violation, campaign, deaths, losses
+from tests.flows import bad_input
 
 AT_ONCE = 100
 """Cases on one cloud: old ones make it slow."""
@@ -32,9 +35,16 @@ NEXT_ONES = 3
     help="Of the order of deaths; random cases count on from it.",
 )
 @click.option("--minutes", type=float, help="Stop after so many minutes.")
-def soak(cases: int, seed: int, minutes: float | None) -> None:
+@click.option(
+    "--inputs",
+    default=5000,
+    show_default=True,
+    help="How many inputs of each kind something went wrong with, before the cases.",
+)
+def soak(cases: int, seed: int, minutes: float | None, inputs: int) -> None:
     """Play cases until one violates an invariant, all are played, or the time is over."""
     began = time.monotonic()
+    bad_inputs(seed, inputs)
     deaths_of = {kind: _deaths_of(kind) for kind in KINDS}
     todo = itertools.islice(drawn(deaths_of, seed), cases)
     played: list[Case] = []
@@ -48,6 +58,19 @@ def soak(cases: int, seed: int, minutes: float | None) -> None:
         click.echo(f"{len(played)} cases, {time.monotonic() - began:.0f} s: no violation")
     for line in summary(played, deaths_of):
         click.echo(line)
+
+
+def bad_inputs(seed: int, number: int) -> None:
+    """Payloads, events, policies and ledger items, each with something wrong, from the seed on."""
+    for kind, check in bad_input.CHECKS.items():
+        for one in range(seed, seed + number):
+            with redirect_stdout(io.StringIO()):  # what is counted is printed
+                try:
+                    check(one)
+                except Exception as error:
+                    error.add_note(f"{kind}, seed {one}")
+                    raise
+        click.echo(f"{number} inputs of the kind {kind}: refused by name, or read as they are")
 
 
 def drawn(deaths_of: dict[str, list[Case]], seed: int) -> Iterator[Case]:

@@ -9,6 +9,7 @@ from botocore.exceptions import ClientError
 
 from autorollback import metrics
 from autorollback.aws.audit import Remembered, Repository
+from autorollback.aws.ledger_items import LedgerRecordError
 from autorollback.decision.facts import Controller
 from autorollback.decision.image_lifecycle import Pushed
 from autorollback.decision.lookups import DependencyStatus
@@ -68,6 +69,30 @@ def test_a_service_without_a_policy_is_not_protected(world: World) -> None:
 def test_a_policy_that_cannot_be_read_is_a_finding(world: World) -> None:
     world.broken_policy = PolicyError("parameter x", "{}", "a policy")
     assert one(world, "protected").detail.startswith("its policy cannot be read: ")
+
+
+def test_a_record_that_cannot_be_read_is_a_finding_and_ends_no_audit(world: World) -> None:
+    world.broken_record = LedgerRecordError("ledger record service#shop/auth good#abc: KeyError")
+    told = one(world, "ledger_readable")
+    assert "good#abc" in told.detail
+    readiness.daily(world.session)
+    assert world.audit.memory
+
+
+def test_an_audit_whose_letter_cannot_be_sent_goes_on_and_tells_the_next_time(
+    world: World,
+) -> None:
+    world.gone = True
+    world.announcer.people_unreachable = ConnectionError("SNS is down")
+    session = world.session
+    readiness.daily(session)
+    assert session.unsent == [world.announcer.people_unreachable]
+    assert world.audit.memory == {}, "it is still news"
+    world.announcer.people_unreachable = None
+    readiness.daily(world.session)
+    assert len(world.announcer.letters) == 1
+    readiness.daily(world.session)
+    assert len(world.announcer.letters) == 1
 
 
 def test_a_service_that_is_not_there_is_a_finding(world: World) -> None:

@@ -10,6 +10,7 @@ from typing import Any, cast
 from autorollback.aws.audit import Repository
 from autorollback.aws.definitions import UnknownDefinition
 from autorollback.aws.ecs import DeploymentPage
+from autorollback.aws.ledger_items import LedgerRecordError
 from autorollback.aws.reader import Snapshot
 from autorollback.decision.definition import Definition
 from autorollback.decision.facts import Deployment, Facts, KnownGood, Revision, Trigger
@@ -89,6 +90,8 @@ class Reader:
     asked_of: list[list[str]] = field(default_factory=list)
 
     def snapshot(self, policy: ServicePolicy, now: datetime) -> Snapshot:
+        if self.world.broken_record:
+            raise self.world.broken_record
         return self.world.snapshot(policy, self.world.stories[policy.key])
 
     def facts(
@@ -153,6 +156,7 @@ class World:
         self.ledger = Ledger()
         self.time_left = timedelta(minutes=5)
         self.broken_policy: PolicyError | None = None
+        self.broken_record: LedgerRecordError | None = None
         self.gone = False
         for revision in story.revisions.values():
             self.built(revision.task_definition.partition(":")[2])

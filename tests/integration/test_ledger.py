@@ -51,6 +51,20 @@ def test_a_record_of_the_first_version_is_read(ledger: Ledger) -> None:
     )
 
 
+def test_a_damaged_quarantine_is_named_where_it_is_to_be_lifted(ledger: Ledger) -> None:
+    ledger.finish(opened(claim(ledger)), NOW, "one", LEFT, NOW)
+    (quarantine,) = ledger.quarantines(KEY)
+    item = {
+        "pk": {"S": f"service#{KEY}"},
+        "sk": {"S": f"quarantine#{quarantine.identity}"},
+        "at": {"S": "yesterday"},
+    }
+    ledger.clients.dynamodb.put_item(TableName=ledger.table, Item=item)
+    for read in (lambda: ledger.quarantines(KEY), lambda: ledger.recall(KEY, NOW)):
+        with pytest.raises(LedgerRecordError, match=f"quarantine#{quarantine.identity}"):
+            read()
+
+
 def test_a_quarantine_from_before_it_knew_its_signals_is_read(ledger: Ledger) -> None:
     ledger.clients.dynamodb.put_item(
         TableName="ledger",

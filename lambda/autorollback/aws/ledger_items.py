@@ -304,7 +304,7 @@ def readable(item: Item, read: Callable[[Item], Read]) -> Read:
     """
     try:
         return read(item)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         where = f"ledger record {item.get('pk')} {item.get('sk')}"
         raise LedgerRecordError(f"{where}: {error!r}; mend or delete this item") from error
 

@@ -29,7 +29,7 @@ class Policies:
             answer = self.clients.ssm.get_parameter(Name=name)
         except self.clients.ssm.exceptions.ParameterNotFound:
             return None
-        return _parse(name, key, answer["Parameter"]["Value"])
+        return parse_policy(name, key, answer["Parameter"]["Value"])
 
     def of_all(self, keys: Sequence[ServiceKey]) -> dict[ServiceKey, ServicePolicy | PolicyError]:
         """The policies of up to 10 services that have one, in one call.
@@ -44,7 +44,7 @@ class Policies:
             name = parameter["Name"]
             key = keys_by_name[name]
             try:
-                policies[key] = _parse(name, key, parameter["Value"])
+                policies[key] = parse_policy(name, key, parameter["Value"])
             except PolicyError as error:
                 policies[key] = error
         return policies
@@ -80,11 +80,16 @@ class Policies:
         return (key,)
 
 
-def _parse(
+def parse_policy(
     parameter: str,
     key: ServiceKey,
     text: str,
 ) -> ServicePolicy:
+    """The policy that a parameter holds.
+
+    Raises:
+        PolicyError: naming the parameter, and the key where one is wrong.
+    """
     where = f"parameter {parameter}"
     try:
         document = json.loads(text)

@@ -16,6 +16,7 @@ from autorollback import results
 from autorollback.aws.audit import Remembered, Repository
 from autorollback.aws.clients import in_parallel
 from autorollback.aws.definitions import UnknownDefinition
+from autorollback.aws.ledger_items import LedgerRecordError
 from autorollback.aws.refusals import explain, is_refusal
 from autorollback.decision import stability, targets
 from autorollback.decision.definition import Definition
@@ -133,6 +134,8 @@ def look_at(session: Session, key: ServiceKey) -> _Seen:
     """
     try:
         return _look_at(session, key)
+    except LedgerRecordError as error:
+        return _only(key, readiness_findings.unreadable_record(error))
     except ClientError as error:
         if not is_refusal(error):
             raise

@@ -6,6 +6,7 @@ from fnmatch import fnmatchcase
 
 from autorollback.aws.alarm_tree import LEVELS
 from autorollback.aws.audit import Repository
+from autorollback.aws.ledger_items import LedgerRecordError
 from autorollback.decision.alarm_order import COARSEST
 from autorollback.decision.definition import Definition
 from autorollback.decision.facts import Alarm, Controller, Facts, Revision, Untold
@@ -78,6 +79,19 @@ def unreadable_policy(error: PolicyError) -> ReadinessFinding:
         _ERROR,
         f"its policy cannot be read: {error}",
         remedy,
+    )
+
+
+def unreadable_record(error: LedgerRecordError) -> ReadinessFinding:
+    """A record of the ledger that cannot be read.
+
+    The automatic does nothing for the service meanwhile.
+    """
+    return ReadinessFinding(
+        "ledger_readable",
+        _ERROR,
+        str(error),
+        "mend or delete this item; point-in-time recovery brings back what was lost",
     )
 
 
