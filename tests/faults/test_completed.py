@@ -34,7 +34,8 @@ def test_the_one_before_is_blamed_too_by_one_reading_of_the_alarms(here: Campaig
     minute = here.cloud.clock.now().replace(second=0, microsecond=0)
     here.alarm(service, "ALARM", minute - timedelta(minutes=2))
     calls = completes(here, service, 3)
-    assert ("ecs.UpdateService" in calls, calls.count("cloudwatch.DescribeAlarms")) == (True, 2)
+    # the alarms under the team's own, those of the service, and the red ones of others
+    assert ("ecs.UpdateService" in calls, calls.count("cloudwatch.DescribeAlarms")) == (True, 3)
     (told,) = here.told(service)
     assert told["to"]["task_definition"] == f"{service}:1"
     here.recovers(service)

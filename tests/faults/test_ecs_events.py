@@ -46,7 +46,8 @@ def test_a_build_that_returns_from_quarantine_is_told_though_an_incident_is_open
     here.world.deploy(CLUSTER, service, f"{service}:2")
     here.passes(timedelta(minutes=6))
     answer = says(here, service, COMPLETED)
-    assert f"{service}:2 runs in {CLUSTER}/{service} again" in answer["detail"]
+    assert f"{CLUSTER}/{service}: {service}:2, which was rolled back" in answer["detail"]
+    assert answer["detail"].endswith("is deployed again")
     assert [i["state"] for i in here.incidents(service)] == ["superseded"]
     assert [(t["outcome"], t.get("incident_state")) for t in here.told(service)[1:]] == [
         ("rolled_back", "superseded"),
