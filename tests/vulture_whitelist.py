@@ -6,6 +6,7 @@ from autorollback.decision.facts import Status, Strategy
 from autorollback.flows import readiness
 from autorollback_cdk import AutoRollback
 from demo import scenario
+from localcloud.ecs.world import World
 from localcloud.dynamodb.transactions import Transactions
 from localcloud.ecs.world import World
 from localcloud.recorder import Recorder
@@ -17,6 +18,7 @@ USED = (
     readiness.target_of_next,  # the tests compare it with what the judgement does
     Status.STOP_IN_PROGRESS,  # ECS answers it
     (Strategy.LINEAR, Strategy.CANARY),  # so does it these
+    World.loses_capacity,  # an instruction for tests
     scenario.WORKER,  # the end-to-end tests have it play, and ask the next
     scenario.Stage.codedeploy_deployments,
     Recorder.lose,  # for tests to lose an answer
