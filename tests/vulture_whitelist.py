@@ -6,7 +6,6 @@ from autorollback.decision.facts import Status, Strategy
 from autorollback.flows import readiness
 from autorollback_cdk import AutoRollback
 from demo import scenario
-from localcloud.ecs.world import World
 from localcloud.dynamodb.transactions import Transactions
 from localcloud.ecs.world import World
 from localcloud.recorder import Recorder
