@@ -51,6 +51,7 @@ class Action(StrEnum):
     ROLLBACK = "rollback"
     PLAN = "plan"
     HISTORY = "history"
+    EXPLAIN = "explain"
     READINESS = "readiness"
     RELEASE = "release"
     PAUSE = "pause"
@@ -161,6 +162,7 @@ class Manual:
     minutes: int | None = None
     limit: int = DEFAULT_HISTORY
     next: str | None = None
+    incident_id: str | None = None
 
 
 Request = (
@@ -573,6 +575,13 @@ def _image_tag(value: object) -> bool:
     return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", value) is not None
 
 
+def _incident_id(value: object) -> bool:
+    if not _text(value):
+        return False
+    parts = str(value).split("/", 2)
+    return len(parts) == 3 and are_ecs_names(*parts[:2]) and parts[2] != ""
+
+
 def _refused_in(value: object) -> str | None:
     return refused_character(value) if isinstance(value, str) else None
 
@@ -602,6 +611,11 @@ _FIELDS: Mapping[str, _Field] = {
     ),
     "limit": _Field(_limit, f"a whole number from 1 to {MAX_HISTORY}"),
     "next": _Field(_text, "the `next` of the page before"),
+    "incident_id": _Field(
+        _incident_id,
+        "the id of an incident, <cluster>/<service>/<time>/<deployment>, as `history` lists it",
+        _refused_in,
+    ),
 }
 
 _FOR_THE_RECORD = ("reason", "requested_by")
@@ -619,6 +633,7 @@ _OF_ACTION: Mapping[Action, tuple[str, ...]] = {
     Action.ROLLBACK: _OF_A_ROLLBACK,
     Action.PLAN: _OF_A_ROLLBACK,
     Action.HISTORY: ("service", "cluster", "limit", "next", *_FOR_THE_RECORD),
+    Action.EXPLAIN: ("incident_id", "service", "cluster", *_FOR_THE_RECORD),
     Action.READINESS: ("service", "cluster", *_FOR_THE_RECORD),
     Action.RELEASE: ("service", "cluster", "revision", *_FOR_THE_RECORD),
     Action.PAUSE: ("service", "cluster", "minutes", *_FOR_THE_RECORD),
@@ -629,6 +644,7 @@ _REQUIRED: Mapping[Action, tuple[str, ...]] = {
     Action.PLAN: ("service",),
     Action.RELEASE: ("service", "revision"),
     Action.PAUSE: ("minutes",),
+    Action.EXPLAIN: ("incident_id",),
 }
 _ONLY_BESIDE = {"cluster": "service", "container": "image_tag"}
 

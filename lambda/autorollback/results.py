@@ -106,7 +106,34 @@ class ReadinessAnswer:
     not_looked_at: tuple[ServiceKey, ...] = ()
 
 
-Answer = Result | Done | HistoryAnswer | ReadinessAnswer
+@dataclass(frozen=True, slots=True)
+class JudgedAs:
+    """What came of a judgement, in the words of the contract."""
+
+    outcome: Outcome
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A past verdict with all that it rested on.
+
+    And how this version judges the same.
+
+    Attributes:
+        facts: as the ledger keeps them.
+        evidence, candidates: of the judgement by this version.
+    """
+
+    incident_id: str
+    facts: Mapping[str, object]
+    evidence: tuple[FindingSummary, ...]
+    candidates: tuple[CandidateSummary, ...]
+    then: JudgedAs
+    now: JudgedAs
+
+
+Answer = Explanation | Result | Done | HistoryAnswer | ReadinessAnswer
 Message = Result | Done
 """What people and machines are told of."""
 
@@ -197,6 +224,8 @@ def to_json(answer: Answer) -> dict[str, object]:
             return {"outcome": Outcome.DONE.value, "incidents": incidents, "next": answer.next}
         case ReadinessAnswer():
             return _readiness_json(answer)
+        case Explanation():
+            return _explanation_json(answer)
 
 
 def read_message(document: Mapping[str, object]) -> Message:
@@ -261,6 +290,19 @@ def readiness_json(service: ServiceReadiness) -> dict[str, object]:
         "service": service.key.service,
         "ready": service.ready,
         "findings": [codec.to_json(finding) for finding in service.findings],
+    }
+
+
+def _explanation_json(explanation: Explanation) -> dict[str, object]:
+    return {
+        "outcome": Outcome.DONE.value,
+        "incident_id": explanation.incident_id,
+        "facts": dict(explanation.facts),
+        "evidence": [codec.to_json(finding) for finding in explanation.evidence],
+        "candidates": [codec.to_json(candidate) for candidate in explanation.candidates],
+        "then": codec.to_json(explanation.then),
+        "now": codec.to_json(explanation.now),
+        "alike": explanation.then == explanation.now,
     }
 
 

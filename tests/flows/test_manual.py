@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from autorollback import results
 from autorollback.decision.facts import Status
 from autorollback.decision.incident import Phase
 from autorollback.decision.result import Result
 from autorollback.message_text import night_message
 from autorollback.policy import Mode, PolicyError
 from autorollback.requests import Action, BadRequest
-from autorollback.results import Done, HistoryAnswer, ReadinessAnswer
+from autorollback.results import Done, Explanation, HistoryAnswer, ReadinessAnswer
 from tests.fakes.ecs import refused
 from tests.flows.stories import World, outcome_of, reason_of
 from tests.scenarios.history import days, hours, minutes
@@ -394,6 +395,43 @@ def test_history_is_told_newest_first_and_page_by_page(world: World) -> None:
     assert len(of_all.incidents) == 2
     with pytest.raises(BadRequest, match="next"):
         world.person(Action.HISTORY, next="nonsense")
+
+
+def test_a_past_verdict_is_judged_again_with_all_that_it_rested_on(world: World) -> None:
+    world.bad_deployment()
+    world.fire("auth", "5xx-rate")
+    before = deepcopy(world.known("auth"))
+    incident = world.incident()
+    for name, cluster in ((None, None), ("auth", "shop")):
+        answer = world.person(
+            Action.EXPLAIN, name, cluster=cluster, incident_id=incident.incident_id
+        )
+        document = results.to_json(answer)
+        assert (document["outcome"], document["incident_id"]) == ("done", incident.incident_id)
+        judged = {"outcome": "rolled_back", "reason": "alarm_after_deployment"}
+        assert (document["then"], document["now"], document["alike"]) == (judged, judged, True)
+        assert isinstance(answer, Explanation)
+        assert answer.evidence[-1].rule == "alarm_after_deployment"
+        assert answer.candidates[0].task_definition == "auth:v1"
+        assert answer.facts["facts"]
+    assert world.known("auth") == before
+
+
+@pytest.mark.parametrize(
+    ("named", "field"),
+    [
+        pytest.param("shop/auth/yesterday/1", "incident_id", id="no such incident"),
+        pytest.param("shop/atuh/yesterday/1", "service", id="no such service"),
+        pytest.param("shp/auth/yesterday/1", "cluster", id="no such cluster"),
+    ],
+)
+def test_an_incident_that_is_not_on_record_cannot_be_explained(
+    world: World, named: str, field: str
+) -> None:
+    world.bad_deployment()
+    with pytest.raises(BadRequest) as refused:
+        world.person(Action.EXPLAIN, None, incident_id=named)
+    assert refused.value.field == field
 
 
 def test_a_pause_holds_the_automatic_until_it_is_over_or_ended(world: World) -> None:

@@ -27,6 +27,7 @@ from autorollback.decision.verdicts import (
 )
 from autorollback.flows import (
     act,
+    explain,
     explicit_target,
     intent,
     preflight,
@@ -64,6 +65,8 @@ def _answer(session: Session, asked: Manual) -> Answer:
     match asked.action:
         case Action.HISTORY:
             return records.history(session, asked, maybe_named(session, asked))
+        case Action.EXPLAIN:
+            return explain.explain(session, asked)
         case Action.PAUSE:
             return records.pause(session, asked, maybe_named(session, asked))
         case Action.RESUME:
