@@ -306,3 +306,10 @@ def test_only_a_claim_can_be_taken_back(ledger: LedgerPort) -> None:
     ledger.retract(another_one)
     assert ledger.recall(KEY, NOW).incidents == (acted,)
     assert ledger.claim(another_one), "nothing stays of it"
+
+
+def test_the_alarms_under_a_users_own_are_kept_as_they_were_read_last(ledger: LedgerPort) -> None:
+    assert ledger.recall(KEY, NOW).alarm_trees == {}
+    ledger.save_alarm_trees(KEY, {"checkout": ("payments", "a b"), "queue": ("x",)})
+    ledger.save_alarm_trees(KEY, {"checkout": ("payments",)})
+    assert ledger.recall(KEY, NOW).alarm_trees == {"checkout": ("payments",)}
