@@ -10,6 +10,7 @@ import json
 import os
 import resource
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -41,7 +42,7 @@ SAY_NOTHING_OF_IT = (
 IMPORTED_BEFORE = ("aws_lambda_powertools", "boto3", "cattrs", "hypothesis", "yaml")
 """What tests import that is not the project's own: once for all mutants."""
 
-LONGEST = 60
+LONGEST = 120
 """Seconds of the processor for one process; a mutant that takes longer loops for ever, which is noticed too."""
 
 _ALL_OF_THEM = 20 * LONGEST
@@ -56,11 +57,20 @@ _QUIET = [
 
 @dataclass(frozen=True)
 class Reached:
-    """Which tests reach each line of a file, and how long each of them took."""
+    """Which tests reach each line of a file, and how long each of them took.
+
+    `processor` is what all of them took of the processor, with the taking down.
+    """
 
     passed: bool = False
     lines: dict[str, dict[int, set[str]]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    processor: float = 0.0
+
+    @property
+    def longest(self) -> int:
+        """Seconds of the processor after which a mutant loops for ever: twice what all tests take."""
+        return max(LONGEST, int(2 * self.processor))
 
     def likely_first(
         self,
@@ -116,7 +126,7 @@ def reached_by(session: pytest.Session, sources: Path) -> Reached:
     lines: dict[str, dict[int, set[str]]] = {}
     for path, of_file in said["lines"].items():
         lines[path] = {int(line): set(tests) for line, tests in of_file.items()}
-    return Reached(said["passed"], lines, said["seconds"])
+    return Reached(said["passed"], lines, said["seconds"], said["processor"])
 
 
 def tried(
@@ -191,6 +201,11 @@ def _measure(session: pytest.Session, sources: Path, report: Path) -> int:
     measured.stop()
     data = measured.get_data()
     lines = {path: data.contexts_by_lineno(path) for path in data.measured_files()}
-    said = {"passed": code == 0, "lines": lines, "seconds": watch.seconds}
+    said = {
+        "passed": code == 0,
+        "lines": lines,
+        "seconds": watch.seconds,
+        "processor": time.process_time(),
+    }
     report.write_text(json.dumps(said), encoding="utf-8")
     return code

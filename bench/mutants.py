@@ -254,13 +254,14 @@ def _try_in_place(
     if not reached.passed:
         return 2
     functions = functions_of(DECISION)
+    gc.freeze()  # what is there already, no fork has to look through
 
     def run(mutant: Mutant) -> int:
         put_in_place(mutant, functions)
         in_order = reached.likely_first(session.items, mutant.path, mutant.function, mutant.line)
         return mutant_tests.run(session, in_order)
 
-    for mutant, lives in mutant_tests.tried(mutants, at_once, run):
+    for mutant, lives in mutant_tests.tried(mutants, at_once, run, reached.longest):
         tally.add(mutant, survives=lives)
     return 0
 
