@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from botocore.exceptions import ClientError
+
 from autorollback import results
 from autorollback.aws.clients import in_batches
 from autorollback.aws.ledger_items import (
@@ -52,8 +54,8 @@ NOTICE_KEPT = timedelta(days=30)
 MUTED_KEPT = timedelta(days=7)
 RED_KEPT = timedelta(days=1)
 WRITTEN_RECENTLY = timedelta(hours=1)
-WRITES_AT_ONCE = 100
-"""Of a transaction (API TransactWriteItems)."""
+WRITES_AT_ONCE = 25
+"""Of a transaction, which takes 100 (API TransactWriteItems)."""
 
 NEWEST_ROLLBACKS = 3
 """Of another service, as many of its incidents are looked at."""
@@ -344,15 +346,21 @@ class Ledger:
         surplus: Sequence[str],
         now: datetime,
     ) -> None:
-        """Remove what is not kept any more; what was written again meanwhile stays."""
+        """Remove what is not kept any more; what was written again meanwhile stays.
+
+        It stands in the way of nothing: what could not be removed now is the next time.
+        """
         is_old = Condition(
             "attribute_not_exists(#until) OR #until < :recently",
             {"#until": "until"},
             {":recently": text_of(now - WRITTEN_RECENTLY)},
         )
-        for names in in_batches(surplus, WRITES_AT_ONCE):
-            pk = partition(key)
-            self._table.transact([self._table.delete_write(pk, sk, is_old) for sk in names])
+        pk = partition(key)
+        try:
+            for names in in_batches(surplus, WRITES_AT_ONCE):
+                self._table.transact([self._table.delete_write(pk, sk, is_old) for sk in names])
+        except ClientError:
+            return
 
     # incidents
 
