@@ -1,6 +1,7 @@
 """ECS of the local cloud, asked through boto3 as the controller asks it."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -587,3 +588,60 @@ class TestHooksThatWait:
     def test_a_pause_in_the_middle_of_a_shift_is_refused(self, auth: Auth) -> None:
         with pytest.raises(ClientError, match="PAUSE hooks cannot"):
             auth.start(deploymentConfiguration=paused("PRODUCTION_TRAFFIC_SHIFT"))
+
+
+EBS = {"managedEBSVolume": {"roleArn": "arn:aws:iam::123456789012:role/ebs", "sizeInGiB": 1}}
+
+
+def refused(auth: Auth, **parameters: Any) -> str:
+    """The words with which ECS refuses to update the service."""
+    with pytest.raises(ClientError) as error:
+        auth.update(**parameters)
+    told = error.value.response["Error"]
+    assert told["Code"] == "InvalidParameterException"
+    return told["Message"]
+
+
+def variant(auth: Auth, **content: Any) -> str:
+    return auth.world.define("auth", {"app": f"{auth.uri}:v1"}, **content)
+
+
+def test_a_volume_configured_at_launch_must_be_in_both_service_and_definition(auth: Auth) -> None:
+    auth.start()
+    attached = variant(auth, volumes=[{"name": "data", "configuredAtLaunch": True}])
+    assert "configuredAtLaunch volume data" in refused(auth, taskDefinition=attached)
+    volumes = [{"name": "data", **EBS}]
+    auth.update(taskDefinition=attached, volumeConfigurations=volumes)
+    message = "no matching configuredAtLaunch volume found in task definition"
+    assert message in refused(auth, taskDefinition=auth.v1)
+
+
+def test_a_port_of_service_connect_must_be_named_in_the_definition(auth: Auth) -> None:
+    auth.start()
+    connect = {"enabled": True, "services": [{"portName": "http"}]}
+    words = refused(auth, taskDefinition=variant(auth), serviceConnectConfiguration=connect)
+    assert "portName http" in words
+
+
+def test_a_definition_must_have_been_registered_for_the_launch_type(auth: Auth) -> None:
+    auth.start()
+    other = variant(auth, requiresCompatibilities=["EXTERNAL"])
+    launch_type = auth.ecs.describe_services(cluster="shop", services=["auth"])["services"][0]
+    assert "does not support launch_type" in refused(auth, taskDefinition=other), launch_type
+
+
+def test_a_sixth_deployment_has_to_wait_until_one_of_five_is_gone(auth: Auth) -> None:
+    auth.start()
+    service = auth.cloud.ecs.find("shop", "auth")
+    (running,) = service.running
+    for number in range(4):
+        service.running[replace(running, number=str(number))] = 1
+    words = refused(auth, taskDefinition=variant(auth))
+    assert words == "5 active deployments exist, unable to create new deployment."
+
+
+def test_a_definition_has_at_most_fifty_tags(auth: Auth) -> None:
+    tags = [{"key": f"team-{number}", "value": "shop"} for number in range(51)]
+    variant(auth, tags=tags[:50])
+    with pytest.raises(ClientError, match="less than or equal to 50"):
+        variant(auth, tags=tags)

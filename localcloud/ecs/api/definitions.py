@@ -9,7 +9,6 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 from localcloud.ecs.definitions import find_definition
 from localcloud.ecs.registry import Ecs
 from localcloud.ecs.requests import modelled_parameters, page, parameters
-from localcloud.errors import Refusal
 
 REGISTER_PARAMETERS = frozenset(
     {
@@ -45,7 +44,7 @@ class DefinitionOperations:
     def register_task_definition(self, request: EC2ContainerServiceResponse) -> ActionResult:
         """Register as moto does, with the times and tags that AWS shows.
 
-        An empty list of tags is refused ("Tags can not be empty.").
+        An empty list of tags is refused ("Tags can not be empty."), and one of more than 50.
         """
         asked = modelled_parameters(request, "RegisterTaskDefinition", REGISTER_PARAMETERS)
         if asked.get("tags") == []:

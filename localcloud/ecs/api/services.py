@@ -8,6 +8,7 @@ from localcloud.ecs import answers, task_sets
 from localcloud.ecs.configuration import checked_configuration
 from localcloud.ecs.definitions import find_usable_definition
 from localcloud.ecs.model import DEPLOYING_SETTINGS, Service
+from localcloud.ecs.refusals import refuse_too_many_deployments, refuse_what_does_not_fit
 from localcloud.ecs.registry import Ecs
 from localcloud.ecs.requests import at_most, cluster_of, modelled_parameters, parameters
 from localcloud.errors import NotModelled, Refusal
@@ -104,7 +105,7 @@ class ServiceOperations:
         return ActionResult({"service": answers.service(service, tags=True)})
 
     def update_service(self, request: EC2ContainerServiceResponse) -> ActionResult:
-        """Change a service. A new task definition must be ACTIVE.
+        """Change a service. A new task definition must be ACTIVE and fit the service's settings.
 
         Only a property that deploys and differs, or force, starts a deployment.
         """
@@ -117,7 +118,11 @@ class ServiceOperations:
 
         definition_arn = service.task_definition
         if "taskDefinition" in asked:
-            definition_arn = find_usable_definition(backend, asked["taskDefinition"]).arn
+            definition = find_usable_definition(backend, asked["taskDefinition"])
+            refuse_what_does_not_fit(service, asked, definition)
+            definition_arn = definition.arn
+        if asked.get("forceNewDeployment") or definition_arn != service.task_definition:
+            refuse_too_many_deployments(service)
         deploys = bool(asked.get("forceNewDeployment"))
         deploys |= _change_settings(service, asked)
         deploys |= _change_definition(service, definition_arn)
