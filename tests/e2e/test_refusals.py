@@ -5,7 +5,8 @@ from localcloud import functions
 from localcloud.errors import Refusal
 from localcloud.recorder import Call
 from tests.e2e.conftest import Scene
-from tests.e2e.telling import last_verdict, minutes, updates
+from tests.e2e.telling import last_verdict, minutes
+from tests.e2e.test_main_job import acts
 
 NO_VOLUME = (
     "Volume configuration provided but no matching configuredAtLaunch volume found in task "
@@ -23,9 +24,9 @@ def test_a_target_that_ecs_refuses_for_good_gives_way_to_the_one_before(scene: S
 
     stage.cloud.recorder.before("ecs", "UpdateService", refuse)
     stage.deploy_bad()
-    assert stage.until(lambda: len(updates(stage)) == 2, within=minutes(10))
+    assert stage.until(lambda: len(acts(stage)) == 2, within=minutes(10))
     stage.passes(minutes(6))
-    assert updates(stage) == ["auth-service:18", "auth-service:17"], "each once"
+    assert acts(stage) == ["auth-service:18", "auth-service:17"], "each once"
     assert stage.running_revision() == "auth-service:17"
     verdict = last_verdict(stage)
     assert (verdict["outcome"], verdict["to"]["task_definition"]) == (

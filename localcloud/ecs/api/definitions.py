@@ -9,6 +9,7 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 from localcloud.ecs.definitions import find_definition
 from localcloud.ecs.registry import Ecs
 from localcloud.ecs.requests import modelled_parameters, page, parameters
+from localcloud.errors import Refusal
 
 REGISTER_PARAMETERS = frozenset(
     {
