@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from autorollback.decision.formatting import clock
 from autorollback.decision.result import IncidentState, Outcome, Result
-from autorollback.decision.verdicts import FindingVerdict
+from autorollback.decision.verdicts import FindingVerdict, Reason
 from autorollback.results import Message
 
 SUBJECT_LIMIT = 99
@@ -154,7 +154,7 @@ def _what_next(message: Message, installation: str) -> list[_Line]:
 
 def _after_rollback(result: Result, commands: "_Commands") -> list[_Line]:
     """How a rollback ended, or that nobody acts; nothing where it has not."""
-    if result.escalated:
+    if _is_red_still(result):
         return [
             _Line("Better", "NO. It has been in ALARM ever since, and nobody acts"),
             _Line("Next", "look at the service now; see what would happen:"),
@@ -215,8 +215,13 @@ class _Commands:
         return [_Line("Undo", f"{self._script} {self._came_from}{self._where} --reason undo")]
 
 
+def _is_red_still(result: Result) -> bool:
+    """Whether it is told again because an alarm stays red; what AWS refused is critical from the first."""
+    return result.escalated and result.reason is not Reason.REFUSED_BY_AWS
+
+
 def _word(message: Message) -> str:
-    if isinstance(message, Result) and message.escalated:
+    if isinstance(message, Result) and _is_red_still(message):
         return _ESCALATED
     state = message.incident_state if isinstance(message, Result) else None
     if state in _STATE_WORDS:

@@ -23,7 +23,12 @@ from autorollback.decision.incident import (
     Phase,
     RollbackMethod,
 )
-from autorollback.decision.ledger_state import PendingCheck, verdict_marks
+from autorollback.decision.ledger_state import (
+    PendingCheck,
+    RecentDeployment,
+    RedWatch,
+    verdict_marks,
+)
 from autorollback.decision.result import Outcome, Result, TargetSummary
 from autorollback.decision.verdicts import Reason
 from autorollback.naming import ServiceKey
@@ -313,3 +318,40 @@ def test_the_alarms_under_a_users_own_are_kept_as_they_were_read_last(ledger: Le
     ledger.save_alarm_trees(KEY, {"checkout": ("payments", "a b"), "queue": ("x",)})
     ledger.save_alarm_trees(KEY, {"checkout": ("payments",)})
     assert ledger.recall(KEY, NOW).alarm_trees == {"checkout": ("payments",)}
+
+
+HOLD = Result(Outcome.HELD, Reason.SHARED_CAUSE, "held", "prod", "auth")
+
+
+def red_watch(at: datetime, *red: str, message: Result = HOLD) -> RedWatch:
+    return RedWatch(BAD.arn, at, red, message, "arn:service")
+
+
+def test_the_first_time_and_alarms_of_a_red_watch_stand_and_its_newest_message(
+    ledger: LedgerPort,
+) -> None:
+    later = replace(HOLD, summary="held again")
+    ledger.watch_red(KEY, red_watch(NOW, "a", "b"))
+    ledger.watch_red(KEY, red_watch(NOW + minutes(3), "b", "c", message=later))
+    (watch,) = ledger.recall(KEY, NOW).red_watches
+    assert watch == red_watch(NOW, "a", "b", message=later)
+    assert ledger.due(NOW + minutes(14)) == ()
+    assert ledger.due(NOW + minutes(15)) == (KEY,)
+
+
+def test_a_red_watch_is_looked_at_once(ledger: LedgerPort) -> None:
+    watch = red_watch(NOW, "a")
+    ledger.watch_red(KEY, watch)
+    ledger.end_red_watch(KEY, watch, NOW + minutes(15))
+    ledger.watch_red(KEY, red_watch(NOW + minutes(20), "a"))
+    assert ledger.recall(KEY, NOW).red_watches == ()
+    assert ledger.due(NOW + minutes(60)) == ()
+
+
+def test_what_was_deployed_in_a_time_is_told_newest_first(ledger: LedgerPort) -> None:
+    mail = ServiceKey("prod", "mail")
+    for key, at in ((KEY, 0), (mail, 5), (KEY, 9), (mail, 20)):
+        ledger.save_deployment(RecentDeployment(key, f"{key.service}:{at}", NOW + minutes(at)))
+    found = ledger.deployed_between(NOW + minutes(5), NOW + minutes(9))
+    assert [one.task_definition for one in found] == ["auth:9", "mail:5"]
+    assert ledger.due(NOW + minutes(60)) == ()

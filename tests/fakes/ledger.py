@@ -9,7 +9,12 @@ from datetime import datetime
 from autorollback.aws.ledger import HistoryPage, Notice, RecordChanged, UnsentNotice
 from autorollback.decision.facts import KnownGood, LedgerState, Quarantine, TrafficReading
 from autorollback.decision.incident import Incident, LeftRevision
-from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
+from autorollback.decision.ledger_state import (
+    PendingCheck,
+    RecentDeployment,
+    RedWatch,
+    ServiceLedger,
+)
 from autorollback.decision.retention import kept_of
 from autorollback.naming import ServiceKey
 
@@ -44,6 +49,8 @@ class Partition:
     told: dict[str, Told] = field(default_factory=dict)
     muted: dict[str, datetime] = field(default_factory=dict)
     checks: dict[str, PendingCheck] = field(default_factory=dict)
+    red_watches: dict[str, RedWatch] = field(default_factory=dict)
+    looked_at: set[str] = field(default_factory=set)
     traffic: dict[str, TrafficReading] = field(default_factory=dict)
     watched: dict[str, datetime] = field(default_factory=dict)
     released: list[tuple[Quarantine, str | None]] = field(default_factory=list)
@@ -56,6 +63,7 @@ class Table:
 
     services: dict[ServiceKey, Partition] = field(default_factory=dict)
     pause_of_all: datetime | None = None
+    deployed: list[RecentDeployment] = field(default_factory=list)
 
     def of(self, key: ServiceKey) -> Partition:
         return self.services.setdefault(key, Partition())
@@ -118,6 +126,7 @@ class FakeLedger:
             judged=frozenset(judged),
             muted=dict(partition.muted),
             pending_checks=tuple(partition.checks.values()),
+            red_watches=tuple(partition.red_watches.values()),
             unsent=tuple(key for key, told in partition.told.items() if not told.announced),
             watched=tuple(partition.watched),
             alarm_trees=dict(partition.alarm_trees),
@@ -133,6 +142,7 @@ class FakeLedger:
             times = [record.due for record in partition.records.values() if record.due]
             times += [told.due for told in partition.told.values() if not told.announced]
             times += [check.due for check in partition.checks.values()]
+            times += [watch.due for watch in partition.red_watches.values()]
             times += partition.watched.values()
             wants += [(at, key) for at in times if at <= now]
         wants.sort(key=lambda want: want[0])
@@ -278,6 +288,26 @@ class FakeLedger:
 
     def record_muted(self, key: ServiceKey, alarm: str, at: datetime) -> None:
         self.table.of(key).muted[alarm] = at
+
+    def watch_red(self, key: ServiceKey, watch: RedWatch) -> None:
+        partition = self.table.of(key)
+        if watch.sort_key in partition.looked_at:
+            return
+        first = partition.red_watches.setdefault(watch.sort_key, watch)
+        partition.red_watches[watch.sort_key] = replace(first, message=watch.message)
+
+    def end_red_watch(self, key: ServiceKey, watch: RedWatch, at: datetime) -> None:
+        partition = self.table.of(key)
+        partition.red_watches.pop(watch.sort_key, None)
+        partition.looked_at.add(watch.sort_key)
+
+    def save_deployment(self, deployed: RecentDeployment) -> None:
+        self.table.deployed.append(deployed)
+
+    def deployed_between(self, since: datetime, until: datetime) -> tuple[RecentDeployment, ...]:
+        found = [one for one in self.table.deployed if since <= one.at <= until]
+        found.sort(key=lambda one: (one.at, str(one.key)), reverse=True)
+        return tuple(found)
 
     def add_pending_check(self, key: ServiceKey, check: PendingCheck) -> None:
         self.table.of(key).checks[_about(check)] = check

@@ -2,8 +2,8 @@
 
 Items share the partition `service#<cluster>/<service>` and are told apart by the sort key: `lease`, `pause`,
 `quarantine#<identity>`, `good#<identity>`, `told#<deployment>#<reason>`, `alarms`, `muted#<alarm>`, `watch#<deployment>`,
-`traffic#<deployment>`, `release#<time>#<identity>` and `incident#<time of the deployment>#<deployment>`. The partition `all` holds the `pause` of
-all services, and in an alarm storm the page of `red` alarms that was read last. The index `unfinished` holds what still
+`traffic#<deployment>`, `red#<deployment>`, `release#<time>#<identity>` and `incident#<time of the deployment>#<deployment>`. The partition `all` holds the `pause` of
+all services, `deployed#<time>#<cluster>/<service>`, and in an alarm storm the page of `red` alarms that was read last. The index `unfinished` holds what still
 wants something, the index `timeline` all incidents by time.
 """
 
@@ -31,6 +31,7 @@ from autorollback.aws.ledger_items import (
     read_quarantine,
     read_red_page,
     readable,
+    recent_deployment,
     red_page_text,
     rollback_mark,
     service_ledger,
@@ -42,7 +43,13 @@ from autorollback.aws.ledger_items import (
 from autorollback.aws.ledger_table import IS_NEW, Condition, LedgerTable
 from autorollback.decision.facts import KnownGood, Quarantine, RedAlarm, TrafficReading
 from autorollback.decision.incident import Incident, LeftRevision, Phase
-from autorollback.decision.ledger_state import PendingCheck, RollbackMark, ServiceLedger
+from autorollback.decision.ledger_state import (
+    PendingCheck,
+    RecentDeployment,
+    RedWatch,
+    RollbackMark,
+    ServiceLedger,
+)
 from autorollback.decision.retention import INCIDENTS_KEPT
 from autorollback.naming import ServiceKey
 from autorollback.results import Message
@@ -52,6 +59,9 @@ if TYPE_CHECKING:
 
 NOTICE_KEPT = timedelta(days=30)
 MUTED_KEPT = timedelta(days=7)
+DEPLOYMENT_KEPT = timedelta(days=8)
+"""Longer than a window may be."""
+
 RED_KEPT = timedelta(days=1)
 WRITTEN_RECENTLY = timedelta(hours=1)
 WRITES_AT_ONCE = 25
@@ -594,6 +604,107 @@ class Ledger:
     ) -> None:
         """It has been looked into."""
         self._table.delete(partition(key), _pending_check_key(check))
+
+    def watch_red(
+        self,
+        key: ServiceKey,
+        watch: RedWatch,
+    ) -> None:
+        """Have the sweep look whether an alarm stays red, once.
+
+        Of several holds the first time and its alarms stand, and the newest message.
+        """
+        values: dict[str, object] = {
+            ":about": watch.about,
+            ":since": text_of(watch.since),
+            ":due": text_of(watch.due),
+            ":red": set(watch.red),
+            ":yes": "yes",
+            ":result": json.dumps(results.to_json(watch.message)),
+            ":resource": watch.resource,
+            ":expires": epoch(watch.since + NOTICE_KEPT),
+        }
+        updates = [
+            "about = :about",
+            "#since = if_not_exists(#since, :since)",
+            "due_at = if_not_exists(due_at, :due)",
+            "red = if_not_exists(red, :red)",
+            "unfinished = :yes",
+            "#result = :result",
+            "#resource = :resource",
+            "expires_at = :expires",
+        ]
+        is_not_over = Condition(
+            "attribute_not_exists(looked_at)",
+            {"#since": "since", "#result": "result", "#resource": "resource"},
+            values,
+        )
+        expression = f"SET {', '.join(updates)}"
+        self._table.update(
+            partition(key),
+            watch.sort_key,
+            expression,
+            is_not_over,
+        )
+
+    def end_red_watch(
+        self,
+        key: ServiceKey,
+        watch: RedWatch,
+        at: datetime,
+    ) -> None:
+        """It has been looked at, and will not be again."""
+        expression = "SET looked_at = :at REMOVE unfinished, due_at, #result"
+        values = Condition("", {"#result": "result"}, {":at": text_of(at)})
+        self._table.update(
+            partition(key),
+            watch.sort_key,
+            expression,
+            values,
+        )
+
+    # what was deployed lately, of all services
+
+    def save_deployment(self, deployed: RecentDeployment) -> None:
+        """Remember that a protected service was deployed, for as long as a window may be."""
+        key = deployed.key
+        item = {
+            "pk": _ALL,
+            "sk": f"deployed#{text_of(deployed.at)}#{key}",
+            "cluster": key.cluster,
+            "service": key.service,
+            "task_definition": deployed.task_definition,
+            "at": text_of(deployed.at),
+            "expires_at": epoch(deployed.at + DEPLOYMENT_KEPT),
+        }
+        self._table.put(item)
+
+    def deployed_between(
+        self,
+        since: datetime,
+        until: datetime,
+    ) -> tuple[RecentDeployment, ...]:
+        """What was deployed in a time, of all protected services, newest first.
+
+        That is the last hundred at most.
+
+        Raises:
+            LedgerRecordError: for a record that cannot be read.
+        """
+        answer = self.clients.dynamodb.query(
+            TableName=self.table,
+            KeyConditionExpression="pk = :pk AND sk BETWEEN :since AND :until",
+            ExpressionAttributeValues=to_attributes(
+                {
+                    ":pk": _ALL,
+                    ":since": f"deployed#{text_of(since)}",
+                    ":until": f"deployed#{text_of(until)}#~",
+                }
+            ),
+            ScanIndexForward=False,
+            Limit=100,
+        )
+        return tuple(recent_deployment(from_attributes(item)) for item in answer["Items"])
 
     def keep_traffic(
         self,

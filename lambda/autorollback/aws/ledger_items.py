@@ -23,7 +23,13 @@ from autorollback.decision.facts import (
     TrafficReading,
 )
 from autorollback.decision.incident import Incident, Intent, Phase, Told
-from autorollback.decision.ledger_state import PendingCheck, RollbackMark, ServiceLedger
+from autorollback.decision.ledger_state import (
+    PendingCheck,
+    RecentDeployment,
+    RedWatch,
+    RollbackMark,
+    ServiceLedger,
+)
 from autorollback.decision.result import Result
 from autorollback.decision.retention import (
     INCIDENTS_KEPT,
@@ -353,6 +359,7 @@ def service_ledger(items: Iterable[Item], now: datetime) -> ServiceLedger:
         pending_checks=tuple(readable(item, _pending_check) for item in by_kind.get("watch", [])),
         unsent=tuple(item["sk"] for item in by_kind.get("told", []) if "unfinished" in item),
         watched=_watched(by_kind.get("traffic", [])),
+        red_watches=_red_watches(by_kind.get("red", [])),
         alarm_trees=_alarm_trees(by_kind.get("alarms", [])),
         surplus=(*kept.surplus, *surplus),
     )
@@ -368,6 +375,35 @@ def _is_past(item: Item, now: datetime) -> bool:
     if not closed_at or "unfinished" in item:
         return False
     return is_past(readable(item, lambda i: time_of(i["closed_at"])), now)
+
+
+def _red_watches(items: Sequence[Item]) -> tuple[RedWatch, ...]:
+    """Those of these items that are still to be looked at."""
+    return tuple(readable(item, _red_watch) for item in items if "unfinished" in item)
+
+
+def _red_watch(item: Item) -> RedWatch:
+    return RedWatch(
+        about=str(item["about"]),
+        since=time_of(item["since"]),
+        red=tuple(sorted(item["red"])),
+        message=codec.from_json(json.loads(item["result"]), Result),
+        resource=str(item["resource"]),
+    )
+
+
+def recent_deployment(item: Item) -> RecentDeployment:
+    """A deployment of a protected service.
+
+    Raises:
+        LedgerRecordError: naming the item.
+    """
+    return readable(item, _recent_deployment)
+
+
+def _recent_deployment(item: Item) -> RecentDeployment:
+    key = ServiceKey(item["cluster"], item["service"])
+    return RecentDeployment(key, str(item["task_definition"]), time_of(item["at"]))
 
 
 def _watched(items: Sequence[Item]) -> tuple[str, ...]:

@@ -27,7 +27,12 @@ from autorollback.decision.facts import (
     TrafficShift,
 )
 from autorollback.decision.incident import Incident, LeftRevision
-from autorollback.decision.ledger_state import PendingCheck, ServiceLedger
+from autorollback.decision.ledger_state import (
+    PendingCheck,
+    RecentDeployment,
+    RedWatch,
+    ServiceLedger,
+)
 from autorollback.decision.lookups import Answers, Lookup
 from autorollback.decision.request_counts import Requests
 from autorollback.naming import Home, ServiceKey
@@ -160,7 +165,49 @@ class TrafficWatch(Protocol):
         """Remember what was seen of a deployment's traffic."""
 
 
-class Ledger(Leases, LedgerReads, Incidents, Notices, TrafficWatch, Protocol):
+class RedWatches(Protocol):
+    """Whether an alarm stays red is looked at once."""
+
+    def watch_red(
+        self,
+        key: ServiceKey,
+        watch: RedWatch,
+    ) -> None:
+        """Have the sweep look whether an alarm stays red."""
+
+    def end_red_watch(
+        self,
+        key: ServiceKey,
+        watch: RedWatch,
+        at: datetime,
+    ) -> None:
+        """It has been looked at, and will not be again."""
+
+
+class RecentDeployments(Protocol):
+    """What was deployed lately, of all protected services."""
+
+    def save_deployment(self, deployed: RecentDeployment) -> None:
+        """Remember that a protected service was deployed."""
+
+    def deployed_between(
+        self,
+        since: datetime,
+        until: datetime,
+    ) -> tuple[RecentDeployment, ...]:
+        """What was deployed in a time, newest first."""
+
+
+class Ledger(
+    Leases,
+    LedgerReads,
+    Incidents,
+    Notices,
+    TrafficWatch,
+    RedWatches,
+    RecentDeployments,
+    Protocol,
+):
     """What makes a rollback happen once, and what is remembered of it."""
 
     def pause(

@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from autorollback.decision.facts import LedgerState
 from autorollback.decision.incident import Incident, Phase
+from autorollback.decision.result import Result
+from autorollback.naming import ServiceKey
+
+STAYS_RED_FOR = timedelta(minutes=15)
+"""How long an alarm may stay red while nobody acts, until people are paged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,44 @@ class RollbackMark:
 
 
 @dataclass(frozen=True, slots=True)
+class RedWatch:
+    """What is told at a higher severity, if an alarm stays red and nobody acts.
+
+    Attributes:
+        about: the suspect deployment's ARN, or another word where there is none.
+        since: when people were first left with it.
+        red: names of the alarms that were in ALARM then.
+        message: what was said last.
+        resource: ARN of the service.
+    """
+
+    about: str
+    since: datetime
+    red: tuple[str, ...]
+    message: Result
+    resource: str
+
+    @property
+    def due(self) -> datetime:
+        """When it is looked at."""
+        return self.since + STAYS_RED_FOR
+
+    @property
+    def sort_key(self) -> str:
+        """Of its item."""
+        return f"red#{self.about.rpartition('/')[2]}"
+
+
+@dataclass(frozen=True, slots=True)
+class RecentDeployment:
+    """A deployment of a protected service, and what to."""
+
+    key: ServiceKey
+    task_definition: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceLedger:
     """All that the ledger says of a service; incidents are newest first.
 
@@ -52,6 +95,7 @@ class ServiceLedger:
         pending_checks: what the sweep has to look into.
         unsent: sort keys of the notices that people could not be told of.
         watched: ARNs of the deployments whose traffic the sweep looks at.
+        red_watches: what is told at a higher severity, if an alarm stays red.
         alarm_trees: names of the alarms under each of a user's own that is a composite, by its name.
         surplus: sort keys of what is not kept any more, and is still to be removed.
     """
@@ -63,6 +107,7 @@ class ServiceLedger:
     pending_checks: tuple[PendingCheck, ...] = ()
     unsent: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()
+    red_watches: tuple[RedWatch, ...] = ()
     alarm_trees: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     surplus: tuple[str, ...] = ()
 

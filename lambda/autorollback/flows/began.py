@@ -2,7 +2,7 @@
 
 from autorollback.decision.facts import Service, Trigger, TriggerKind
 from autorollback.decision.ledger_state import ServiceLedger
-from autorollback.flows import confirm, known_bad, respond, settle, traffic_watch
+from autorollback.flows import confirm, known_bad, look_at, respond, settle, traffic_watch
 from autorollback.flows.session import ProtectedService, Session, unprotected
 from autorollback.requests import DeploymentBegan
 from autorollback.results import Answer
@@ -18,6 +18,12 @@ def deployment_began(session: Session, began: DeploymentBegan) -> Answer:
     if configured is None:
         return unprotected(session, key)
     service = session.deployments.service(key)
+    look_at.remember(
+        session,
+        key,
+        service,
+        began.at,
+    )
     watched = traffic_watch.watch_new(
         session,
         key,

@@ -13,7 +13,7 @@ from autorollback.decision.question import Question
 from autorollback.decision.recovery import Progress, Recovery, assess
 from autorollback.decision.result import IncidentState, Result
 from autorollback.decision.verdicts import Reason
-from autorollback.flows import act, announce, completed, respond, settle
+from autorollback.flows import act, announce, completed, look_at, respond, settle, still_red
 from autorollback.flows.session import (
     ProtectedService,
     Session,
@@ -71,6 +71,13 @@ def deployment_ended(session: Session, ended: DeploymentEnded) -> Answer:
 
 def _look_after(service: ProtectedService, ended: DeploymentEnded) -> Answer:
     """One that has taken the place of our rollback closes that incident, and is then looked at for its own sake."""
+    if ended.completed:
+        look_at.remember(
+            service.session,
+            service.key,
+            service.snapshot.service,
+            ended.at,
+        )
     if service.ledger_state.open_incidents:
         followed = follow(service)
         again = after_superseded(service, followed)
@@ -154,7 +161,16 @@ def _follow(
         return Done(f"{incident.incident_id} is still open: {recovery.detail}")
     begun = deployment_of(incident.as_past_rollback(), facts)
     carried_out_by = incident.rollback_deployment or (begun.arn if begun else None)
-    return _close(service, replace(incident, rollback_deployment=carried_out_by), recovery)
+    result = _close(service, replace(incident, rollback_deployment=carried_out_by), recovery)
+    if recovery.progress is Progress.SUPERSEDED:
+        red = tuple(alarm.name for alarm in facts.alarms if alarm.in_alarm)
+        still_red.watch_superseded(
+            service.session,
+            incident,
+            red,
+            result,
+        )
+    return result
 
 
 def _due(

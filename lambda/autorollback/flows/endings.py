@@ -13,7 +13,7 @@ from autorollback.decision.incident import Event, Incident, Intent
 from autorollback.decision.ledger_state import verdict_marks
 from autorollback.decision.result import FindingSummary, IncidentState, Outcome, Result
 from autorollback.decision.verdicts import Candidate, FindingVerdict, Reason
-from autorollback.flows import announce
+from autorollback.flows import announce, still_red
 from autorollback.flows.session import ProtectedService, Session
 
 
@@ -65,12 +65,19 @@ def came_to_nothing(session: Session, incident: Incident) -> Result:
         result = replace(
             incident.intent.result, summary=words, incident_state=IncidentState.SUPERSEDED
         )
-        return _close(
+        closed = _close(
             session,
             incident,
             Event.DISPLACED,
             result,
         )
+        still_red.watch_superseded(
+            session,
+            incident,
+            incident.intent.red,
+            result,
+        )
+        return closed
     session.ledger.retract(incident)
     detail = "another deployment started before the rollback did"
     return results.ignored(Reason.SUPERSEDED, detail, incident.key)

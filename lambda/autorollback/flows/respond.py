@@ -11,6 +11,7 @@ from functools import partial
 from autorollback import results
 from autorollback.aws.ledger import Notice
 from autorollback.aws.ledger_items import packed_facts
+from autorollback.decision.alarm_order import trouble_began
 from autorollback.decision.decide import decide, decide_without_facts, irreversible_target
 from autorollback.decision.facts import Facts, Trigger, TriggerKind
 from autorollback.decision.incident import Incident
@@ -34,8 +35,10 @@ from autorollback.flows import (
     announce,
     intent,
     known_bad,
+    look_at,
     preflight,
     settle,
+    still_red,
     traffic_watch,
 )
 from autorollback.flows.session import (
@@ -262,10 +265,17 @@ def _roll_back(
             plan,
             target,
         )
+        about = plan.verdict.suspect.arn
+        still_red.watch_hold(
+            service,
+            facts,
+            about,
+            result,
+        )
         _tell_once(
             service,
             facts,
-            plan.verdict.suspect.arn,
+            about,
             result,
         )
         return result
@@ -319,7 +329,8 @@ def held(
         judgement.candidates,
     )
     suspect = facts.revision(hold.suspect.target) if hold.suspect else None
-    return replace(result, came_from=results.revision_summary(suspect))
+    result = replace(result, came_from=results.revision_summary(suspect))
+    return look_at.told_where(service, result, trouble_began(facts))
 
 
 def _hold(
@@ -341,13 +352,19 @@ def _hold(
             service.policy,
             hold.suspect,
         )
+    about = still_red.subject_of(facts, hold)
+    still_red.watch_hold(
+        service,
+        facts,
+        about,
+        result,
+    )
     if not hold.is_announced:
         return result
-    about = hold.suspect or facts.newest
     _tell_once(
         service,
         facts,
-        about.arn if about else "none",
+        about,
         result,
         hold.waiting,
     )

@@ -9,7 +9,7 @@ from autorollback import metrics
 from autorollback.decision.facts import RedAlarm, Trigger, TriggerKind
 from autorollback.decision.incident import Phase
 from autorollback.decision.ledger_state import ServiceLedger, verdict_marks
-from autorollback.flows import announce, confirm, respond, settle, traffic_watch
+from autorollback.flows import announce, confirm, respond, settle, still_red, traffic_watch
 from autorollback.flows.session import ProtectedService, Session, already_being_judged
 from autorollback.naming import ServiceKey
 from autorollback.results import Answer, Done
@@ -105,7 +105,7 @@ def _look_after(
         service = settle.take_up(session, key)
         if not isinstance(service, ProtectedService):
             return service
-        return _next_step(service, red)
+        return still_red.look_after(service, _next_step(service, red))
 
 
 def _has_news(
