@@ -294,6 +294,9 @@ class TestAfterARollback:
         assert self.came(self.again(images={"app": "sha256:other"}))
         assert self.came(self.again(task_definition_arn="other", identity="other"))
 
+    def test_a_container_that_only_one_of_them_has_tells_no_other_image(self) -> None:
+        assert not self.came(self.again(images={"app": "sha256:v1", "log": "sha256:log"}))
+
     def test_what_is_not_described_is_told_by_its_containers(self) -> None:
         assert not self.came(self.again(identity=None))
         assert not self.came(self.again(identity=None, images={"app": None}))

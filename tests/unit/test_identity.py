@@ -8,6 +8,8 @@ import pytest
 
 from autorollback.decision.definition import Definition, canonical, described_as
 from autorollback.decision.facts import Revision
+from autorollback.decision.identity import same_identity
+from tests.scenarios.history import bad_deployment
 
 ARN = "arn:aws:ecs:eu-central-1:111122223333:task-definition/auth:7"
 CAME = datetime(2026, 3, 2, tzinfo=UTC)
@@ -68,3 +70,27 @@ def test_the_order_of_named_things_is_no_difference(
     one: object, other: object, *, same: bool
 ) -> None:
     assert (canonical(one) == canonical(other)) is same
+
+
+def test_two_revisions_that_nobody_described_are_not_known_to_be_the_same() -> None:
+    facts = bad_deployment().facts()
+    assert not same_identity(facts, "one", "other")
+    assert same_identity(facts, "one", "one")
+
+
+@pytest.mark.parametrize(
+    ("ports", "port", "has"),
+    [
+        pytest.param("8000-8010", 8000, True, id="its first"),
+        pytest.param("8000-8010", 8010, True, id="its last"),
+        pytest.param("8000-8010", 7999, False, id="before it"),
+        pytest.param("8000-8010", 8011, False, id="after it"),
+        pytest.param("8000-", 8000, False, id="without an end"),
+        pytest.param("", 8000, False, id="none"),
+    ],
+)
+def test_a_port_may_lie_in_a_range(ports: str, port: int, *, has: bool) -> None:
+    mapped = {"name": "app", "portMappings": [{"containerPortRange": ports}]}
+    told = Definition(ARN, "ACTIVE", {"containerDefinitions": [mapped]})
+    assert told.listens_on("app", port) is has
+    assert not told.listens_on("log", port)
