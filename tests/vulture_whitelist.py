@@ -3,6 +3,7 @@
 import autorollback_cdk
 from autorollback import handler
 from autorollback.decision.facts import Status, Strategy
+from autorollback.decision.result import Result
 from autorollback.flows import readiness
 from autorollback_cdk import AutoRollback
 from demo import scenario
@@ -15,6 +16,7 @@ USED = (
     autorollback_cdk.__getattr__,  # Python calls it, where a name is imported from the package
     AutoRollback.protect,  # for apps of other people
     readiness.target_of_next,  # the tests compare it with what the judgement does
+    Result.more_candidates,  # callers and people read it in the JSON
     Status.STOP_IN_PROGRESS,  # ECS answers it
     (Strategy.LINEAR, Strategy.CANARY),  # so does it these
     World.loses_capacity,  # an instruction for tests
