@@ -5,10 +5,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from autorollback.decision.facts import Controller, Status
-from autorollback.decision.incident import Phase
+from autorollback.decision.incident import Incident, Phase
 from autorollback.decision.result import Result
 from autorollback.results import Done
 from tests.fakes.ecs import ECR, Clock, refused
+from tests.fakes.ledger import FakeLedger
 from tests.flows.stories import ServiceStory, World, outcome_of, reason_of
 from tests.scenarios.history import days, hours, minutes
 
@@ -471,3 +472,31 @@ def test_a_rollback_that_worked_is_recovered_though_the_functions_clock_is_off(
         world.sweep()
     assert world.told == ["rolled_back open", "rolled_back recovered"]
     assert story.runs == "auth:v1"
+
+
+def test_a_table_restored_to_the_moment_of_the_claim_tells_once_how_it_ended(world: World) -> None:
+    story = world.bad_deployment()
+    claims: list[Incident] = []
+    claim_of = FakeLedger.claim
+
+    def kept(ledger: FakeLedger, incident: Incident, over: Incident | None = None) -> bool:
+        claims.append(incident)
+        return claim_of(ledger, incident, over)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FakeLedger, "claim", kept)
+        world.fire("auth", "5xx-rate")
+    world.passes(minutes(5))
+    world.calm("auth", "5xx-rate")
+    world.passes(hours(1))
+    world.sweep()
+    assert world.incident().phase is Phase.RECOVERED
+    world.announcer.messages.clear()
+
+    (record,) = world.table.of(story.key).records.values()
+    record.incident, record.due = claims[0], claims[0].claimed_at
+    for _ in range(4):
+        world.sweep()
+        world.passes(minutes(5))
+    assert world.told == ["rolled_back recovered"], "not again that it was rolled back"
+    assert len(world.ecs.acts) == 1

@@ -32,6 +32,12 @@ from autorollback.results import Done
 
 CLAIM_RESUMED_WITHIN = timedelta(hours=1)
 
+TOLD_BEFORE = timedelta(hours=1)
+"""After which a claim whose act is found done is no crash any more, which a sweep would have found.
+
+Its record is lost or was restored from a backup: people may have been told then.
+"""
+
 JUST_REGISTERED = timedelta(minutes=5)
 """How long ECS may not find a definition that it has registered."""
 
@@ -104,6 +110,8 @@ def resume(service: ProtectedService, incident: Incident) -> Result | Done:
         why = f"{incident.key}: the rollback cannot be finished: {unknown}"
         return endings.give_up(session, incident, why)
     if seen.carried_out_by is not None:
+        if session.now - incident.attempted_at > TOLD_BEFORE:
+            return endings.record_quietly(service, incident, seen.carried_out_by)
         return endings.record(service, incident, seen.carried_out_by)
     if seen.overtaken:
         return endings.came_to_nothing(session, incident)

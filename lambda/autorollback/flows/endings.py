@@ -15,6 +15,7 @@ from autorollback.decision.result import FindingSummary, IncidentState, Outcome,
 from autorollback.decision.verdicts import Candidate, FindingVerdict, Reason
 from autorollback.flows import announce, still_red
 from autorollback.flows.session import ProtectedService, Session
+from autorollback.results import Done
 
 
 def record(
@@ -47,6 +48,36 @@ def record(
         session.now,
     )
     return result
+
+
+def record_quietly(
+    service: ProtectedService,
+    incident: Incident,
+    deployment: str,
+) -> Done:
+    """An act that was done long ago is written down.
+
+    People are told once how it ended.
+
+    That it was done may have been told then: the table may have been restored to the moment of the
+    claim. The next sweep looks at what is known of it now.
+    """
+    session, intent = service.session, incident.intent
+    opened = replace(
+        incident.after(Event.ACTED),
+        result=intent.result,
+        rollback_deployment=deployment,
+        announced=True,
+    )
+    session.ledger.finish(
+        opened,
+        session.now,
+        session.request_id,
+        intent.left,
+        incident.claimed_at,
+    )
+    detail = f"{incident.incident_id} was done, and its record was not there: what became of it is told next"
+    return Done(detail)
 
 
 def _is_own(session: Session, incident: Incident) -> bool:
