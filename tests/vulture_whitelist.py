@@ -11,12 +11,18 @@ from localcloud.dynamodb.transactions import Transactions
 from localcloud.ecs.world import World
 from localcloud.recorder import Recorder
 
+
+def _more_candidates(result: Result) -> int:
+    """Callers and people read it in the JSON."""
+    return result.more_candidates
+
+
 USED = (
     handler.handle,  # Lambda calls it, by the name that the template gives
     autorollback_cdk.__getattr__,  # Python calls it, where a name is imported from the package
     AutoRollback.protect,  # for apps of other people
     readiness.target_of_next,  # the tests compare it with what the judgement does
-    Result.more_candidates,  # callers and people read it in the JSON
+    _more_candidates,
     Status.STOP_IN_PROGRESS,  # ECS answers it
     (Strategy.LINEAR, Strategy.CANARY),  # so does it these
     World.loses_capacity,  # an instruction for tests
