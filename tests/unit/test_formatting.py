@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from autorollback.decision.formatting import clock, span
+from autorollback.decision.formatting import clock, first_few, span
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,8 @@ def test_a_duration_is_told_in_its_one_or_two_largest_units(duration: timedelta,
 
 def test_a_moment_is_told_to_the_second_in_utc() -> None:
     assert clock(datetime(2026, 3, 2, 9, 5, 7, 900_000, tzinfo=UTC)) == "2026-03-02 09:05:07Z"
+
+
+def test_of_many_the_first_are_told_and_how_many_more_there_are() -> None:
+    assert first_few(["a", "b"], 2) == ["a", "b"]
+    assert first_few(["a", "b", "c"], 2) == ["a", "b", "1 more"]
