@@ -78,4 +78,6 @@ def test_people_are_told_when_a_build_that_was_rolled_back_from_is_deployed_agai
         lambda: stage.messages()[-1]["subject"].startswith("[BACK FROM QUARANTINE]"),
         within=minutes(12),
     )
-    assert "auth-service:19 runs in my-cluster/auth-service again" in stage.messages()[-1]["email"]
+    told = stage.messages()[-1]["email"]
+    assert told.startswith("auth-service: auth-service:19, which was rolled back from at ")
+    assert "is deployed again" in told.splitlines()[0]

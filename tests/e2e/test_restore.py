@@ -1,5 +1,6 @@
 """Restored exactly: whatever became of the task definition, the tag or the deployment, the digests that ran come back."""
 
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -430,7 +431,7 @@ def test_a_named_revision_that_never_ran_here_is_told_as_such(scene: Scene) -> N
     assert "no run of it in this service is on record" in told["detail"]
 
 
-def test_what_ecs_would_not_register_again_is_held_and_never_changed(scene: Scene) -> None:
+def test_what_ecs_would_not_register_again_gives_way_to_the_one_before(scene: Scene) -> None:
     stage = scene()
     stage.deploy_bad()
     stage.client("ecs").deregister_task_definition(taskDefinition="auth-service:18")
@@ -444,14 +445,9 @@ def test_what_ecs_would_not_register_again_is_held_and_never_changed(scene: Scen
     assert len(asked(stage, "RegisterTaskDefinition")) == 1, (
         "the sweep does not try again what was judged"
     )
-    (verdict,) = [message["result"] for message in stage.messages() if message["result"]]
-    assert (verdict["outcome"], verdict["reason"]) == ("held", "no_candidate_passes_preflight")
-    assert (
-        "auth-service:18 cannot be registered again as it is: Inference accelerators"
-        in verdict["summary"]
-    )
-    assert updates(stage) == []
-    assert stage.incidents() == [], "a held verdict claims nothing"
+    assert updates(stage) == ["auth-service:17"], "the next revision that ran well, once"
+    (incident,) = stage.incidents()
+    assert json.loads(incident["result"])["to"]["task_definition"] == "auth-service:17"
 
 
 def test_a_denied_call_names_what_was_denied_and_what_grants_it(scene: Scene) -> None:

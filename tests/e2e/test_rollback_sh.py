@@ -91,13 +91,13 @@ def test_what_cannot_be_undone_is_said_before_it_is_done(
     scene: Callable[..., Stage], tmp_path: Path
 ) -> None:
     stage = scene()
-    stage.deploy_bad()
-    stage.passes(timedelta(minutes=3))
     service = stage.client("ecs").describe_services(
         cluster="my-cluster", services=["auth-service"]
     )["services"][0]["serviceArn"]
     tag = {"key": "auto-rollback:irreversible", "value": "orders table was split"}
     stage.client("ecs").tag_resource(resourceArn=service, tags=[tag])
+    stage.deploy_bad()
+    stage.passes(timedelta(minutes=3))
 
     for arguments in (["--plan"], ["--yes"], ["18", "--yes"], ["18", "--plan"]):
         held = run(stage, tmp_path, "auth-service", *arguments)

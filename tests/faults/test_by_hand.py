@@ -70,7 +70,7 @@ def test_a_dry_run_writes_nothing_anywhere(here: Campaign, more: dict[str, Any])
     here.alarm(service, "OK", here.cloud.clock.now())
 
 
-def test_what_holds_without_a_suspect_is_told_once_for_each_deployment(here: Campaign) -> None:
+def test_what_holds_without_a_suspect_is_told_once_for_each_onset(here: Campaign) -> None:
     (service,) = here.prepare(1)
     told = []
     for revision in (2, 1):
@@ -84,7 +84,7 @@ def test_what_holds_without_a_suspect_is_told_once_for_each_deployment(here: Cam
         here.ecs.update_service(cluster=CLUSTER, service=service, desiredCount=2)
         here.passes(timedelta(minutes=5))
         told.append(len(here.told(service)))
-    assert told == [1, 2]
+    assert told == [2, 4]
 
 
 def test_a_history_that_cannot_be_read_names_the_record_and_not_the_payload(here: Campaign) -> None:

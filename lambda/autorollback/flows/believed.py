@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from autorollback.aws.definitions import UnknownDefinition
 from autorollback.decision.definition import Definition, canonical, pinned_digest, short_name
 from autorollback.decision.facts import Revision
-from autorollback.decision.incident import Incident
+from autorollback.decision.incident import Incident, Intent
 from autorollback.flows.session import ProtectedService
 
 PAGES = 10
@@ -61,6 +61,8 @@ def _of_target(service: ProtectedService, claim: Incident) -> str | None:
     intent = claim.intent
     name = short_name(intent.target)
     ran = [one for one in _ran_here(service) if one.task_definition_arn == intent.target]
+    if not ran and _may_have_left_no_trace(intent):
+        return None
     if not ran:
         return f"{name} is no revision that ran in this service"
     if not intent.needs_copy:
@@ -76,6 +78,15 @@ def _of_target(service: ProtectedService, claim: Incident) -> str | None:
     if intent.deploy != intent.target and canonical(deployed.content) != canonical(pinned):
         return f"{deployed.name} is no copy of {name}"
     return None
+
+
+def _may_have_left_no_trace(intent: Intent) -> bool:
+    """Whether AWS may have no record of the target any more.
+
+    CodeDeploy does not record what the first deployment of a group replaced, and the task set that told it is gone by
+    the time that a second try is due.
+    """
+    return intent.method.through_code_deploy and intent.again_at is not None
 
 
 def _ran_with(
