@@ -67,7 +67,7 @@ def bad_inputs(seed: int, number: int) -> None:
             with redirect_stdout(io.StringIO()):  # what is counted is printed
                 try:
                     check(one)
-                except Exception as error:
+                except Exception as error:  # raised again, with the seed that makes it
                     error.add_note(f"{kind}, seed {one}")
                     raise
         click.echo(f"{number} inputs of the kind {kind}: refused by name, or read as they are")

@@ -160,7 +160,7 @@ def ledger_items() -> list[dict[str, Any]]:
     told = {"pk": pk, "sk": "told#2#x", "at": at, "announced": False, "result": result,
             "resource": f"{ARN}:service/shop/auth", "judged": {"2 alarm"}, **due_index(NOW)}  # fmt: skip
     return [
-        incident_item(incident, NOW),
+        {**incident_item(incident, NOW)},
         told,
         {"pk": pk, "sk": "pause", "until": text_of(NOW + timedelta(hours=1)), "at": at},
         {"pk": pk, "sk": "quarantine#abc", "at": at, "task_definition": "auth:2", "images": {}},

@@ -126,13 +126,12 @@ def read_alarm(
         root = signal.removeprefix(OWN_SIGNAL_PREFIX)
     known = {name: described, **others}
     tree = tree_under(root, known)
+    members = [known[member] for member in tree.members if member in known]
 
     changed_at = _changed_at(described)
     in_alarm = described.get("StateValue") == "ALARM"
-    sources: tuple[AlarmSource, ...] = ()
-    if in_alarm:
-        sources = _sources([known[member] for member in tree.members if member in known])
-    timing = _longest([known[member] for member in tree.members if member in known])
+    sources = _sources(members) if in_alarm else ()
+    timing = _longest(members)
 
     began: datetime | None = None
     untold = tree.untold

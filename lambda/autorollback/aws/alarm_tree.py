@@ -4,7 +4,7 @@ A composite names others in its rule, and these may be composites too.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,16 +55,10 @@ def tree_under(root: str, known: Mapping[str, Answer]) -> AlarmTree:
     untold: Untold | None = None
     level: Sequence[str] = (root,)
     for depth in range(LEVELS + 1):
-        following: dict[str, None] = {}
-        for name in level:
-            described = known.get(name)
-            if described is None:
-                unknown.append(name)
-                continue
-            untold = untold or _untold_of(described)
-            for child in children_of(described) or ():
-                if child not in members:
-                    following[child] = None
+        described = [known[name] for name in level if name in known]
+        unknown += [name for name in level if name not in known]
+        untold = untold or next(filter(None, map(_untold_of, described)), None)
+        following = _children_beyond(members, described)
         if following and depth == LEVELS:
             untold = Untold.UNREAD
             break
@@ -73,6 +67,16 @@ def tree_under(root: str, known: Mapping[str, Answer]) -> AlarmTree:
     if unknown or len(members) > MOST:
         untold = Untold.UNREAD
     return AlarmTree(tuple(members), tuple(unknown), untold)
+
+
+def _children_beyond(members: Collection[str], level: Iterable[Answer]) -> dict[str, None]:
+    """The alarms that a level names and that were not met before, in their order."""
+    found: dict[str, None] = {}
+    for described in level:
+        for child in children_of(described) or ():
+            if child not in members:
+                found[child] = None
+    return found
 
 
 def is_composite(described: Answer) -> bool:

@@ -806,7 +806,7 @@ def _quarantine_items(
     incident: Incident,
     left: Sequence[LeftRevision],
     at: datetime,
-) -> list[dict[str, Any]]:
+) -> list[Item]:
     items = {}
     for revision in left:
         items[revision.identity] = quarantine_item(incident.key, revision.quarantined_at(at))

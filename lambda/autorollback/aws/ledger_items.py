@@ -184,7 +184,7 @@ def new_incident(
     )
 
 
-def incident_item(incident: Incident, due: datetime | None) -> dict[str, Any]:
+def incident_item(incident: Incident, due: datetime | None) -> Item:
     """An incident as its item.
 
     `due` is when the sweep has to look after it, None when it is over.
@@ -326,23 +326,7 @@ def service_ledger(items: Iterable[Item], now: datetime) -> ServiceLedger:
     Raises:
         LedgerRecordError: for one that cannot be read.
     """
-    by_kind: dict[str, list[Item]] = {}
-    good: dict[str, Item] = {}
-    kept = Kept(now)
-    surplus: list[str] = []
-    for item in items:
-        kind = item["sk"].partition("#")[0]
-        if kind == "good":
-            kept.add(item["sk"], readable(item, lambda i: time_of(i["until"])))
-            good[item["sk"]] = item
-            if len(good) > 2 * SEEN_AT_ONCE:
-                good = _only(good, kept.names())
-        elif kind == "incident" and _is_past(item, now):
-            surplus.append(item["sk"])
-        else:
-            by_kind.setdefault(kind, []).append(item)
-    by_kind["good"] = list(_only(good, kept.names()).values())
-
+    by_kind, surplus = _by_kind(items, now)
     incidents = [read_incident(item) for item in by_kind.get("incident", [])]
     incidents.sort(key=lambda incident: incident.claimed_at, reverse=True)
     judged: set[str] = set()
@@ -361,8 +345,32 @@ def service_ledger(items: Iterable[Item], now: datetime) -> ServiceLedger:
         watched=_watched(by_kind.get("traffic", [])),
         red_watches=_red_watches(by_kind.get("red", [])),
         alarm_trees=_alarm_trees(by_kind.get("alarms", [])),
-        surplus=(*kept.surplus, *surplus),
+        surplus=surplus,
     )
+
+
+def _by_kind(
+    items: Iterable[Item],
+    now: datetime,
+) -> tuple[dict[str, list[Item]], tuple[str, ...]]:
+    """The items that are kept, by their kind, and the names of those that are not."""
+    by_kind: dict[str, list[Item]] = {}
+    good: dict[str, Item] = {}
+    kept = Kept(now)
+    surplus: list[str] = []
+    for item in items:
+        kind = item["sk"].partition("#")[0]
+        if kind == "good":
+            kept.add(item["sk"], readable(item, lambda i: time_of(i["until"])))
+            good[item["sk"]] = item
+            if len(good) > 2 * SEEN_AT_ONCE:
+                good = _only(good, kept.names())
+        elif kind == "incident" and _is_past(item, now):
+            surplus.append(item["sk"])
+        else:
+            by_kind.setdefault(kind, []).append(item)
+    by_kind["good"] = list(_only(good, kept.names()).values())
+    return by_kind, (*kept.surplus, *surplus)
 
 
 def _only(items: Mapping[str, Item], names: Collection[str]) -> dict[str, Item]:
@@ -464,7 +472,7 @@ def _quarantine(item: Item) -> Quarantine:
     )
 
 
-def quarantine_item(key: ServiceKey, quarantine: Quarantine) -> dict[str, Any]:
+def quarantine_item(key: ServiceKey, quarantine: Quarantine) -> Item:
     """A quarantine as its item."""
     return {
         "pk": partition(key),

@@ -94,15 +94,22 @@ def _against(
         return _untold(alarm, alarm.onset, alarm.untold)
     if not alarm.sources and not alarm.onset_is_datapoint:
         return _from(alarm.onset, alarm.evaluation_range, start)
+    told = _earliest_told(alarm, start, now)
+    return told or _untold(alarm, alarm.onset, Untold.NOTHING_RED)
 
+
+def _earliest_told(
+    alarm: Alarm,
+    start: datetime,
+    now: datetime,
+) -> Timing | None:
+    """What the red metric alarms under an alarm tell; None where none tells anything."""
     found: list[Timing] = []
     for source in alarm.sources or (_source_itself(alarm),):
         told = _timing_of(source, start, now)
         if told is not None:
             found.append(told)
-    if not found:
-        return _untold(alarm, alarm.onset, Untold.NOTHING_RED)
-    return min(found, key=lambda told: (told.order.value, told.onset))
+    return min(found, key=lambda told: (told.order.value, told.onset), default=None)
 
 
 def predates(alarm: Alarm, deployment: Deployment) -> bool:
@@ -303,17 +310,27 @@ def before_words(
     started = "the deployment started"
     if deployment.traffic.strategy.shifts:
         started = "traffic can have reached the deployment"
-    match told.order:
-        case Order.STRADDLES:
-            return f"{alarm.signal} breached within the {_length(told)} in which {started}"
-        case Order.UNTOLD:
-            return _untold_words(alarm, told, started)
-        case _:
-            pass
+    if told.order is Order.STRADDLES:
+        return f"{alarm.signal} breached within the {_length(told)} in which {started}"
+    if told.order is Order.UNTOLD:
+        return _untold_words(alarm, told, started)
     if alarm.since and alarm.since > start and was_red(alarm, start):
         then = f"when {started} at {clock(start)}, calmed and came again"
         return f"{alarm.signal} was in ALARM {then}"
+    return _preceding_words(
+        alarm,
+        told,
+        start,
+        started,
+    )
 
+
+def _preceding_words(
+    alarm: Alarm,
+    told: Timing,
+    start: datetime,
+    started: str,
+) -> str:
     before = f"{span(start - told.onset)} before {started}"
     if not told.by_datapoint:
         return f"{alarm.signal} may have begun up to {before}"

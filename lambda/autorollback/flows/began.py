@@ -58,11 +58,8 @@ def _look_for_known_bad(session: Session, began: DeploymentBegan) -> Answer | No
     if not known_bad.is_back(service, facts):
         return None
 
-    if service.ledger_state.open_incidents:
-        followed = confirm.follow(service)
-        again = confirm.after_superseded(service, followed)
-        if again is None:
-            return followed
-        service = again
+    service = confirm.follow_first(service)
+    if not isinstance(service, ProtectedService):
+        return service
     told = known_bad.tell_of_its_coming(service, facts)
     return respond.judge_red(service, facts, began.at) or told

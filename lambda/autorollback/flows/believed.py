@@ -3,8 +3,9 @@
 It is checked like an event, before it is acted on.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fnmatch import fnmatchcase
+from itertools import chain
 
 from autorollback.aws.definitions import UnknownDefinition
 from autorollback.decision.definition import Definition, canonical, pinned_digest, short_name
@@ -60,13 +61,25 @@ def _of_target(service: ProtectedService, claim: Incident) -> str | None:
     """What speaks against its target: that it never ran here, or ran otherwise than the claim says."""
     intent = claim.intent
     name = short_name(intent.target)
-    ran = [one for one in _ran_here(service) if one.task_definition_arn == intent.target]
-    if not ran and _may_have_left_no_trace(intent):
+    found = (one for one in _ran_here(service) if one.task_definition_arn == intent.target)
+    newest = next(found, None)
+    if newest is None and _may_have_left_no_trace(intent):
         return None
-    if not ran:
+    if newest is None:
         return f"{name} is no revision that ran in this service"
-    if not intent.needs_copy:
-        return None if intent.deploy == intent.target else f"{intent.deploy} is no copy of {name}"
+    if intent.needs_copy:
+        return _of_copy(service, claim, chain([newest], found))
+    return None if intent.deploy == intent.target else f"{intent.deploy} is no copy of {name}"
+
+
+def _of_copy(
+    service: ProtectedService,
+    claim: Incident,
+    ran: Iterable[Revision],
+) -> str | None:
+    """What speaks against a copy of the target: that the images or the content are not those that ran."""
+    intent = claim.intent
+    name = short_name(intent.target)
     try:
         original = service.session.definitions.describe(intent.target)
         deployed = service.session.definitions.describe(intent.deploy)

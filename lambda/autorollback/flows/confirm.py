@@ -69,29 +69,37 @@ def deployment_ended(session: Session, ended: DeploymentEnded) -> Answer:
         return _look_after(service, ended)
 
 
-def _look_after(service: ProtectedService, ended: DeploymentEnded) -> Answer:
+def _look_after(looked_at: ProtectedService, ended: DeploymentEnded) -> Answer:
     """One that has taken the place of our rollback closes that incident, and is then looked at for its own sake."""
     if ended.completed:
         look_at.remember(
-            service.session,
-            service.key,
-            service.snapshot.service,
+            looked_at.session,
+            looked_at.key,
+            looked_at.snapshot.service,
             ended.at,
         )
-    if service.ledger_state.open_incidents:
-        followed = follow(service)
-        again = after_superseded(service, followed)
-        if again is None:
-            if _is_superseded(followed):
-                _leave_to_the_sweep(service.session, ended)
-            return followed
-        service = again
+    service = follow_first(looked_at)
+    if not isinstance(service, ProtectedService):
+        if _is_superseded(service):
+            _leave_to_the_sweep(looked_at.session, ended)
+        return service
     if ended.completed:
         return completed.deployment_completed(service, ended)
     return _failed(service, respond.trigger_of(ended))
 
 
-def after_superseded(service: ProtectedService, followed: Answer) -> ProtectedService | None:
+def follow_first(service: ProtectedService) -> ProtectedService | Answer:
+    """Look after an open incident before all else.
+
+    Answers what came of it, or the service to go on with.
+    """
+    if not service.ledger_state.open_incidents:
+        return service
+    followed = follow(service)
+    return _after_superseded(service, followed) or followed
+
+
+def _after_superseded(service: ProtectedService, followed: Answer) -> ProtectedService | None:
     """The service to go on with, to look at what took the rollback's place.
 
     None where the incident goes on, or another invocation is at work on the service already.

@@ -254,6 +254,23 @@ class _Request:
             case RollBack() as verdict:
                 return self._to_target(judgement, verdict, plan_only=plan_only)
 
+    @property
+    def _names_target(self) -> bool:
+        return self.asked.revision is not None or self.asked.image_tag is not None
+
+    def _plan(self, judgement: Judgement, verdict: RollBack) -> RollbackPlan:
+        asked = self.asked
+        return RollbackPlan(
+            verdict,
+            judgement.evidence,
+            judgement.candidates,
+            automatic=False,
+            pins=asked.force or self._names_target,
+            forced=asked.force,
+            words=asked.reason,
+            requested_by=asked.requested_by,
+        )
+
     def _to_target(
         self,
         judgement: Judgement,
@@ -262,22 +279,12 @@ class _Request:
         plan_only: bool,
     ) -> Answer:
         asked = self.asked
-        names_target = asked.revision is not None or asked.image_tag is not None
-        plan = RollbackPlan(
-            verdict,
-            judgement.evidence,
-            judgement.candidates,
-            automatic=False,
-            pins=asked.force or names_target,
-            forced=asked.force,
-            words=asked.reason,
-            requested_by=asked.requested_by,
-        )
+        plan = self._plan(judgement, verdict)
         choice = preflight.choose(
             self.service,
             self.facts,
             plan,
-            None if names_target else self._choose_anew,
+            None if self._names_target else self._choose_anew,
         )
         self.facts = choice.facts
         if choice.turned is not None:
@@ -317,9 +324,13 @@ class _Request:
                 plan,
                 target,
             )
+        return self._act(plan, target)
+
+    def _act(self, plan: RollbackPlan, target: Target) -> Answer:
+        """Deploy the target; a claim that already goes there is gone on with."""
         claim = self.instead_of
-        is_same = claim and claim.intent.target == chosen.revision.task_definition_arn
-        if claim and is_same and not asked.force:
+        wanted = target.chosen.revision.task_definition_arn
+        if claim and claim.intent.target == wanted and not self.asked.force:
             return act.resume(self.service, claim)
         return act.carry_out(
             self.service,

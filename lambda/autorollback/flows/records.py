@@ -1,9 +1,11 @@
 """What a person asks of the ledger: its history, pauses, and to lift a quarantine."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
 from autorollback.aws.ledger_items import LedgerRecordError
+from autorollback.decision.facts import Quarantine
 from autorollback.decision.formatting import clock
 from autorollback.decision.incident import Incident
 from autorollback.decision.result import IncidentRecord
@@ -80,12 +82,10 @@ def release(
     wanted = str(asked.revision).rpartition("/")[2]
     named = [q for q in quarantines if wanted in _ways_to_name(q.task_definition)]
     if not named:
-        names = sorted({q.task_definition for q in quarantines})
-        listed = ", ".join(names) or "nothing is quarantined"
+        listed = _names_of(quarantines) or "nothing is quarantined"
         allowed = f"a quarantined revision of {key}: {listed}"
         raise BadRequest("revision", asked.revision, allowed)
-    seen = {q.process_identity for q in named if q.process_identity}
-    lifted = [q for q in quarantines if q in named or q.process_identity in seen]
+    lifted = _alike(named, quarantines)
     for quarantine in lifted:
         session.ledger.release(
             key,
@@ -94,8 +94,18 @@ def release(
             session.now,
             asked.requested_by,
         )
-    released = ", ".join(sorted({q.task_definition for q in lifted}))
-    return Done(f"{released} of {key} may be rolled back to again")
+    return Done(f"{_names_of(lifted)} of {key} may be rolled back to again")
+
+
+def _alike(named: Sequence[Quarantine], quarantines: Sequence[Quarantine]) -> list[Quarantine]:
+    """Those that are named, and those that processes cannot tell from them."""
+    seen = {quarantine.process_identity for quarantine in named}
+    seen.discard(None)
+    return [one for one in quarantines if one in named or one.process_identity in seen]
+
+
+def _names_of(quarantines: Iterable[Quarantine]) -> str:
+    return ", ".join(sorted({quarantine.task_definition for quarantine in quarantines}))
 
 
 def _ways_to_name(task_definition: str) -> tuple[str, str]:

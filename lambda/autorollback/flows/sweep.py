@@ -148,15 +148,12 @@ def _unjudged(
     return not known.judged.issuperset(verdict_marks(newest, (alarm.name,)))
 
 
-def _next_step(service: ProtectedService, red: Sequence[RedAlarm]) -> Answer:
+def _next_step(looked_at: ProtectedService, red: Sequence[RedAlarm]) -> Answer:
     """What is to be done for one service: the first that applies."""
-    traffic_watch.look_again(service)
-    if service.ledger_state.open_incidents:
-        followed = confirm.follow(service)
-        again = confirm.after_superseded(service, followed)
-        if again is None:
-            return followed
-        service = again
+    traffic_watch.look_again(looked_at)
+    service = confirm.follow_first(looked_at)
+    if not isinstance(service, ProtectedService):
+        return service
     known, newest = service.ledger_state, service.newest_deployment
     for check in known.pending_checks:
         if check.due <= service.now:
