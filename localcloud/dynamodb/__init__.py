@@ -3,6 +3,7 @@
 import threading
 from typing import TYPE_CHECKING
 
+from localcloud.dynamodb import one_at_a_time
 from localcloud.dynamodb.indexes import Indexes
 from localcloud.dynamodb.transactions import Transactions
 from localcloud.dynamodb.writes import Writes
@@ -16,6 +17,7 @@ def install(cloud: "Cloud") -> None:
     lock = threading.RLock()  # a transaction calls the other writers
     indexes = Indexes(cloud, lock)
     transactions = Transactions(cloud)
+    one_at_a_time.install(cloud, lock)
     Writes(indexes, lock).install(cloud)
     transactions.install()
     indexes.install()

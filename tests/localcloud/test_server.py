@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from threading import BrokenBarrierError
 from typing import Any
@@ -138,16 +139,9 @@ def test_of_many_conditional_writes_at_once_exactly_one_wins(cloud: Cloud) -> No
                 pass
         return won
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(
-        1e-6
-    )  # at the usual pace the race is lost too seldom for the test to be able to fail
-    try:
-        with ThreadPoolExecutor(contenders) as pool:
-            contests = [pool.submit(contend) for _ in range(contenders)]
-            wait(contests)
-    finally:
-        sys.setswitchinterval(interval)
+    with _threads_that_change_often(), ThreadPoolExecutor(contenders) as pool:
+        contests = [pool.submit(contend) for _ in range(contenders)]
+        wait(contests)
     failed = [
         error
         for one in contests
@@ -155,6 +149,46 @@ def test_of_many_conditional_writes_at_once_exactly_one_wins(cloud: Cloud) -> No
     ]
     assert failed == []
     assert sorted(number for one in contests for number in one.result()) == list(range(50))
+
+
+def test_an_item_is_read_whole_while_others_write_it(cloud: Cloud) -> None:
+    dynamodb = cloud.session().client("dynamodb")
+    dynamodb.create_table(
+        TableName="ledger",
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    key = {"pk": {"S": "one"}}
+    many = {f"a{number}": {"S": "there"} for number in range(200)}
+    dynamodb.put_item(TableName="ledger", Item=key | many)
+
+    def write(name: str) -> None:
+        for number in range(40):
+            dynamodb.update_item(
+                TableName="ledger",
+                Key=key,
+                UpdateExpression=f"SET {name}{number} = :there",
+                ExpressionAttributeValues={":there": {"S": "there"}},
+            )
+
+    with _threads_that_change_often(), ThreadPoolExecutor(3) as pool:
+        writers = [pool.submit(write, name) for name in ("x", "y", "z")]
+        wait(writers)
+    assert [error for writer in writers if (error := writer.exception())] == []
+    item = dynamodb.get_item(TableName="ledger", Key=key, ConsistentRead=True)["Item"]
+    assert len(item) == 1 + 200 + 3 * 40
+
+
+@contextmanager
+def _threads_that_change_often() -> Iterator[None]:
+    """At the usual pace a race is lost too seldom for a test to be able to fail."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @pytest.mark.parametrize(
