@@ -111,12 +111,7 @@ def test_a_test_can_throttle_a_call_and_run_something_before_it(cloud: Cloud) ->
 def test_of_many_conditional_writes_at_once_exactly_one_wins(cloud: Cloud) -> None:
     """A table of the local cloud is as strict as DynamoDB; without this a ledger cannot be tested."""
     dynamodb = cloud.session().client("dynamodb")
-    dynamodb.create_table(
-        TableName="ledger",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    _make_table(dynamodb, "contested")
     # two threads that ask for it first would have a class each
     lost = dynamodb.exceptions.ConditionalCheckFailedException
     contenders = 4
@@ -128,7 +123,7 @@ def test_of_many_conditional_writes_at_once_exactly_one_wins(cloud: Cloud) -> No
             start.wait()
             try:
                 dynamodb.update_item(
-                    TableName="ledger",
+                    TableName="contested",
                     Key={"pk": {"S": str(number)}},
                     UpdateExpression="SET taken = :t",
                     ConditionExpression="attribute_not_exists(taken)",
@@ -153,20 +148,15 @@ def test_of_many_conditional_writes_at_once_exactly_one_wins(cloud: Cloud) -> No
 
 def test_an_item_is_read_whole_while_others_write_it(cloud: Cloud) -> None:
     dynamodb = cloud.session().client("dynamodb")
-    dynamodb.create_table(
-        TableName="ledger",
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    _make_table(dynamodb, "read-meanwhile")
     key = {"pk": {"S": "one"}}
     many = {f"a{number}": {"S": "there"} for number in range(200)}
-    dynamodb.put_item(TableName="ledger", Item=key | many)
+    dynamodb.put_item(TableName="read-meanwhile", Item=key | many)
 
     def write(name: str) -> None:
         for number in range(40):
             dynamodb.update_item(
-                TableName="ledger",
+                TableName="read-meanwhile",
                 Key=key,
                 UpdateExpression=f"SET {name}{number} = :there",
                 ExpressionAttributeValues={":there": {"S": "there"}},
@@ -176,8 +166,18 @@ def test_an_item_is_read_whole_while_others_write_it(cloud: Cloud) -> None:
         writers = [pool.submit(write, name) for name in ("x", "y", "z")]
         wait(writers)
     assert [error for writer in writers if (error := writer.exception())] == []
-    item = dynamodb.get_item(TableName="ledger", Key=key, ConsistentRead=True)["Item"]
+    item = dynamodb.get_item(TableName="read-meanwhile", Key=key, ConsistentRead=True)["Item"]
     assert len(item) == 1 + 200 + 3 * 40
+
+
+def _make_table(dynamodb: Any, name: str) -> None:
+    """One for each test: they share a cloud, in whatever order and process they run."""
+    dynamodb.create_table(
+        TableName=name,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
 
 
 @contextmanager
