@@ -45,12 +45,15 @@ demo: $(INSTALLED) ## a bad deployment is rolled back on this machine: no AWS ac
 cloud: install ## start the local cloud and leave it up, to try aws and cdk by hand
 	@python -m demo.cloud
 
+# compiled once, whatever the shell says: compiling the tests takes five seconds of every run
+quick test: export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: quick
 quick: $(INSTALLED) ## lint, and the tests that need no server: seconds
 	@ruff format --check --quiet $(SOURCES) || { echo "Not formatted: run make format" >&2; exit 1; }
 	@ruff check --quiet $(SOURCES)
 	@if [ -d .mypy_cache ]; then said=$$(mypy $(SOURCES)) || { echo "$$said" >&2; exit 1; }; fi # in seconds, but in a minute where it has kept nothing
-	@coverage run -m pytest -n 0 $(QUICK)
+	@EXAMPLES=$${EXAMPLES:-25} coverage run -m pytest -n 0 $(QUICK)
 	@coverage report --skip-covered
 
 .PHONY: mutants

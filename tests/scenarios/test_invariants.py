@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autorollback.decision.decide import decide
@@ -13,6 +13,7 @@ from autorollback.decision.quarantine import quarantined
 from autorollback.decision.question import Question
 from autorollback.decision.serving import serving_periods
 from autorollback.decision.verdicts import RollBack
+from tests.examples import examples
 from tests.scenarios.history import NOW, History, days, incident, minutes
 
 BUILDS = st.sampled_from(["v1", "v2", "v3", "v4"])
@@ -60,9 +61,7 @@ def stories(draw: st.DrawFn) -> History:
     return story.alarm("5xx-rate", onset=minutes(draw(st.integers(0, 18))))
 
 
-told = settings(
-    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+told = examples(200)
 
 
 @told

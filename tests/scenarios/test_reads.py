@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, assert_never
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autorollback.aws.alarm_answers import StateChanges
@@ -36,6 +36,7 @@ from autorollback.decision.serving import serving_periods
 from autorollback.decision.verdicts import Hold, Judgement, Reason, RollBack
 from autorollback.naming import ServiceKey
 from autorollback.policy import ServicePolicy
+from tests.examples import examples
 from tests.scenarios.history import (
     NOW,
     History,
@@ -247,9 +248,7 @@ def irreversible_alike(story: History) -> History:
     return story
 
 
-@settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+@examples(300)
 @given(stories(), st.sampled_from([1, 2, 3, 20]))
 def test_deciding_on_what_was_asked_for_is_deciding_on_everything(
     story: History, page_size: int
@@ -278,9 +277,7 @@ def test_deciding_on_what_was_asked_for_is_deciding_on_everything(
     [TriggerKind.TASKS_CANNOT_START, TriggerKind.DEPLOYMENT_FAILED],
     ids=lambda kind: kind.value,
 )
-@settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+@examples(60)
 @given(stories())
 def test_so_it_is_of_what_ecs_says(kind: TriggerKind, story: History) -> None:
     story = irreversible_alike(story).event(kind)
@@ -306,7 +303,7 @@ def busy_histories(draw: st.DrawFn) -> History:
     return story.alarm("5xx-rate", onset=minutes(draw(st.sampled_from([4, 8, 15]))))
 
 
-@settings(max_examples=400, deadline=None, derandomize=True)
+@examples(400)
 @given(busy_histories())
 def test_so_it_is_of_builds_that_come_and_go_within_the_hour(story: History) -> None:
     everything = decide(story.facts(), story.policy, NOW)

@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from autorollback.codec import UnreadableValue, read_record, record_of
 from autorollback.decision.decide import decide
 from autorollback.decision.facts import Quarantine, Status
+from tests.examples import examples
 from tests.scenarios.history import NOW, History, bad_deployment, days, hours, minutes
 from tests.scenarios.test_invariants import stories
 
@@ -21,9 +22,7 @@ def stored(story: History) -> dict[str, Any]:
     return record
 
 
-@settings(
-    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
-)
+@examples(100)
 @given(stories())
 def test_every_story_replayed_is_judged_alike(story: History) -> None:
     assert decide(*read_record(stored(story))) == story.judged()

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from botocore.stub import ANY, Stubber
 
@@ -14,6 +13,7 @@ from autorollback.aws.clients import Clients
 from autorollback.decision.facts import Alarm
 from autorollback.naming import Names, ServiceKey
 from autorollback.policy import Policy, ServicePolicy
+from tests.fakes.sessions import session
 
 FIRED = datetime(2026, 11, 22, 14, 10, 30, tzinfo=UTC)
 KEY = ServiceKey("shop", "auth")
@@ -49,9 +49,7 @@ def composite(**state: str) -> dict[str, Any]:
 
 def read(**answer: list[dict[str, Any]]) -> Alarm:
     """The alarm that wraps a user's own, of what DescribeAlarms answers."""
-    clients = Clients(
-        boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
-    )
+    clients = Clients(session())
     stub = Stubber(clients.cloudwatch)
     stub.add_response(
         "describe_alarms",

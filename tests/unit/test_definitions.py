@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import boto3
-import botocore.session
 import pytest
 from botocore.exceptions import ClientError
 from botocore.model import ListShape, MapShape, Shape, StructureShape
@@ -18,6 +16,7 @@ from autorollback.aws.definitions import (
     unknown_fields,
 )
 from autorollback.decision.definition import Definition, is_irreversible, without_version
+from tests.fakes.sessions import model, session
 
 ARN = "arn:aws:ecs:eu-west-1:123456789012:task-definition/auth:18"
 DIGEST = f"sha256:{'a' * 64}"
@@ -52,17 +51,11 @@ def sample(shape: Shape, path: tuple[str, ...] = ()) -> Any:
     }.get(shape.type_name, "text")
 
 
-def model() -> Any:
-    return botocore.session.get_session().get_service_model("ecs")
-
-
 class Described(Clients):
     """Clients whose ECS answers DescribeTaskDefinition as told, and refuses or takes what is registered."""
 
     def __init__(self) -> None:
-        super().__init__(
-            boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name="eu-west-1")
-        )
+        super().__init__(session())
         self.stub = Stubber(self.ecs)
         self.raw: dict[str, Any] = {}
         self.stub.activate()
@@ -83,11 +76,13 @@ class Described(Clients):
 
 def test_every_member_that_can_be_registered_is_carried_and_every_other_dropped() -> None:
     clients = Described()
-    described = sample(model().shape_for("TaskDefinition"))
+    described = sample(model("ecs").shape_for("TaskDefinition"))
     described |= {"taskDefinitionArn": ARN, "status": "INACTIVE"}
     clients.answers(described)
     content = Definitions(clients).describe(ARN).content
-    takes = set(model().operation_model("RegisterTaskDefinition").input_shape.members)
+    register = model("ecs").operation_model("RegisterTaskDefinition").input_shape
+    assert register
+    takes = set(register.members)
     assert set(content) == takes - {"tags"}
     assert set(described) - set(content) == ONLY_DESCRIBED
     assert {name: described[name] for name in content} == dict(content)
@@ -95,7 +90,7 @@ def test_every_member_that_can_be_registered_is_carried_and_every_other_dropped(
 
 def test_what_is_registered_differs_from_what_was_described_in_the_images_alone() -> None:
     clients = Described()
-    described = sample(model().shape_for("TaskDefinition")) | {
+    described = sample(model("ecs").shape_for("TaskDefinition")) | {
         "taskDefinitionArn": ARN,
         "status": "INACTIVE",
         "family": "auth",

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from typing import Any
 from unittest import mock
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from botocore.stub import Stubber
@@ -25,6 +24,7 @@ from autorollback.decision.lookups import (
 from autorollback.decision.preflight_case import PreflightCase, PreflightTarget
 from autorollback.decision.verdicts import Check
 from autorollback.naming import Home
+from tests.fakes.sessions import session
 
 HERE, ACCOUNT = "eu-west-1", "123456789012"
 HOME = Home(ACCOUNT, HERE)
@@ -136,8 +136,7 @@ class Stubbed(Clients):
     """Clients that answer as told, and only what is asked as told."""
 
     def __init__(self) -> None:
-        session = boto3.Session(aws_access_key_id="a", aws_secret_access_key="b", region_name=HERE)
-        super().__init__(session)
+        super().__init__(session())
         self.secrets = Stubber(self.secretsmanager)
         self.parameters = Stubber(self.ssm)
         self.images = Stubber(self.ecr)

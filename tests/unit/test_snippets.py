@@ -19,7 +19,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import get_type_hints
 
-import botocore.session
 import pytest
 from botocore import xform_name
 
@@ -30,6 +29,7 @@ from autorollback.decision.image_lifecycle import Pushed, expires_soon
 from autorollback.naming import Names
 from autorollback.results import ReadinessAnswer
 from autorollback_cdk.services import ConfigurationError, load
+from tests.fakes.sessions import model
 from tests.markdown import PROJECT, Block, blocks, inline_code
 from tests.scenarios.history import bad_deployment
 
@@ -169,13 +169,13 @@ def test_shell_snippets_run_and_send_what_is_understood(block: Block, folder: Pa
         if "payload" in call:
             is_understood(str(call["payload"]))
         operation = str(call["operation"])
-        service = botocore.session.get_session().get_service_model(str(call["service"]))
-        (model,) = (
+        service = model(str(call["service"]))
+        (asked_of,) = (
             service.operation_model(n)
             for n in service.operation_names
             if xform_name(n, "-") == operation
         )
-        members = model.input_shape.members if model.input_shape else {}
+        members = asked_of.input_shape.members if asked_of.input_shape else {}
         known = {f"--{xform_name(member, '-')}" for member in members}
         assert set(call["options"]) <= known | OF_THE_COMMAND_LINE  # type: ignore[call-overload]  # a list of texts
     assert ran.asked, "it asked AWS nothing"
