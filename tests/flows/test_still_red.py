@@ -105,11 +105,19 @@ def test_a_reason_that_is_not_announced_is_told_then_for_the_first_time(world: W
 
 
 @pytest.mark.parametrize("again", [hours(0), hours(2)])
+@pytest.mark.parametrize(
+    ("newest", "reason"),
+    [("v3", "no_recent_deployment"), ("v1", "deployment_is_a_rollback")],
+)
 def test_old_deployments_never_page_and_are_told_once_for_each_trouble(
-    world: World, again: object
+    world: World,
+    newest: str,
+    reason: str,
+    again: object,
 ) -> None:
-    world.service("auth").deployed("v1", ago=days(3)).deployed("v2", ago=days(1))
-    world.fire("auth", "5xx-rate")
+    service = world.service("auth").deployed("v1", ago=days(9)).deployed("v2", ago=days(5))
+    service.deployed(newest, ago=days(1))
+    assert reason_of(world.fire("auth", "5xx-rate")) == reason
     world.passes(minutes(20))
     world.sweep()
     assert severities(world) == ["held warning"]

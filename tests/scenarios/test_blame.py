@@ -464,15 +464,111 @@ class TestRollbacks:
         story.rolled_back("v1", ago=asked, automatic=False, pins=True, deployment=stopped)
         assert story.alarm("5xx-rate", onset=minutes(5)).reason() == reason
 
-    def test_a_rollback_of_long_ago_is_no_recent_deployment(self) -> None:
-        story = (
-            incident()
-            .deployed("v1", ago=days(9))
-            .deployed("v2", ago=days(5))
-            .deployed("v1", ago=days(4))
+
+class TestLongAgo:
+    """What came last is told before how long ago that was; whatever it was, it is no suspect any more."""
+
+    @staticmethod
+    def told_of_long_ago(story: History, reason: str) -> str:
+        told(story.alarm("5xx-rate", onset=minutes(5)), reason)
+        verdict = story.judged().verdict
+        assert isinstance(verdict, Hold)
+        assert verdict.long_ago
+        assert verdict.detail.endswith("outside the 60 min window")
+        return verdict.detail
+
+    @staticmethod
+    def returned(*, ago: timedelta) -> History:
+        """v1 ran well, v2 came, and v1 again."""
+        story = incident().deployed("v1", ago=days(9)).deployed("v2", ago=days(5))
+        return story.deployed("v1", ago=ago)
+
+    def test_a_rollback_of_this_controller(self) -> None:
+        story = self.returned(ago=days(4)).rolled_back("v1", ago=days(4) + minutes(3))
+        said = self.told_of_long_ago(story, "deployment_is_a_rollback")
+        assert said == (
+            "the deployment of 2026-11-18 13:58:00Z is itself a rollback, to auth:v1; the deployment of auth:v1"
+            " finished 3 d before the trouble, outside the 60 min window"
         )
-        story.rolled_back("v1", ago=days(4)).alarm("5xx-rate", onset=minutes(5))
+
+    def test_a_person_who_went_back_to_what_had_been_stable(self) -> None:
+        self.told_of_long_ago(self.returned(ago=days(4)), "deployment_is_a_rollback")
+
+    def test_a_rollback_of_ecs(self) -> None:
+        story = incident().deployed("v1", ago=days(9))
+        story.deployed("v2", ago=days(4), status=Status.ROLLBACK_SUCCESSFUL)
+        said = self.told_of_long_ago(story, "deployment_is_a_rollback")
+        assert said.startswith("ECS has rolled back")
+
+    def test_one_of_ecs_that_could_not_be_described(self) -> None:
+        story = incident().deployed("v1", ago=days(9))
+        story.deployed("v2", ago=days(4), status=Status.ROLLBACK_SUCCESSFUL)
+        del story.revisions[story.deployments[-1].target]
+        self.told_of_long_ago(story, "deployment_is_a_rollback")
+
+    def test_settings_alone(self) -> None:
+        story = incident().deployed("v1", ago=days(9), settings={"platformVersion": "1.3.0"})
+        story.deployed("v1", ago=days(4), settings={"platformVersion": "1.4.0"})
+        said = self.told_of_long_ago(story, "only_settings_changed")
+        assert "changed only settings of the service: platformVersion; " in said
+
+    def test_settings_alone_of_a_day_when_the_alarm_was_red_as_well(self) -> None:
+        """Today's trouble did not begin then."""
+        story = incident().deployed("v1", ago=days(9), settings={"platformVersion": "1.3.0"})
+        story.was_red("5xx-rate", ago=days(4) + minutes(20), lasted=hours(1))
+        story.deployed("v1", ago=days(4), settings={"platformVersion": "1.4.0"})
+        self.told_of_long_ago(story, "only_settings_changed")
+
+    def test_restarts_since_then_are_passed_over(self) -> None:
+        story = self.returned(ago=days(4)).rolled_back("v1", ago=days(4) + minutes(3))
+        story.deployed("v1", ago=days(2)).deployed("v1", ago=hours(3))
+        self.told_of_long_ago(story, "deployment_is_a_rollback")
+
+    def test_a_restart_that_the_trouble_followed_is_not(self) -> None:
+        story = self.returned(ago=days(4)).rolled_back("v1", ago=days(4) + minutes(3))
+        story.deployed("v1", ago=minutes(9)).alarm("5xx-rate", onset=minutes(5))
+        told(story, "only_settings_changed")
+        assert "restarted what had been stable before" in story.judged().verdict.detail
+
+    @pytest.mark.parametrize(
+        "build",
+        [
+            pytest.param("v3", id="a new build"),
+            pytest.param("v0", id="back to what had not been stable"),
+        ],
+    )
+    def test_any_other_change_is_no_recent_deployment(self, build: str) -> None:
+        story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(9) - minutes(20))
+        story.deployed(build, ago=days(4)).alarm("5xx-rate", onset=minutes(5))
         told(story, "no_recent_deployment")
+
+    def test_what_could_not_be_described_is_no_recent_deployment(self) -> None:
+        """It may have been a return: nobody knows."""
+        story = self.returned(ago=days(4))
+        del story.revisions[story.deployments[-1].target]
+        told(story.alarm("5xx-rate", onset=minutes(5)), "no_recent_deployment")
+
+    @pytest.mark.parametrize(
+        ("after", "long_ago"),
+        [(minutes(60), False), (minutes(60) + seconds(1), True)],
+        ids=["on the edge of the window", "a second later"],
+    )
+    def test_from_the_end_of_the_window_on(self, after: timedelta, *, long_ago: bool) -> None:
+        story = self.returned(ago=minutes(6) + after).alarm("5xx-rate", onset=minutes(6))
+        told(story, "deployment_is_a_rollback")
+        verdict = story.judged().verdict
+        assert isinstance(verdict, Hold)
+        assert verdict.long_ago is long_ago
+
+    @pytest.mark.parametrize(
+        "status", [Status.ROLLBACK_REQUESTED, Status.ROLLBACK_IN_PROGRESS], ids=str
+    )
+    def test_what_is_being_rolled_back_is_never_of_long_ago(self, status: Status) -> None:
+        story = incident().deployed("v1", ago=days(9)).deployed("v2", ago=hours(9), status=status)
+        told(story.alarm("5xx-rate", onset=minutes(5)), "deployment_is_a_rollback")
+        verdict = story.judged().verdict
+        assert isinstance(verdict, Hold)
+        assert not verdict.long_ago
 
 
 class TestOnset:

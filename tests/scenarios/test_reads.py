@@ -496,9 +496,39 @@ def test_after_a_restart_secrets_are_asked_about() -> None:
     assert world.asked[-1] == reads.ChangedSecrets(story.service.task_definition)
 
 
+@pytest.mark.parametrize("ago", [minutes(9), days(2)], ids=["just now", "long ago"])
+def test_nobody_asks_for_secrets_where_settings_were_changed(ago: timedelta) -> None:
+    """The verdict names the settings, and nothing of secrets."""
+    story = incident().deployed("v1", ago=days(6), settings={"platformVersion": "1.3.0"})
+    story.deployed("v1", ago=ago, settings={"platformVersion": "1.4.0"})
+    story.secret("token", changed=minutes(20)).alarm("5xx-rate", onset=minutes(6))
+    facts = World(story).read()
+    assert facts.secrets is None
+    assert decide(facts, story.policy, NOW).verdict == story.judged().verdict
+
+
 def test_nobody_asks_for_secrets_where_no_restart_is_to_blame() -> None:
     world = World(bad_deployment())
     assert world.read().secrets is None
+
+
+@pytest.mark.parametrize("page_size", [2, 20])
+@pytest.mark.parametrize("again", ["v1", "v1-registered-again"])
+def test_that_the_service_went_back_is_found_however_many_restarts_followed(
+    again: str,
+    page_size: int,
+) -> None:
+    """A definition that was registered again with the same content looks like a change until it is read."""
+    story = incident().deployed("v1", ago=days(9)).deployed("v2", ago=days(5))
+    story.deployed("v1", ago=days(4))
+    for ago in (days(3), days(2), days(1)):
+        story.deployed(again, ago=ago, seen_as="v1")
+        newest = story.deployments[-1].target
+        story.revisions[newest] = replace(story.revisions[newest], identity="v1")
+    story.alarm("5xx-rate", onset=minutes(6))
+    verdict = decide(World(story, page_size).read(), story.policy, NOW).verdict
+    assert verdict == story.judged().verdict
+    assert verdict.reason is Reason.DEPLOYMENT_IS_A_ROLLBACK
 
 
 def test_a_stopped_deployment_in_the_past_is_no_obstacle() -> None:

@@ -2,7 +2,12 @@
 
 from autorollback.decision.facts import Deployment, Facts, Revision, Status
 from autorollback.decision.formatting import clock
-from autorollback.decision.lineage import rollback_behind, running_before, something_ran_before
+from autorollback.decision.lineage import (
+    is_rollback,
+    rollback_behind,
+    running_before,
+    something_ran_before,
+)
 from autorollback.decision.question import Question
 from autorollback.decision.stability import may_have_been_stable
 
@@ -31,7 +36,7 @@ def is_return(question: Question, index: int) -> bool:
     """
     facts = question.facts
     deployment = facts.deployments[index]
-    if deployment.status.is_rollback or rollback_behind(deployment, facts):
+    if is_rollback(deployment, facts):
         return True
 
     target = facts.revision(deployment.target)

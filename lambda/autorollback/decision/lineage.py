@@ -49,6 +49,11 @@ def rollback_behind(deployment: Deployment, facts: Facts) -> PastRollback | None
     return None
 
 
+def is_rollback(deployment: Deployment, facts: Facts) -> bool:
+    """Whether ECS rolls a deployment back, or it carries out a rollback of this controller."""
+    return deployment.status.is_rollback or rollback_behind(deployment, facts) is not None
+
+
 def deployment_of(rollback: PastRollback, facts: Facts) -> Deployment | None:
     """The service deployment that carried a rollback out: the first that fits.
 

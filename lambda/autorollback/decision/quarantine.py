@@ -9,7 +9,7 @@ from autorollback.decision.formatting import clock
 from autorollback.decision.identity import same_identity
 from autorollback.decision.lineage import (
     deployment_of,
-    rollback_behind,
+    is_rollback,
     running_before,
     something_ran_before,
 )
@@ -57,7 +57,7 @@ def known_bad(question: Question, index: int) -> Quarantine | None:
     brought = facts.revision(deployment.target)
     if brought is None or not facts.ledger.quarantined:
         return None
-    if deployment.status.is_rollback or rollback_behind(deployment, facts):
+    if is_rollback(deployment, facts):
         return None
 
     kept = quarantined(question)

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from autorollback.decision import stability, targets
 from autorollback.decision.alarm_order import predates, trouble_began
 from autorollback.decision.case import Suspicion
+from autorollback.decision.changes import changed_settings
 from autorollback.decision.continuation import restored_by, told_apart_by_content
 from autorollback.decision.decide import decide
 from autorollback.decision.facts import (
@@ -761,10 +762,14 @@ def _convicting_by_times(question: Question) -> list[tuple[Alarm, Suspicion]]:
 
 
 def _of_secrets(question: Question) -> Iterator[Read]:
-    """After a restart people are told which secrets and parameters changed."""
+    """After a restart that changed no settings people are told which secrets and parameters changed."""
     facts = question.facts
     if facts.secrets is not None or facts.service is None:
         return
-    judgement = decide(facts, question.policy, question.now)
-    if judgement.verdict.reason is Reason.ONLY_SETTINGS_CHANGED:
+    verdict = decide(facts, question.policy, question.now).verdict
+    if not isinstance(verdict, Hold) or verdict.suspect is None:
+        return
+    index = facts.deployments.index(verdict.suspect)
+    restarted = verdict.reason is Reason.ONLY_SETTINGS_CHANGED
+    if restarted and not changed_settings(facts, index):
         yield ChangedSecrets(facts.service.task_definition)

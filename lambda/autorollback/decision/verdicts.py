@@ -158,6 +158,7 @@ class Hold:
     Attributes:
         asks_again: nobody is told of it; the sweep asks again, when more is known.
         waiting: names of the red alarms that have no verdict of their own yet, for the same reason.
+        long_ago: the deployment ended too long before the trouble to be suspect.
     """
 
     reason: Reason
@@ -165,6 +166,7 @@ class Hold:
     suspect: Deployment | None = None
     asks_again: bool = False
     waiting: tuple[str, ...] = ()
+    long_ago: bool = False
 
     @property
     def is_announced(self) -> bool:

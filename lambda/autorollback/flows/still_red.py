@@ -36,6 +36,15 @@ _NEVER = frozenset(
 )
 """Other tools page for alarms; that AWS refused is critical from the first."""
 
+_ONLY_OF_SUSPECT = frozenset(
+    {
+        Reason.ALARM_PREDATES_DEPLOYMENT,
+        Reason.DEPLOYMENT_IS_A_ROLLBACK,
+        Reason.ONLY_SETTINGS_CHANGED,
+    }
+)
+"""Trouble long after whatever was deployed is an alarm like any other, for which other tools page."""
+
 _CLOCKS_DIFFER = timedelta(seconds=60)
 """CloudWatch's and the function's: nothing is concluded from less between the two."""
 
@@ -47,7 +56,8 @@ def subject_of(facts: Facts, hold: Hold) -> str:
 
     It is the earliest onset of the alarms that are red, to the minute.
     """
-    if hold.suspect and hold.reason not in _WITHOUT_SUSPECT:
+    blames_nobody = hold.long_ago or hold.reason in _WITHOUT_SUSPECT
+    if hold.suspect and not blames_nobody:
         return hold.suspect.arn
     onsets = [alarm.onset for alarm in facts.alarms if alarm.in_alarm and alarm.onset]
     began = min(onsets, default=facts.trigger.at)
@@ -62,7 +72,7 @@ def watch_hold(
 ) -> None:
     """Have the sweep look whether an alarm that is red now stays so."""
     red = _red(facts.alarms)
-    blames_nobody = result.reason is Reason.ALARM_PREDATES_DEPLOYMENT and "/" not in about
+    blames_nobody = result.reason in _ONLY_OF_SUSPECT and "/" not in about
     if result.reason in _NEVER or blames_nobody or not red:
         return
     resource = facts.service.arn if facts.service else str(service.key)

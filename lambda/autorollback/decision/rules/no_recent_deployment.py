@@ -16,9 +16,16 @@ from autorollback.decision.changes import (
     name_of,
     not_described,
 )
-from autorollback.decision.facts import Controller, Deployment, Facts, Secret, TriggerKind
+from autorollback.decision.facts import (
+    Controller,
+    Deployment,
+    Facts,
+    Quarantine,
+    Secret,
+    TriggerKind,
+)
 from autorollback.decision.formatting import clock, first_few
-from autorollback.decision.lineage import SAME_MOMENT, running_before
+from autorollback.decision.lineage import SAME_MOMENT, is_rollback, running_before
 from autorollback.decision.quarantine import known_bad, words_of
 from autorollback.decision.question import Question
 from autorollback.decision.stability import may_have_been_stable
@@ -30,71 +37,127 @@ SECRETS_TOLD = 5
 
 
 def find_suspect(question: Question) -> Suspicion | Hold | Ignore:
-    """The deployment that is suspect; restarts that nothing followed are passed over."""
+    """The deployment that is suspect; restarts that nothing followed are passed over.
+
+    That it went back, or changed settings alone, is said however long ago it was.
+    """
     facts, onset = question.facts, trouble_began(question.facts)
     for index, deployment in enumerate(facts.deployments):
-        suspicion = within_window(
+        recent = within_window(
             deployment,
             facts,
             onset,
             question.policy,
         )
-        if isinstance(suspicion, Hold):
-            return suspicion
-        known = known_bad(question, index)
-        if known and not is_restart(facts, index):
-            detail = f"{suspicion.detail}, and brings back {words_of(known)}"
-            comes_back = replace(suspicion, known_bad=known, detail=detail)
-            return _of_an_older_one(facts, deployment, onset) or comes_back
-        hold = _cannot_be_told(facts, index) or _goes_back(question, index)
-        if hold:
-            return hold
-        if not is_restart(facts, index):
-            return _of_an_older_one(facts, deployment, onset) or suspicion
-        answer = _of_restart(question, index, replace(suspicion, known_bad=known))
+        answer = _of_deployment(question, index, recent)
         if answer:
             return answer
     return Hold(Reason.NO_RECENT_DEPLOYMENT, "no deployment on record changed what runs")
 
 
+def _of_deployment(
+    question: Question,
+    index: int,
+    recent: Suspicion | Hold,
+) -> Suspicion | Hold | Ignore | None:
+    """What is to be said of one deployment; None where it is passed over."""
+    facts = question.facts
+    known = known_bad(question, index)
+    restarts = is_restart(facts, index)
+    if known and not restarts:
+        return _of_known_bad(facts, recent, known)
+    if is_rollback(facts.deployments[index], facts):
+        return _goes_back(facts, index, recent)
+    unread = not_described(facts, index)
+    if unread:
+        return _of_undescribed(unread, recent)
+    if restarts:
+        return _of_restart(question, index, recent, known)
+    if is_return(question, index):
+        return _goes_back(facts, index, recent)
+    return _of_change(facts, recent)
+
+
+def _of_known_bad(
+    facts: Facts,
+    recent: Suspicion | Hold,
+    known: Quarantine,
+) -> Suspicion | Hold | Ignore:
+    if isinstance(recent, Hold):
+        return recent
+    detail = f"{recent.detail}, and brings back {words_of(known)}"
+    comes_back = replace(recent, known_bad=known, detail=detail)
+    return _of_an_older_one(facts, recent) or comes_back
+
+
+def _of_undescribed(unread: str, recent: Suspicion | Hold) -> Hold:
+    """What could not be described is neither blamed nor acquitted."""
+    if isinstance(recent, Hold):
+        return recent
+    detail = f"{unread} could not be described: what that deployment changed is not known"
+    return Hold(Reason.NO_RECENT_DEPLOYMENT, detail, recent.suspect)
+
+
+def _of_change(facts: Facts, recent: Suspicion | Hold) -> Suspicion | Hold | Ignore:
+    if isinstance(recent, Hold):
+        return recent
+    return _of_an_older_one(facts, recent) or recent
+
+
 def _of_restart(
     question: Question,
     index: int,
-    suspicion: Suspicion,
+    recent: Suspicion | Hold,
+    known: Quarantine | None,
 ) -> Suspicion | Hold | Ignore | None:
     """What is to be said of a deployment that brought what ran already; None where it is passed over."""
-    facts, deployment = question.facts, suspicion.suspect
+    facts = question.facts
     changed = changed_settings(facts, index)
-    began_before = _began_before(facts, deployment, suspicion.onset)
-    if changed and (deployment.status.in_progress or not began_before):
-        older = _of_an_older_one(facts, deployment, suspicion.onset)
-        return older or _only_settings(suspicion, changed)
-    if began_before or suspicion.known_bad:
+    if isinstance(recent, Hold):
+        return _only_settings(facts.deployments[index], changed, recent) if changed else None
+    suspect = recent.suspect
+    began_before = _began_before(facts, suspect, recent.onset)
+    if changed and (suspect.status.in_progress or not began_before):
+        return _of_an_older_one(facts, recent) or _only_settings(suspect, changed, recent)
+    if began_before or known:
         return None
     return _only_restarted(question, index)
 
 
-def _cannot_be_told(facts: Facts, index: int) -> Hold | None:
-    """What could not be described is neither blamed nor acquitted."""
-    unread = not_described(facts, index)
-    if unread is None:
-        return None
-    detail = f"{unread} could not be described: what that deployment changed is not known"
-    return Hold(Reason.NO_RECENT_DEPLOYMENT, detail, facts.deployments[index])
-
-
-def _goes_back(question: Question, index: int) -> Hold | None:
-    if not is_return(question, index):
-        return None
-    facts = question.facts
+def _goes_back(
+    facts: Facts,
+    index: int,
+    recent: Suspicion | Hold,
+) -> Hold:
     deployment = facts.deployments[index]
     name = name_of(facts.revision(deployment.target))
-    when = f"the newest deployment, of {clock(deployment.start)}"
-    detail = f"{when}, is itself a rollback, to {name}"
+    detail = f"the deployment of {clock(deployment.start)} is itself a rollback, to {name}"
     if deployment.status.is_rollback:
         status = f"the deployment of {name} ({deployment.status})"
         detail = f"{_deployer(facts)} has rolled back, or is rolling back, {status}"
-    return Hold(Reason.DEPLOYMENT_IS_A_ROLLBACK, detail, deployment)
+    return _held(
+        Reason.DEPLOYMENT_IS_A_ROLLBACK,
+        detail,
+        deployment,
+        recent,
+    )
+
+
+def _held(
+    reason: Reason,
+    detail: str,
+    deployment: Deployment,
+    recent: Suspicion | Hold,
+) -> Hold:
+    """A hold about a deployment, which is no suspect if it ended too long before the trouble."""
+    if isinstance(recent, Suspicion):
+        return Hold(reason, detail, deployment)
+    return Hold(
+        reason,
+        f"{detail}; {recent.detail}",
+        deployment,
+        long_ago=True,
+    )
 
 
 def _deployer(facts: Facts) -> str:
@@ -102,12 +165,9 @@ def _deployer(facts: Facts) -> str:
     return "CodeDeploy" if through_code_deploy else "ECS"
 
 
-def _of_an_older_one(
-    facts: Facts,
-    deployment: Deployment,
-    onset: datetime,
-) -> Ignore | None:
+def _of_an_older_one(facts: Facts, suspicion: Suspicion) -> Ignore | None:
     """What ECS said before a deployment began, it said of an older one; of this one it will speak again."""
+    deployment, onset = suspicion.suspect, suspicion.onset
     if facts.trigger.kind is TriggerKind.ALARM or onset >= deployment.start - SAME_MOMENT:
         return None
     event = f"the event of {clock(onset)} is older than the deployment of"
@@ -127,14 +187,23 @@ def _began_before(
     return onset < deployment.start
 
 
-def _only_settings(suspicion: Suspicion, changed: Sequence[str]) -> Suspicion | Hold:
+def _only_settings(
+    deployment: Deployment,
+    changed: Sequence[str],
+    recent: Suspicion | Hold,
+) -> Suspicion | Hold:
     """One that has completed is a person's; one in progress can be stopped, which brings its settings back."""
-    suspect, names = suspicion.suspect, ", ".join(changed)
-    if suspect.status.in_progress:
-        detail = f"{suspicion.detail} and changes only settings of the service: {names}"
-        return Suspicion(suspect, suspicion.onset, detail)
-    what = f"the deployment of {clock(suspect.start)} changed only settings of the service"
-    return Hold(Reason.ONLY_SETTINGS_CHANGED, f"{what}: {names}", suspect)
+    names = ", ".join(changed)
+    if isinstance(recent, Suspicion) and deployment.status.in_progress:
+        detail = f"{recent.detail} and changes only settings of the service: {names}"
+        return Suspicion(deployment, recent.onset, detail)
+    what = f"the deployment of {clock(deployment.start)} changed only settings of the service"
+    return _held(
+        Reason.ONLY_SETTINGS_CHANGED,
+        f"{what}: {names}",
+        deployment,
+        recent,
+    )
 
 
 def _only_restarted(question: Question, index: int) -> Hold | None:
