@@ -223,6 +223,8 @@ class Clients:
     def cloudwatch_unretried(self) -> "Clients":
         return Clients(self._cloud, self._deadline, self.chance, UNRETRIED)
 
+    ecs_unretried = cloudwatch_unretried
+
     def get_paginator(self, operation: str) -> Any:
         def paginate(**asked: Any) -> Iterator[Any]:
             asked.pop("PaginationConfig", None)
@@ -424,6 +426,10 @@ class Answers:
         return {"MetricDataResults": [{"Timestamps": times, "Values": [600.0] * len(times)}]}
 
     @staticmethod
+    def describe_images(_cloud: Cloud, _to: Clients, **asked: Any) -> Any:
+        return {"imageDetails": asked["imageIds"]}
+
+    @staticmethod
     def batch_get_image(_cloud: Cloud, _to: Clients, **asked: Any) -> Any:
         return {"images": [{"imageId": image} for image in asked["imageIds"]], "failures": []}
 
@@ -578,6 +584,11 @@ def _neighbours(clients: Clients, *others: Any) -> neighbours.Neighbours:
     return made(clients, *others, jitter=clients.chance.random)
 
 
+def _backoff(attempt: int) -> float:
+    """Seconds as the function waits after an attempt, its jitter the invocation's chance."""
+    return float(min(_here.clients.chance.random() * 2 ** (attempt - 1), LONGEST_BACK_OFF))
+
+
 class _Inline:
     """In place of a pool: the simulated clock lets one thread run at a time."""
 
@@ -613,6 +624,7 @@ def storm(services: int, *, inactive: bool, seed: int) -> tuple[Cloud, Lambda]:
         mock.patch.object(neighbours, "monotonic", lambda: cloud.clock.now),  # noqa: PT008 - it goes on
         mock.patch.object(neighbours, "sleep", cloud.clock.sleep),
         mock.patch.object(definitions, "sleep", cloud.clock.sleep),
+        mock.patch.object(definitions, "backoff", _backoff),
     ):
         function.start()
         cloud.clock.run(

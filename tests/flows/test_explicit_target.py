@@ -120,6 +120,26 @@ def test_what_never_ran_here_is_told_and_no_failure(world: World) -> None:
     assert candidate.revision.images == {"app": digest("5")}, "as far as it is pinned"
 
 
+def test_whether_it_ran_is_not_known_where_the_search_ended_first(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows then what came after it, either."""
+    monkeypatch.setattr(explicit_target, "OLDER_PAGES", 2)
+    world.built("5", image=f"{ECR}/auth@{digest('5')}")
+    world.page = DeploymentPage((), (), "page 2")
+    for number in range(2, 9):
+        world.past.pages[f"page {number}"] = DeploymentPage((), (), f"page {number + 1}")
+    candidate = explicit_target.revision_named(world.service, world.facts, "5")
+    assert world.past.read == ["page 2", "page 3"]
+    (check,) = candidate.checks
+    assert check.passed is None
+    assert check.detail == (
+        "was named by a person; no run of it in this service is on record in the newest 2 "
+        "deployments, and no older ones were read"
+    )
+    assert candidate.between == (None,)
+
+
 def asked(tag: str, container: str | None = None) -> Manual:
     return Manual(Action.ROLLBACK, "auth", image_tag=tag, container=container)
 

@@ -468,6 +468,53 @@ def test_older_pages_are_read_until_one_holds_a_stable_revision() -> None:
     assert reads.given_up_on(facts, world.policy, NOW) is None
 
 
+def many_short_ones_since_the_last_good_build() -> History:
+    """Seven builds of today that lasted a quarter of an hour each; before them v1 served for days."""
+    story = incident().deployed("v1", ago=days(3))
+    for number in range(7):
+        story.deployed(f"b{number}", ago=hours(2) - minutes(15 * number))
+    return story.deployed("bad", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+
+
+@pytest.mark.parametrize("page_size", [1, 3, 20])
+def test_an_old_record_does_not_end_the_search_for_what_ran_well_since(page_size: int) -> None:
+    """The ledger knows of a build of months ago; the newest good one is on a further page."""
+    story = many_short_ones_since_the_last_good_build()
+    story.known_good("old", since=days(90), until=days(80))
+    world = World(story, page_size)
+    judgement = decide(world.read(), story.policy, NOW)
+    assert in_short(judgement) == in_short(story.judged())
+    assert isinstance(judgement.verdict, RollBack)
+    assert judgement.verdict.candidates[0].revision.identity == "v1"
+
+
+def test_what_was_deployed_since_a_record_is_read_however_many_pages_that_takes() -> None:
+    """One of them may be a change that older code cannot live with: unread, it would be held."""
+    story = many_short_ones_since_the_last_good_build()
+    story.known_good("v1", since=days(3), until=hours(2) + minutes(2))
+    world = World(story, page_size=3)
+    verdict = decide(world.read(), story.policy, NOW).verdict
+    assert isinstance(verdict, RollBack)
+    assert verdict.candidates[0].revision.identity == "v1"
+    between = [one and one.identity for one in verdict.candidates[0].between]
+    assert between == ["bad", *[f"b{number}" for number in reversed(range(7))]]
+
+
+def test_a_search_that_ended_short_of_a_record_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What lies between is not known then: a person has to look."""
+    monkeypatch.setattr(reads, "OLDER_PAGES", 1)
+    story = many_short_ones_since_the_last_good_build()
+    story.known_good("old", since=days(90), until=days(80))
+    world = World(story, page_size=2)
+    facts = world.read()
+    unread = reads.given_up_on(facts, world.policy, NOW)
+    assert unread == "service deployments older than the newest 4"
+    verdict = decide(replace(facts, unread=(unread,)), story.policy, NOW).verdict
+    assert isinstance(verdict, Hold)
+    assert verdict.reason is Reason.IRREVERSIBLE_CHANGE
+    assert unread in verdict.detail
+
+
 def test_the_search_ends_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """After so many pages without a stable revision a person has to look."""
     monkeypatch.setattr(reads, "OLDER_PAGES", 5)

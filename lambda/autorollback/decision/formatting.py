@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+UNREAD_TOLD = 3
+
 _MINUTE = 60
 _HOUR = 60 * _MINUTE
 _DAY = 24 * _HOUR
@@ -41,6 +43,16 @@ def first_few(words: Sequence[str], limit: int) -> list[str]:
     if more > 0:
         told.append(f"{more} more")
     return told
+
+
+def unread_of(what: Sequence[str]) -> str:
+    """The end of a sentence with what was not read.
+
+    Empty where all was.
+    """
+    if not what:
+        return ""
+    return f"; could not be read: {', '.join(first_few(what, UNREAD_TOLD))}"
 
 
 def _two_units(

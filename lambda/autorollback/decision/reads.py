@@ -256,11 +256,11 @@ def given_up_on(
     configured: ServicePolicy,
     now: datetime,
 ) -> str | None:
-    """What was left unread although no stable revision was found, in words."""
+    """What was left unread that may tell of a newer stable revision, in words."""
     if facts.so_far.next_page is None:
         return None
     question = Question(facts, configured.policy, now)
-    if _found_until(question):
+    if _reaches_back_to(facts, _found_until(question)):
         return None
     return f"service deployments older than the newest {len(facts.deployments)}"
 
@@ -425,17 +425,28 @@ def _of_the_past(question: Question, configured: ServicePolicy) -> list[Read]:
         if reads:
             return reads
         if _ended_before(found_until, long_enough[looked_at:], question):
-            return []
+            return _of_older_deployments(facts, found_until)
         if looked_at >= len(long_enough):
-            return _of_older_deployments(facts)
+            return _of_older_deployments(facts, None)
         looked_at *= 2
 
 
-def _of_older_deployments(facts: Facts) -> list[Read]:
+def _of_older_deployments(facts: Facts, until: datetime | None) -> list[Read]:
+    """The next page, unless what is listed reaches back to a moment.
+
+    A record of the ledger may be older than that: what ran well since, and what was deployed since, is on further pages.
+    """
     so_far = facts.so_far
     if so_far.next_page is None or so_far.older_pages >= OLDER_PAGES:
         return []
+    if _reaches_back_to(facts, until):
+        return []
     return [OlderDeployments(so_far.next_page)]
+
+
+def _reaches_back_to(facts: Facts, moment: datetime | None) -> bool:
+    """Whether all deployments since a moment were read; not where none is known."""
+    return moment is not None and any(one.start <= moment for one in facts.deployments)
 
 
 def _long_enough(question: Question) -> list[ServingPeriod]:

@@ -48,7 +48,7 @@ def revision_named(
         facts = replace(facts, revisions={**facts.revisions, **runs})
         facts = _with_histories(service, facts, runs)
         return _best_run(service, facts, runs)
-    return _seen_by_ledger(facts, definition) or _never_ran(service, definition)
+    return _seen_by_ledger(facts, definition) or _not_known_to_have_run(service, facts, definition)
 
 
 def tagged(
@@ -122,7 +122,7 @@ def _with_runs_of(
         page = history.deployments_page(service.key, after)
         facts = _with_page(service, facts, page)
         after = page.next
-    return facts
+    return replace(facts, so_far=replace(facts.so_far, next_page=after))
 
 
 def _with_page(
@@ -248,9 +248,22 @@ def _seen_by_ledger(facts: Facts, definition: Definition) -> Candidate | None:
     return None
 
 
-def _never_ran(service: ProtectedService, definition: Definition) -> Candidate:
+def _not_known_to_have_run(
+    service: ProtectedService,
+    facts: Facts,
+    definition: Definition,
+) -> Candidate:
+    """What no deployment that was read has brought.
+
+    Where older ones were not read, it is not known either what came after it.
+    """
     images = {name: pinned_digest(image) for name, image in definition.images.items()}
     detail = "was named by a person; no run of it in this service is on record"
+    between: tuple[None, ...] = ()
+    if facts.so_far.next_page is not None:
+        newest = len(facts.deployments)
+        detail = f"{detail} in the newest {newest:,} deployments, and no older ones were read"
+        between = (None,)
     revision = _as_revision(service, definition, images)
     check = Check(CheckName.HAS_RUN_HERE, None, detail)
     return Candidate(
@@ -258,6 +271,7 @@ def _never_ran(service: ProtectedService, definition: Definition) -> Candidate:
         CandidateVerdict.STABLE,
         detail,
         (check,),
+        between=between,
     )
 
 

@@ -274,7 +274,9 @@ def _target(
     judgement = _judge(service, facts)
     if not isinstance(judgement.verdict, RollBack):
         candidates = judgement.candidates
-        return None, (readiness_findings.no_stable_target(candidates, service.policy),)
+        return None, (
+            readiness_findings.no_stable_target(candidates, facts.unread, service.policy),
+        )
 
     plan = RollbackPlan(
         judgement.verdict,

@@ -10,7 +10,7 @@ from autorollback.aws.ledger_items import LedgerRecordError
 from autorollback.decision.alarm_order import COARSEST
 from autorollback.decision.definition import Definition
 from autorollback.decision.facts import Alarm, Controller, Facts, Revision, Untold
-from autorollback.decision.formatting import span
+from autorollback.decision.formatting import span, unread_of
 from autorollback.decision.image_lifecycle import expires_soon
 from autorollback.decision.image_reference import Image
 from autorollback.decision.lookups import role_path
@@ -170,8 +170,12 @@ def _cannot_be_rolled_back(hold: Hold) -> ReadinessFinding:
     )
 
 
-def no_stable_target(candidates: Sequence[Candidate], policy: Policy) -> ReadinessFinding:
-    """No revision has proven itself, and why not."""
+def no_stable_target(
+    candidates: Sequence[Candidate],
+    unread: Sequence[str],
+    policy: Policy,
+) -> ReadinessFinding:
+    """No revision has proven itself, why not, and what was not read."""
     told: list[str] = []
     for candidate in candidates[:SHOWN_CANDIDATES]:
         told.append(f"{candidate.revision.task_definition}: {candidate.detail}")
@@ -180,7 +184,7 @@ def no_stable_target(candidates: Sequence[Candidate], policy: Policy) -> Readine
     return ReadinessFinding(
         "stable_target",
         _ERROR,
-        detail,
+        f"{detail}{unread_of(unread)}",
         f"{serve}, with requests and without alarm",
     )
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from autorollback.decision.case import Case, Passed, Rule
 from autorollback.decision.definition import IRREVERSIBLE_TAG
 from autorollback.decision.facts import Deployment, Facts, Revision
+from autorollback.decision.formatting import unread_of
 from autorollback.decision.verdicts import Hold, Reason
 
 
@@ -22,6 +23,8 @@ def reversible(
         return Hold(Reason.IRREVERSIBLE_CHANGE, detail, suspect)
     for revision in (facts.revision(suspect.target), *between):
         objection = _objection(revision)
+        if objection and revision is None:
+            objection = f"{objection}{unread_of(facts.unread)}"
         if objection:
             return Hold(Reason.IRREVERSIBLE_CHANGE, objection, suspect)
     return Passed(f"no tag {IRREVERSIBLE_TAG}")

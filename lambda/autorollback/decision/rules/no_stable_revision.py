@@ -3,7 +3,7 @@
 from autorollback.decision import targets
 from autorollback.decision.case import Case, Considered, Rule
 from autorollback.decision.changes import only_settings_in_progress
-from autorollback.decision.formatting import first_few
+from autorollback.decision.formatting import unread_of
 from autorollback.decision.lineage import running_now
 from autorollback.decision.verdicts import Candidate, CandidateVerdict
 
@@ -33,9 +33,7 @@ def _considered(case: Case, candidates: tuple[Candidate, ...]) -> Considered:
     looked_at = [f"{c.revision.task_definition}: {c.detail}" for c in candidates[:_TOLD]]
     if looked_at:
         detail = f"{detail}: {'; '.join(looked_at)}"
-    if case.facts.unread:
-        detail = f"{detail}; could not be read: {', '.join(first_few(case.facts.unread, _TOLD))}"
-    return Considered(candidates, detail)
+    return Considered(candidates, f"{detail}{unread_of(case.facts.unread)}")
 
 
 RULE = Rule("no_stable_revision", _ask)

@@ -1,0 +1,20 @@
+"""What is measured by hand goes on working: each measurement is played once, as small as it may be."""
+
+import pytest
+
+from bench import round_trips, storm
+
+
+@pytest.mark.parametrize("inactive", [False, True], ids=["targets active", "targets inactive"])
+def test_a_small_alarm_storm_rolls_every_service_back_once(*, inactive: bool) -> None:
+    cloud, function = storm.storm(3, inactive=inactive, seed=1)
+    assert sorted(cloud.rolled_back) == ["service-0", "service-1", "service-2"]
+    assert set(cloud.acts.values()) == {1}
+    assert (function.lost, dict(function.failures)) == (0, {})
+
+
+def test_the_plain_alarm_asks_twenty_two_times_before_the_act() -> None:
+    spans, result = round_trips.measure(3, 3)
+    assert (result["outcome"], result["to"]["task_definition"]) == ("rolled_back", "auth-service:2")
+    acted = next(span.ended for span in spans if span.operation == "UpdateService")
+    assert len([span for span in spans if span.ended <= acted]) <= 22
