@@ -308,11 +308,15 @@ class Answers:
                 if "unfinished" in i and i["due_at"]["S"] <= values[":now"]["S"]
             ]
             return {"Items": sorted(due, key=lambda i: str(i["due_at"]["S"]))}
-        return {
-            "Items": [
-                item for (pk, _), item in list(cloud.items.items()) if pk == values[":pk"]["S"]
-            ]
-        }
+        prefix = values.get(":prefix", {"S": ""})["S"]
+        found = [
+            item
+            for (pk, sk), item in sorted(cloud.items.items())
+            if pk == values[":pk"]["S"] and sk.startswith(prefix)
+        ]
+        if not asked.get("ScanIndexForward", True):
+            found.reverse()
+        return {"Items": found[: asked.get("Limit")]}
 
     @staticmethod
     def get_parameter(_cloud: Cloud, _to: Clients, **asked: Any) -> Any:
@@ -332,8 +336,9 @@ class Answers:
         numbers = (3, 2, 1) if service in cloud.rolled_back else (2, 1)
         briefs = [
             {"serviceDeploymentArn": _arn("service-deployment", service, n), "createdAt": _created(cloud, service, n),
-             "targetServiceRevisionArn": _arn("service-revision", service, n)}
-            for n in numbers
+             "targetServiceRevisionArn": _arn("service-revision", service, n), "status": "SUCCESSFUL",
+             "finishedAt": _created(cloud, service, n) + timedelta(minutes=3)}
+            for n in numbers[: asked["maxResults"]]
         ]  # fmt: skip
         return {"serviceDeployments": briefs}
 
