@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -28,6 +29,17 @@ def test_a_lifted_quarantine_is_recorded(ledger: Ledger) -> None:
     (released,) = LedgerTable(ledger.clients, ledger.table).query(f"service#{KEY}", "release#")
     assert (released["task_definition"], released["words"]) == ("auth:19", "mended")
     assert released["requested_by"] == "a person"
+
+
+def test_of_a_rollback_another_service_is_told_when_what_it_left_had_been_deployed(
+    ledger: Ledger,
+) -> None:
+    incident = claim(ledger)
+    assert ledger.newest_rollbacks(KEY) == (), "a claim is no rollback yet"
+    ledger.finish(opened(incident), NOW, "one")
+    (mark,) = ledger.newest_rollbacks(KEY)
+    left = datetime.fromisoformat(incident.sort_key.split("#")[1])
+    assert (mark.at, mark.left) == (incident.claimed_at, left)
 
 
 def test_a_record_of_the_first_version_is_read(ledger: Ledger) -> None:

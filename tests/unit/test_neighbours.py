@@ -130,8 +130,16 @@ class Fleet:
         self.ecs.deployments[name].append((at, at + took))
         return self
 
-    def rolled_back(self, name: str, *, at: timedelta, deployment: str | None = None) -> "Fleet":
-        mark = RollbackMark(ONSET + at, deployment)
+    def rolled_back(
+        self,
+        name: str,
+        *,
+        at: timedelta,
+        deployment: str | None = None,
+        left: timedelta | None = None,
+    ) -> "Fleet":
+        left_at = None if left is None else ONSET + left
+        mark = RollbackMark(ONSET + at, deployment, left_at)
         self.ledger.rollbacks[ServiceKey("shop", name)] = (mark,)
         return self
 
@@ -238,6 +246,18 @@ class TestDeployments:
         """`mail` was deployed, fell ill, and was rolled back since: its bad release explains it."""
         fleet = three().deployed("mail", began=minutes(-4)).deployed("mail", began=minutes(3))
         assert fleet.rolled_back("mail", at=minutes(2.9)).found()["mail"] is True
+
+    def test_of_what_was_rolled_back_the_ledger_tells_what_it_left(self) -> None:
+        """In an alarm storm the same few neighbours would be asked by every other service."""
+        fleet = three().deployed("mail", began=minutes(-4)).deployed("mail", began=minutes(3))
+        fleet.rolled_back("mail", at=minutes(2.9), left=minutes(-4))
+        assert fleet.found()["mail"] is True
+        assert fleet.ecs.listed == []
+
+    def test_what_was_left_long_before_explains_nothing(self) -> None:
+        fleet = three().deployed("mail", began=minutes(-60)).deployed("mail", began=minutes(-8))
+        fleet.rolled_back("mail", at=minutes(-8.1), left=minutes(-60))
+        assert fleet.found()["mail"] is False
 
     @pytest.mark.parametrize("named", [True, False], ids=["known by its ARN", "by its time"])
     def test_a_rollback_is_no_deployment_of_its_own(self, *, named: bool) -> None:

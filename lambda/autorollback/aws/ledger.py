@@ -192,7 +192,7 @@ class Ledger:
         answer = self.clients.dynamodb.query(
             TableName=self.table,
             KeyConditionExpression="pk = :pk AND begins_with(sk, :prefix)",
-            ProjectionExpression="claimed_at, rollback_deployment, #state",
+            ProjectionExpression="sk, claimed_at, rollback_deployment, #state",
             ExpressionAttributeNames={"#state": "state"},
             ExpressionAttributeValues=to_attributes(
                 {":pk": partition(key), ":prefix": "incident#"}

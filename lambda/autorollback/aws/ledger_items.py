@@ -546,14 +546,15 @@ def _spells_of(text: str | None) -> tuple[AlarmSpell, ...]:
 def rollback_mark(item: Item) -> RollbackMark | None:
     """The rollback of an incident's item.
 
-    None where none was carried out, or it cannot be read.
+    None where none was carried out, or it cannot be read. An incident's sort key has the time of the deployment that it is about.
     """
     carried_out = (Phase.OPEN.value, Phase.RECOVERED.value, Phase.NOT_RECOVERED.value)
     deployment = item.get("rollback_deployment")
     if deployment is None and item.get("state") not in carried_out:
         return None
     try:
-        return RollbackMark(time_of(item["claimed_at"]), deployment)
+        _, left, *_ = item["sk"].split("#")
+        return RollbackMark(time_of(item["claimed_at"]), deployment, time_of(left))
     except (KeyError, TypeError, ValueError):
         return None
 

@@ -205,7 +205,7 @@ class Neighbours:
 
         When the deployments that run were created tells that of most, by one call for each cluster.
         Only of the others are the deployments themselves asked. A rollback is no deployment of its
-        own: the ledger tells which of them are.
+        own: the ledger tells which of them are, and when that was created which was left.
         """
         created, rollbacks = self._creations_and_rollbacks(tuple(asked.near))
 
@@ -218,10 +218,8 @@ class Neighbours:
                 answers[key] = False
                 continue
 
-            answer = None
             window = _window(asked.policies[key])
-            if not _may_be_rollbacks(times, rollbacks[key]):
-                answer = _explained_by_creations(times, onset, window)
+            answer = _explained_by_creations(times, rollbacks[key], onset, window)
             if answer is None:
                 unsure[key] = partial(
                     self._was_deployed,
@@ -364,18 +362,23 @@ def _is_about(created_at: datetime, mark: RollbackMark) -> bool:
 
 def _explained_by_creations(
     times: Sequence[datetime],
+    rollbacks: Sequence[RollbackMark],
     onset: datetime,
     window: timedelta,
 ) -> bool | None:
-    """Whether trouble follows a deployment, by when those that run were created.
+    """Whether trouble follows a deployment, by when those that run or were left were created.
 
     Nothing finishes before it was created, nor more than a day after. None where only the
     deployments themselves tell: of those between, and of a service that was deployed since its
     onset, for that may have been the rollback of what made it ill. `times` are newest first.
     """
     reach = min(window, NEAR)
-    if any(onset - reach <= at <= onset for at in times):
-        return True
+    left = [mark.left for mark in rollbacks if mark.left is not None]
+    for at in (*times, *left):
+        if onset - reach <= at <= onset and not _may_be_rollbacks([at], rollbacks):
+            return True
+    if _may_be_rollbacks(times, rollbacks):
+        return None
     newest = times[0]
     if newest < onset - reach - LONGEST_DEPLOYMENT:
         return False

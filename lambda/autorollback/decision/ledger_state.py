@@ -40,10 +40,12 @@ class RollbackMark:
     Attributes:
         at: when it was claimed.
         deployment: ARN of the service deployment that carried it out; None where that is not known yet.
+        left: when the deployment that was the newest then had been created.
     """
 
     at: datetime
     deployment: str | None
+    left: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
