@@ -90,6 +90,39 @@ def test_one_that_is_stopped_goes_back_to_what_ran(site: Site) -> None:
     assert newest(site).leaves == before.target
 
 
+def test_one_that_waits_at_a_pause_hook_is_rolled_back_from_there(site: Site) -> None:
+    before = newest(site)
+    site.waits_at_hook("v2")
+    waiting = newest(site)
+    assert waiting.status is Status.IN_PROGRESS
+    assert site.deployments.backend(None).stop(waiting.arn)
+    assert site.acts() == ["ContinueServiceDeployment ROLLBACK"]
+    site.passes(FEW_MINUTES)
+    assert newest(site).arn == waiting.arn
+    assert newest(site).status is Status.ROLLBACK_SUCCESSFUL
+    assert newest(site).leaves == before.target
+
+
+def test_one_that_has_gone_on_from_its_hook_meanwhile_is_stopped(site: Site) -> None:
+    before = newest(site)
+    site.waits_at_hook("v2")
+    site.goes_on_meanwhile()
+    assert site.deployments.backend(None).stop(newest(site).arn)
+    assert site.acts() == ["ContinueServiceDeployment ROLLBACK", "StopServiceDeployment"]
+    site.passes(FEW_MINUTES)
+    assert newest(site).leaves == before.target
+
+
+def test_what_is_rolled_back_from_its_hook_already_is_no_obstacle(site: Site) -> None:
+    """The answer was lost, and whoever comes next asks again."""
+    site.waits_at_hook("v2")
+    backend, arn = site.deployments.backend(None), newest(site).arn
+    assert backend.stop(arn)
+    assert newest(site).status.is_rollback
+    backend.stop(arn)
+    assert newest(site).status.is_rollback
+
+
 def test_one_that_has_ended_cannot_be_stopped(site: Site) -> None:
     deploy(site, "v2")
     site.passes(FEW_MINUTES)

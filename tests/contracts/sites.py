@@ -39,6 +39,15 @@ class Site(Protocol):
     def digest(self, build: str) -> str:
         """The digest of a build's image."""
 
+    def waits_at_hook(self, build: str) -> None:
+        """Deploy a build, which comes to wait at a pause hook."""
+
+    def goes_on_meanwhile(self) -> None:
+        """A person lets it go on, right before an adapter's answer to the hook arrives."""
+
+    def acts(self) -> list[str]:
+        """What the adapters asked ECS to change in deployments, in order, each by its operation."""
+
     def watch(self, signal: str) -> str:
         """Create an alarm of the service, calm; answers its name."""
 

@@ -10,23 +10,29 @@ from tests.e2e.telling import last_verdict, minutes, updates
 
 CLUSTER, SERVICE = "my-cluster", "auth-service"
 FAILING = Behaviour(error_rate=0.6)
-BLUE_GREEN = {
-    "strategy": "BLUE_GREEN",
-    "bakeTimeInMinutes": 30,
-    "lifecycleHooks": [
-        {
-            "targetType": "PAUSE",
-            "lifecycleStages": ["POST_SCALE_UP"],
-            "timeoutConfiguration": {"timeoutInMinutes": 1000},
-        }
-    ],
-}
+
+
+def blue_green(stage: Stage, waits_at: str) -> None:
+    """The service is deployed blue/green from now on, and each deployment waits for a person."""
+    hook = {
+        "targetType": "PAUSE",
+        "lifecycleStages": [waits_at],
+        "timeoutConfiguration": {"timeoutInMinutes": 1000},
+    }
+    stage.client("ecs").update_service(
+        cluster=CLUSTER,
+        service=SERVICE,
+        deploymentConfiguration={
+            "strategy": "BLUE_GREEN",
+            "bakeTimeInMinutes": 30,
+            "lifecycleHooks": [hook],
+        },
+    )
 
 
 def deployed_beside(stage: Stage) -> None:
-    """The new build is deployed blue/green; its tasks wait for three hours for a person."""
-    ecs = stage.client("ecs")
-    ecs.update_service(cluster=CLUSTER, service=SERVICE, deploymentConfiguration=BLUE_GREEN)
+    """The new build's tasks wait for three hours for a person."""
+    blue_green(stage, "POST_SCALE_UP")
     stage.deploy_bad()
     stage.passes(minutes(180))
     assert newest(stage)["lifecycleStage"] == "POST_SCALE_UP"
@@ -47,6 +53,12 @@ def goes_on(stage: Stage) -> None:
         serviceDeploymentArn=deployment["serviceDeploymentArn"],
         hookId=deployment["lifecycleHookDetails"][0]["hookId"],
     )
+
+
+def answered(stage: Stage) -> list[object]:
+    """What the function answered to hooks."""
+    calls = stage.cloud.recorder.calls("ecs", "ContinueServiceDeployment", access_key(FUNCTION))
+    return [call.parameters.get("action") for call in calls]
 
 
 def stops(stage: Stage) -> int:
@@ -90,3 +102,21 @@ def test_the_same_build_is_rolled_back_when_it_fails_the_users_that_it_is_shifte
     assert "the shift of traffic" in verdict["summary"]
     stage.passes(minutes(5))
     assert newest(stage)["status"] == "ROLLBACK_SUCCESSFUL"
+
+
+def test_a_build_that_fails_its_users_while_it_waits_for_a_person_is_rolled_back_from_there(
+    scene: Scene,
+) -> None:
+    """It serves all of them already, and waits before it bakes: nobody need come for it to go back."""
+    stage = scene()
+    blue_green(stage, "POST_PRODUCTION_TRAFFIC_SHIFT")
+    stage.deploy_bad()
+    assert stage.until(lambda: answered(stage) != [], within=minutes(20))
+    assert newest(stage)["lifecycleHookDetails"][0]["status"] != "SUCCEEDED"
+    stage.passes(minutes(15))
+    assert (answered(stage), stops(stage), updates(stage)) == (["ROLLBACK"], 0, 0)
+    assert newest(stage)["status"] == "ROLLBACK_SUCCESSFUL"
+    assert stage.running_revision() == "auth-service:18"
+    results = [message["result"] for message in stage.messages() if message["result"]]
+    told = [(result["outcome"], result.get("incident_state")) for result in results]
+    assert told == [("rolled_back", "open"), ("rolled_back", "recovered")]

@@ -13,6 +13,7 @@ from autorollback.aws.codedeploy import UnknownGroup
 from autorollback.aws.definitions import CannotBeRestored, UnknownDefinition
 from autorollback.aws.deployer import DeploymentBackend, StillDeploying, Superseded
 from autorollback.aws.ecs import NO_DEPLOYMENTS, DeploymentPage
+from autorollback.aws.refusals import is_refusal
 from autorollback.decision.definition import Definition
 from autorollback.decision.facts import (
     Controller,
@@ -68,6 +69,7 @@ class FakeService:
         changed_at: when the status of each deployment last changed.
         incidents: of the deployments that CodeDeploy was asked for, by their ARNs.
         rollout: what DescribeServices says of the newest, where it is not what its status says.
+        waits_at_hook: the newest waits at a pause hook, until somebody answers.
     """
 
     key: ServiceKey
@@ -79,6 +81,7 @@ class FakeService:
     changed_at: dict[str, datetime] = field(default_factory=dict)
     incidents: dict[str, str] = field(default_factory=dict)
     rollout: str | None = None
+    waits_at_hook: bool = False
 
     @property
     def running(self) -> str | None:
@@ -243,6 +246,8 @@ class FakeEcs:
     def _settle(self, service: FakeService) -> None:
         for index, one in enumerate(service.deployments):
             over = service.changed_at[one.arn] + TAKES
+            if one == service.deployments[-1] and service.waits_at_hook:
+                continue
             if one.status.in_progress and over <= self.clock.now:
                 ends_as = service.ends_as.get(one.status, ENDS_AS.get(one.status, one.status))
                 if ends_as.in_progress:
@@ -373,6 +378,8 @@ class FakeDeployer:
         return next(iter(FakeHistory(self.ecs).deployments_page(key).arns), None)
 
     def stop(self, deployment_arn: str) -> bool:
+        if self._rolled_back_from_hook(deployment_arn):
+            return True
         self.ecs.fail("StopServiceDeployment")
         found = FakeHistory(self.ecs).deployments([deployment_arn])
         stoppable = (Status.PENDING, Status.IN_PROGRESS)
@@ -382,6 +389,26 @@ class FakeDeployer:
         self.ecs.roll_back(deployment_arn)
         self.ecs.die_after("StopServiceDeployment")
         return True
+
+    def _rolled_back_from_hook(self, deployment_arn: str) -> bool:
+        """Whether it waits at a hook, and is rolled back from there; not where that is refused."""
+        for service in self.ecs.services.values():
+            newest = service.deployments[-1] if service.deployments else None
+            if newest is None or newest.arn != deployment_arn or not service.waits_at_hook:
+                continue
+            self.ecs.acts.append("ContinueServiceDeployment ROLLBACK")
+            try:
+                self.ecs.fail("ContinueServiceDeployment")
+            except ClientError as error:
+                if not is_refusal(error):
+                    raise
+                service.waits_at_hook = False
+                return False
+            service.waits_at_hook = False
+            self.ecs.roll_back(deployment_arn)
+            self.ecs.die_after("ContinueServiceDeployment")
+            return True
+        return False
 
     def update(
         self, key: ServiceKey, task_definition_arn: str, incident_id: str, over: str | None

@@ -116,6 +116,11 @@ class ServiceStory:
         self.fake.ends_as.update({status: status for status in statuses})
         return self
 
+    def waits_at_hook(self) -> "ServiceStory":
+        """Whatever is deployed next waits at a pause hook."""
+        self.fake.waits_at_hook = True
+        return self
+
     def given_up(self) -> "ServiceStory":
         """ECS calls the newest deployment failed, and has not begun to roll it back."""
         self.fake.rollout = "FAILED"

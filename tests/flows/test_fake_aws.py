@@ -7,7 +7,7 @@ import pytest
 from autorollback.policy import ServicePolicy
 from tests.contracts.aws import *  # noqa: F403 - the tests are the contract's
 from tests.contracts.sites import KEY
-from tests.fakes.ecs import Clock, FakeDefinitions, FakeDeployments, FakeEcs
+from tests.fakes.ecs import Clock, FakeDefinitions, FakeDeployments, FakeEcs, refused
 from tests.fakes.services import FakeDependencies, FakePolicies
 from tests.fakes.watch import FakeAlarms
 from tests.scenarios.history import NOW
@@ -42,6 +42,17 @@ class SiteInMemory:
 
     def digest(self, build: str) -> str:
         return f"sha256:{build}"
+
+    def waits_at_hook(self, build: str) -> None:
+        self.ecs.begin(KEY, self.define(build))
+        self.ecs.services[KEY].waits_at_hook = True
+
+    def goes_on_meanwhile(self) -> None:
+        operation, words = "ContinueServiceDeployment", "does not wait at the hook"
+        self.ecs.refuses[operation] = [refused("InvalidParameterException", operation, words)]
+
+    def acts(self) -> list[str]:
+        return self.ecs.acts
 
     def watch(self, signal: str) -> str:
         return self.alarms.add(KEY, signal, self.now).name

@@ -197,6 +197,17 @@ def test_a_deployment_that_is_under_way_is_stopped_for_a_person_too(world: World
     assert world.ecs.acts == ["StopServiceDeployment"]
 
 
+def test_one_that_no_user_has_reached_is_rolled_back_by_a_person_from_the_hook_that_it_waits_at(
+    world: World,
+) -> None:
+    story = world.service("auth").deployed("v1", ago=days(3)).waits_at_hook()
+    story.deployed("v2", ago=hours(2)).shifts(0.0, "POST_SCALE_UP")
+    assert reason_of(world.fire("auth", "5xx-rate")) == "not_serving_yet"
+    assert world.ecs.acts == []
+    assert outcome_of(world.person()) == "rolled_back"
+    assert world.ecs.acts == ["ContinueServiceDeployment ROLLBACK"]
+
+
 def test_where_what_runs_cannot_be_described_the_definition_of_the_service_tells(
     world: World,
 ) -> None:

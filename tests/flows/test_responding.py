@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from botocore.exceptions import ClientError
 
 from autorollback.aws.deployer import StillDeploying
 from autorollback.decision.facts import EcsDeployment, Status
@@ -65,6 +66,69 @@ def test_a_deployment_in_progress_is_stopped_and_ecs_restores_what_ran(world: Wo
     world.passes(minutes(3))
     assert service.newest.status is Status.ROLLBACK_SUCCESSFUL
     assert service.runs == "auth:v1"
+
+
+@pytest.mark.parametrize(
+    ("answer", "acts"),
+    [
+        pytest.param(None, [], id="taken"),
+        pytest.param(
+            refused("InvalidParameterException", "ContinueServiceDeployment"),
+            ["StopServiceDeployment"],
+            id="refused, for it has gone on",
+        ),
+        pytest.param(
+            refused("AccessDeniedException", "ContinueServiceDeployment"),
+            ["StopServiceDeployment"],
+            id="refused for want of a right",
+        ),
+    ],
+)
+def test_a_deployment_that_waits_at_a_hook_is_rolled_back_from_there(
+    world: World,
+    answer: ClientError | None,
+    acts: list[str],
+) -> None:
+    service = world.service("auth").deployed("v1", ago=days(3)).waits_at_hook()
+    service.deployed("v2", ago=minutes(9)).stuck(Status.IN_PROGRESS)
+    world.ecs.refuses["ContinueServiceDeployment"] = [answer] if answer else []
+    assert outcome_of(world.fire("auth", "5xx-rate")) == "rolled_back"
+    assert world.ecs.acts == ["ContinueServiceDeployment ROLLBACK", *acts]
+    world.passes(minutes(3))
+    assert service.newest.status is Status.ROLLBACK_SUCCESSFUL
+    assert service.runs == "auth:v1"
+    assert world.rollbacks("auth") == ["v1"]
+
+
+def test_a_failure_of_ecs_at_the_hook_is_retried_there_and_nothing_else_is_tried(
+    world: World,
+) -> None:
+    service = world.service("auth").deployed("v1", ago=days(3)).waits_at_hook()
+    service.deployed("v2", ago=minutes(9))
+    fails = refused("ServerException", "ContinueServiceDeployment", status=500)
+    world.ecs.refuses["ContinueServiceDeployment"] = [fails]
+    world.turn_red("auth", "5xx-rate")
+    event = world.alarm_event("auth", "5xx-rate")
+    with pytest.raises(ActFailed, match="ServerException"):
+        world.ask(event, "first")
+    world.ask(event, "first")
+    assert world.ecs.acts == ["ContinueServiceDeployment ROLLBACK"] * 2
+    assert world.incident().phase is Phase.OPEN
+
+
+def test_a_rollback_at_a_hook_whose_answer_was_lost_is_known_by_what_ecs_shows(
+    world: World,
+) -> None:
+    service = world.service("auth").deployed("v1", ago=days(3)).waits_at_hook()
+    service.deployed("v2", ago=minutes(9))
+    world.ecs.dies_after["ContinueServiceDeployment"] = DIED
+    world.turn_red("auth", "5xx-rate")
+    event = world.alarm_event("auth", "5xx-rate")
+    with pytest.raises(RuntimeError):
+        world.ask(event, "first")
+    world.ask(event, "first")
+    assert world.ecs.acts == ["ContinueServiceDeployment ROLLBACK"]
+    assert world.incident().phase is Phase.OPEN
 
 
 def test_a_stop_that_comes_too_late_becomes_a_deployment_of_the_target(world: World) -> None:

@@ -15,6 +15,7 @@ from autorollback.aws.policies import Policies
 from autorollback.naming import Names
 from autorollback.policy import ServicePolicy
 from localcloud.ecs.world import World
+from localcloud.recorder import Call
 from localcloud.server import Cloud, running
 from tests.contracts.aws import *  # noqa: F403 - the tests are the contract's
 from tests.contracts.sites import KEY
@@ -35,6 +36,7 @@ class SiteInTheCloud:
         self.dependencies = Dependencies(clients)
         self.digests: dict[str, str] = {}
         self.cloudwatch = self.world.session.client("cloudwatch")
+        self.ecs = self.world.session.client("ecs")
         self.ssm = self.world.session.client("ssm")
         self.world.cluster(KEY.cluster)
         self.uri = self.world.repository("auth")
@@ -54,6 +56,34 @@ class SiteInTheCloud:
 
     def digest(self, build: str) -> str:
         return self.digests[build]
+
+    def waits_at_hook(self, build: str) -> None:
+        self.ecs.update_service(
+            cluster=KEY.cluster,
+            service=KEY.service,
+            deploymentConfiguration={
+                "strategy": "BLUE_GREEN",
+                "bakeTimeInMinutes": 1,
+                "lifecycleHooks": [{"targetType": "PAUSE", "lifecycleStages": ["POST_SCALE_UP"]}],
+            },
+        )
+        self.world.deploy(KEY.cluster, KEY.service, self.define(build))
+        self.passes(timedelta(minutes=2))
+
+    def goes_on_meanwhile(self) -> None:
+        def let_go(call: Call) -> None:
+            if call.access_key == "controller":
+                arn, hook = call.parameters["serviceDeploymentArn"], call.parameters["hookId"]
+                self.ecs.continue_service_deployment(serviceDeploymentArn=arn, hookId=hook)
+
+        self.cloud.recorder.before("ecs", "ContinueServiceDeployment", let_go)
+
+    def acts(self) -> list[str]:
+        asked: list[str] = []
+        for call in self.cloud.recorder.calls("ecs", access_key="controller"):
+            if call.operation in ("ContinueServiceDeployment", "StopServiceDeployment"):
+                asked.append(f"{call.operation} {call.parameters.get('action', '')}".strip())
+        return asked
 
     def watch(self, signal: str) -> str:
         name = NAMES.alarm(KEY, signal)
