@@ -21,6 +21,8 @@ MAX_HISTORY = 100
 MAX_TEXT = 2048
 MAX_REASON = 1000
 MAX_REQUESTED_BY = 200
+MAX_CONTAINERS = 10
+"""Of a task definition (ECS Developer Guide, "Amazon ECS service quotas")."""
 
 
 class BadRequest(ValueError):  # noqa: N818 - the word of the contract
@@ -52,6 +54,8 @@ class Action(StrEnum):
     PLAN = "plan"
     HISTORY = "history"
     EXPLAIN = "explain"
+    STATUS = "status"
+    CHECK = "check"
     READINESS = "readiness"
     RELEASE = "release"
     PAUSE = "pause"
@@ -147,6 +151,8 @@ class Manual:
         service: None only where the action allows all services.
         requested_by: what the sender says of himself; shown, never used to decide.
         next: where the page after the last begins.
+        task_definition: of `check`: what is to be deployed.
+        images: of `check`: container to the image that is to be deployed.
     """
 
     action: Action
@@ -163,6 +169,8 @@ class Manual:
     limit: int = DEFAULT_HISTORY
     next: str | None = None
     incident_id: str | None = None
+    task_definition: str | None = None
+    images: Mapping[str, str] | None = None
 
 
 Request = (
@@ -575,6 +583,27 @@ def _image_tag(value: object) -> bool:
     return re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", value) is not None
 
 
+_IMAGE = re.compile(
+    r"""
+    ([A-Za-z0-9][A-Za-z0-9._/:-]{0,500}@)?sha256:[0-9a-f]{64}  # a digest, of a repository or alone
+    |
+    (?!sha256:)([A-Za-z0-9.-]{1,255}(:[0-9]{1,5})?/)?          # a registry, or none
+    [a-z0-9][a-z0-9._/-]{0,255}:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}
+    """,
+    re.VERBOSE,
+)
+
+
+def _images(value: object) -> bool:
+    """Whether it maps containers to images, each with its tag or digest: a word alone may mean either."""
+    if not isinstance(value, Mapping) or not 0 < len(value) <= MAX_CONTAINERS:
+        return False
+    for container, image in value.items():
+        if not _name(container) or not isinstance(image, str) or not _IMAGE.fullmatch(image):
+            return False
+    return True
+
+
 def _incident_id(value: object) -> bool:
     if not _text(value):
         return False
@@ -616,6 +645,15 @@ _FIELDS: Mapping[str, _Field] = {
         "the id of an incident, <cluster>/<service>/<time>/<deployment>, as `history` lists it",
         _refused_in,
     ),
+    "task_definition": _Field(
+        _revision,
+        'a task definition of the service\'s family: 18, "18", "auth-service:18" or an ARN',
+    ),
+    "images": _Field(
+        _images,
+        "an object of up to 10 containers and their images, each repository:tag, "
+        "repository@sha256:... or sha256:...",
+    ),
 }
 
 _FOR_THE_RECORD = ("reason", "requested_by")
@@ -634,6 +672,8 @@ _OF_ACTION: Mapping[Action, tuple[str, ...]] = {
     Action.PLAN: _OF_A_ROLLBACK,
     Action.HISTORY: ("service", "cluster", "limit", "next", *_FOR_THE_RECORD),
     Action.EXPLAIN: ("incident_id", "service", "cluster", *_FOR_THE_RECORD),
+    Action.STATUS: ("service", "cluster", *_FOR_THE_RECORD),
+    Action.CHECK: ("service", "cluster", "task_definition", "images", *_FOR_THE_RECORD),
     Action.READINESS: ("service", "cluster", *_FOR_THE_RECORD),
     Action.RELEASE: ("service", "cluster", "revision", *_FOR_THE_RECORD),
     Action.PAUSE: ("service", "cluster", "minutes", *_FOR_THE_RECORD),
@@ -645,6 +685,7 @@ _REQUIRED: Mapping[Action, tuple[str, ...]] = {
     Action.RELEASE: ("service", "revision"),
     Action.PAUSE: ("minutes",),
     Action.EXPLAIN: ("incident_id",),
+    Action.CHECK: ("service",),
 }
 _ONLY_BESIDE = {"cluster": "service", "container": "image_tag"}
 
@@ -665,8 +706,9 @@ def _manual(given: Mapping[str, object]) -> Manual:
 
     # each was accepted as its field
     arguments: dict[str, Any] = {**given, "action": action}
-    if "revision" in arguments:
-        arguments["revision"] = str(arguments["revision"])
+    for name in ("revision", "task_definition"):
+        if name in arguments:
+            arguments[name] = str(arguments[name])
     return Manual(**arguments)
 
 
@@ -689,6 +731,10 @@ def _check_together(action: Action, given: Mapping[str, object]) -> None:
     for name, other in _ONLY_BESIDE.items():
         if name in given and other not in given:
             raise BadRequest(name, given[name], f"only beside {other}")
+
+    if action is Action.CHECK and not {"task_definition", "images"} & given.keys():
+        allowed = "task_definition or images, or both: what is to be deployed"
+        raise BadRequest("task_definition", None, allowed)
 
     if "revision" in given and "image_tag" in given:
         raise BadRequest("image_tag", given["image_tag"], "either revision or image_tag, not both")

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from autorollback import codec
+from autorollback.decision.before_deployment import DeploymentFinding
 from autorollback.decision.facts import Revision
 from autorollback.decision.result import (
     CandidateSummary,
@@ -133,7 +135,57 @@ class Explanation:
     now: JudgedAs
 
 
-Answer = Explanation | Result | Done | HistoryAnswer | ReadinessAnswer
+@dataclass(frozen=True, slots=True)
+class ServiceState:
+    """What runs in a service and how it stands.
+
+    What could not be read is None.
+
+    Attributes:
+        task_definition: what runs, as `family:revision`.
+        since: when it began to serve.
+        last_stable: what a rollback of the next deployment would go back to.
+        incident_id: of the rollback whose recovery is being watched.
+        paused_until: until when automatic rollbacks of it rest.
+    """
+
+    task_definition: str | None = None
+    since: datetime | None = None
+    last_stable: str | None = None
+    incident_id: str | None = None
+    paused_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StatusLine:
+    """One service of `status`, and whether it could be rolled back now."""
+
+    key: ServiceKey
+    state: ServiceState
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StatusAnswer:
+    """How services stand; `not_looked_at` are those that there was no time for."""
+
+    services: tuple[StatusLine, ...]
+    not_looked_at: tuple[ServiceKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAnswer:
+    """Whether a deployment may go ahead, as far as this controller knows."""
+
+    findings: tuple[DeploymentFinding, ...]
+
+    @property
+    def clear(self) -> bool:
+        """Nothing speaks against it."""
+        return all(finding.passed for finding in self.findings)
+
+
+Answer = Explanation | Result | Done | HistoryAnswer | ReadinessAnswer | StatusAnswer | CheckAnswer
 Message = Result | Done
 """What people and machines are told of."""
 
@@ -226,6 +278,12 @@ def to_json(answer: Answer) -> dict[str, object]:
             return _readiness_json(answer)
         case Explanation():
             return _explanation_json(answer)
+        case StatusAnswer():
+            return _status_json(answer)
+        case CheckAnswer():
+            findings = [codec.to_json(finding) for finding in answer.findings]
+            done = Outcome.DONE.value
+            return {"outcome": done, "clear": answer.clear, "findings": findings}
 
 
 def read_message(document: Mapping[str, object]) -> Message:
@@ -278,9 +336,29 @@ def _readiness_json(answer: ReadinessAnswer) -> dict[str, object]:
         "summary": answer.summary,
         "services": [readiness_json(service) for service in answer.services],
     }
-    if answer.not_looked_at:
-        written["not_looked_at"] = [str(key) for key in answer.not_looked_at]
+    return _with_not_looked_at(written, answer.not_looked_at)
+
+
+def _with_not_looked_at(
+    written: dict[str, object],
+    left: Sequence[ServiceKey],
+) -> dict[str, object]:
+    """The answer that says which services there was no time for, where there are such."""
+    if left:
+        written["not_looked_at"] = [str(key) for key in left]
     return written
+
+
+def _status_json(answer: StatusAnswer) -> dict[str, object]:
+    services: list[object] = []
+    for line in answer.services:
+        state = codec.to_json(line.state)
+        key = line.key
+        services.append(
+            {"cluster": key.cluster, "service": key.service, **state, "ready": line.ready}
+        )
+    written: dict[str, object] = {"outcome": Outcome.DONE.value, "services": services}
+    return _with_not_looked_at(written, answer.not_looked_at)
 
 
 def readiness_json(service: ServiceReadiness) -> dict[str, object]:

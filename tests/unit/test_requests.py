@@ -345,6 +345,33 @@ class TestManual:
                 {"limit": 100, "next": "abc"},
             ),
             ({"action": "readiness"}, {"action": "readiness"}),
+            ({"action": "status"}, {"action": "status"}),
+            (
+                {"action": "check", "service": "auth", "task_definition": 18},
+                {"action": "check", "service": "auth", "task_definition": "18"},
+            ),
+            (
+                {
+                    "action": "check",
+                    "service": "auth",
+                    "images": {
+                        "app": "111122223333.dkr.ecr.eu-central-1.amazonaws.com/team/auth:v1",
+                        "log": f"localhost:5000/log@sha256:{'a' * 64}",
+                        "env": f"sha256:{'0' * 64}",
+                        "cdn": "nginx:1.27",
+                    },
+                },
+                {
+                    "action": "check",
+                    "service": "auth",
+                    "images": {
+                        "app": "111122223333.dkr.ecr.eu-central-1.amazonaws.com/team/auth:v1",
+                        "log": f"localhost:5000/log@sha256:{'a' * 64}",
+                        "env": f"sha256:{'0' * 64}",
+                        "cdn": "nginx:1.27",
+                    },
+                },
+            ),
             (
                 {"action": "release", "service": "auth", "revision": 19},
                 {"action": "release", "revision": "19"},
@@ -446,6 +473,59 @@ class TestManual:
             pytest.param({"action": "history", "limit": 101}, "limit", id="too many"),
             pytest.param(
                 {"action": "readiness", "force": True}, "force", id="a field of another action"
+            ),
+            pytest.param({"action": "status", "limit": 5}, "limit", id="a page of a status"),
+            pytest.param({"action": "status", "cluster": "shop"}, "cluster", id="its cluster"),
+            pytest.param(
+                {"action": "check", "service": "auth"}, "task_definition", id="a check of what"
+            ),
+            pytest.param({"action": "check", "task_definition": 18}, "service", id="a check where"),
+            pytest.param(
+                {"action": "check", "service": "auth", "task_definition": "auth"},
+                "task_definition",
+                id="a family alone",
+            ),
+            pytest.param(
+                {"action": "check", "service": "auth", "revision": 18},
+                "revision",
+                id="a check of a rollback's field",
+            ),
+            pytest.param(
+                {"action": "check", "service": "auth", "images": {}}, "images", id="no image"
+            ),
+            pytest.param(
+                {"action": "check", "service": "auth", "images": ["auth:v1"]},
+                "images",
+                id="images of no container",
+            ),
+            pytest.param(
+                {"action": "check", "service": "auth", "images": {"app": "v1"}},
+                "images",
+                id="a tag or a repository, who knows",
+            ),
+            pytest.param(
+                {"action": "check", "service": "auth", "images": {"app": "sha256:abc"}},
+                "images",
+                id="half a digest",
+            ),
+            pytest.param(
+                {"action": "check", "service": "auth", "images": {"a b": "auth:v1"}},
+                "images",
+                id="no name of a container",
+            ),
+            pytest.param(
+                {"action": "check", "service": "auth", "images": {"app": "auth:v1\n"}},
+                "images",
+                id="an image with a line break",
+            ),
+            pytest.param(
+                {
+                    "action": "check",
+                    "service": "auth",
+                    "images": {f"c{n}": "auth:v1" for n in range(11)},
+                },
+                "images",
+                id="more containers than a task has",
             ),
         ],
     )

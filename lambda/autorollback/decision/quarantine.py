@@ -60,11 +60,20 @@ def known_bad(question: Question, index: int) -> Quarantine | None:
     if is_rollback(deployment, facts):
         return None
 
+    return known_bad_build(question, brought, deployment.start)
+
+
+def known_bad_build(
+    question: Question,
+    brought: Revision,
+    start: datetime,
+) -> Quarantine | None:
+    """The quarantined build that a revision is, if it were deployed at a moment."""
     kept = quarantined(question)
     if brought.identity in kept:
         return kept[brought.identity]
     alike = [one for one in kept.values() if same_to_its_processes(brought, one)]
-    if not alike or stability.may_have_been_stable(question, brought, deployment.start):
+    if not alike or stability.may_have_been_stable(question, brought, start):
         return None
     return max(alike, key=lambda one: (one.at, one.identity))
 

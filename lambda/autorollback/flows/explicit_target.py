@@ -41,7 +41,13 @@ def revision_named(
     Raises:
         BadRequest: where it is of another family, or there is none.
     """
-    definition = _definition_named(service, _known_service(facts).task_definition, wanted)
+    running = _known_service(facts).task_definition
+    definition = definition_named(
+        service,
+        running,
+        wanted,
+        "revision",
+    )
     facts = _with_runs_of(service, facts, definition)
     runs = _runs_of(facts, definition)
     if runs:
@@ -84,21 +90,28 @@ def tagged(
 # --- a revision ------------------------------------------------------------------------------
 
 
-def _definition_named(
+def definition_named(
     service: ProtectedService,
     running: str,
     wanted: str,
+    field: str,
 ) -> Definition:
-    """A revision number of the service's family, `family:18`, or an ARN."""
+    """The definition that a field of the payload names.
+
+    By its number in the family that runs, as `family:18`, or by its ARN.
+
+    Raises:
+        BadRequest: where it is of another family, or there is none.
+    """
     family = _family(running)
     reference = f"{family}:{wanted}" if wanted.isdecimal() else wanted
     if _family(reference) != family:
-        raise BadRequest("revision", wanted, f"a revision of the service's family {family}")
+        raise BadRequest(field, wanted, f"a revision of the service's family {family}")
     try:
         return service.session.definitions.describe(reference)
     except UnknownDefinition as error:
         allowed = f"an existing revision of {family} ({error})"
-        raise BadRequest("revision", wanted, allowed) from error
+        raise BadRequest(field, wanted, allowed) from error
 
 
 def _family(reference: str) -> str:

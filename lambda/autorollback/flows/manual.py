@@ -27,6 +27,7 @@ from autorollback.decision.verdicts import (
 )
 from autorollback.flows import (
     act,
+    check,
     explain,
     explicit_target,
     intent,
@@ -35,6 +36,7 @@ from autorollback.flows import (
     records,
     respond,
     settle,
+    status,
     undoing,
 )
 from autorollback.flows.service_named import maybe_named, service_named
@@ -67,6 +69,10 @@ def _answer(session: Session, asked: Manual) -> Answer:
             return records.history(session, asked, maybe_named(session, asked))
         case Action.EXPLAIN:
             return explain.explain(session, asked)
+        case Action.STATUS:
+            return status.status(session, maybe_named(session, asked))
+        case Action.CHECK:
+            return check.check(session, asked)
         case Action.PAUSE:
             return records.pause(session, asked, maybe_named(session, asked))
         case Action.RESUME:
@@ -75,15 +81,19 @@ def _answer(session: Session, asked: Manual) -> Answer:
             return records.release(session, asked, service_named(session, asked))
         case Action.READINESS:
             return readiness.ask(session, maybe_named(session, asked))
-        case Action.PLAN:
-            return _plan(session, asked)
-        case Action.ROLLBACK:
-            return _plan(session, asked) if asked.dry_run else _roll_back(session, asked)
+        case Action.PLAN | Action.ROLLBACK:
+            return _rollback(session, asked)
         case _:
             assert_never(asked.action)
 
 
 # --- a rollback, and a plan of one --------------------------------------------------------------------------------
+
+
+def _rollback(session: Session, asked: Manual) -> Answer:
+    if asked.action is Action.PLAN or asked.dry_run:
+        return _plan(session, asked)
+    return _roll_back(session, asked)
 
 
 def _plan(session: Session, asked: Manual) -> Answer:

@@ -5,7 +5,7 @@ and a deployment that has not happened yet.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from time import monotonic
@@ -19,7 +19,7 @@ from autorollback.aws.definitions import UnknownDefinition
 from autorollback.aws.ledger_items import LedgerRecordError
 from autorollback.aws.refusals import explain, is_refusal
 from autorollback.decision import stability, targets
-from autorollback.decision.definition import Definition
+from autorollback.decision.definition import Definition, short_name
 from autorollback.decision.facts import Facts, KnownGood, Service, Trigger, TriggerKind
 from autorollback.decision.image_reference import Image
 from autorollback.decision.plan import RollbackPlan
@@ -40,7 +40,12 @@ from autorollback.flows.alarm_trees import Trees
 from autorollback.flows.session import ProtectedService, Session
 from autorollback.naming import Home, ServiceKey
 from autorollback.policy import PolicyError
-from autorollback.results import ReadinessAnswer, ReadinessFinding, ServiceReadiness
+from autorollback.results import (
+    ReadinessAnswer,
+    ReadinessFinding,
+    ServiceReadiness,
+    ServiceState,
+)
 
 ENOUGH = timedelta(seconds=30)
 """Time that the function must have left to look at further services."""
@@ -53,19 +58,21 @@ AT_ONCE = 4
 
 
 @dataclass(frozen=True, slots=True)
-class _Seen:
+class Seen:
     """One service that was looked at.
 
     Attributes:
         good: what has run well until now, if it has.
         trees: the alarms under its users' own, where they have changed.
         surplus: sort keys of what the ledger keeps of it no more.
+        state: what runs and how it stands.
     """
 
     readiness: ServiceReadiness
     good: KnownGood | None = None
     trees: Trees | None = None
     surplus: tuple[str, ...] = ()
+    state: ServiceState = field(default_factory=ServiceState)
 
     @property
     def key(self) -> ServiceKey:
@@ -74,7 +81,9 @@ class _Seen:
 
     @property
     def marks(self) -> tuple[str, ...]:
-        """What is compared from one audit to the next: the details may hold times and counts."""
+        """What is compared from one audit to the next.
+
+        The details may hold times and counts."""
         findings = self.readiness.findings
         return tuple(sorted(f"{one.check} {one.severity}" for one in findings))
 
@@ -88,9 +97,17 @@ class _Seen:
 
 def ask(session: Session, key: ServiceKey | None) -> ReadinessAnswer:
     """A person asks: of one service, or of all. Nothing is written."""
-    keys = (key,) if key else session.policies.keys()
-    seen, left = _in_time(session, keys)
+    seen, left = look_at_those(session, key)
     return _answer(seen, left)
+
+
+def look_at_those(
+    session: Session,
+    key: ServiceKey | None,
+) -> tuple[list[Seen], Sequence[ServiceKey]]:
+    """One service, or all; and those that there was no time for."""
+    keys = (key,) if key else session.policies.keys()
+    return _in_time(session, keys)
 
 
 def daily(session: Session) -> ReadinessAnswer:
@@ -127,7 +144,7 @@ def daily(session: Session) -> ReadinessAnswer:
     return answer
 
 
-def look_at(session: Session, key: ServiceKey) -> _Seen:
+def look_at(session: Session, key: ServiceKey) -> Seen:
     """One service: its state, its target, its alarms and its images.
 
     What AWS refuses to tell is a finding, of this one alone.
@@ -142,7 +159,7 @@ def look_at(session: Session, key: ServiceKey) -> _Seen:
         return _only(key, readiness_findings.refused(explain(error, key)))
 
 
-def _look_at(session: Session, key: ServiceKey) -> _Seen:
+def _look_at(session: Session, key: ServiceKey) -> Seen:
     try:
         service = session.look_at(key)
     except PolicyError as error:
@@ -166,11 +183,11 @@ def _longest_ago_first(
 
 def _in_time(
     session: Session, keys: Sequence[ServiceKey]
-) -> tuple[list[_Seen], Sequence[ServiceKey]]:
+) -> tuple[list[Seen], Sequence[ServiceKey]]:
     """As many services as there is time for, a few at once; and those that are left."""
     time_left = session.invocation.time_left - ENOUGH
     until = monotonic() + time_left.total_seconds()
-    seen: list[_Seen] = []
+    seen: list[Seen] = []
     left = keys
     while left and (not seen or monotonic() < until):
         looks = {key: partial(look_at, session, key) for key in left[:AT_ONCE]}
@@ -179,19 +196,20 @@ def _in_time(
     return seen, left
 
 
-def _only(key: ServiceKey, finding: ReadinessFinding) -> _Seen:
-    return _Seen(ServiceReadiness(key, (finding,)))
+def _only(key: ServiceKey, finding: ReadinessFinding) -> Seen:
+    return Seen(ServiceReadiness(key, (finding,)))
 
 
 # --- one service -----------------------------------------------------------------------------
 
 
-def _looked_at(service: ProtectedService, ecs_service: Service) -> _Seen:
+def _looked_at(service: ProtectedService, ecs_service: Service) -> Seen:
     session, policy = service.session, service.configured
     before = service
     service = alarm_trees.read_anew(before)
     facts = _facts(service)
-    chosen, of_target = _target(service, facts)
+    judgement = _judge(service, facts)
+    chosen, of_target = _target(service, facts, judgement)
     running = _definition(session, ecs_service.task_definition)
     paused_until = service.ledger_state.state.paused_until
     findings = (
@@ -212,17 +230,54 @@ def _looked_at(service: ProtectedService, ecs_service: Service) -> _Seen:
             chosen,
         ),
     )
-    return _Seen(
+    return Seen(
         ServiceReadiness(service.key, findings),
         _runs_well(service, facts),
         alarm_trees.changed(before, service),
         service.ledger_state.surplus,
+        _state(
+            service,
+            ecs_service,
+            facts,
+            judgement,
+        ),
+    )
+
+
+def _state(
+    service: ProtectedService,
+    ecs_service: Service,
+    facts: Facts,
+    judgement: Judgement,
+) -> ServiceState:
+    """What runs, since when, and what stands of it in the ledger.
+
+    While a deployment is under way it is what that brings, since it began.
+    """
+    serving = _serving(Question(facts, service.policy, service.now))
+    revision = facts.revision(serving.revision) if serving else None
+    runs, since = short_name(ecs_service.task_definition), None
+    newest = next(iter(facts.deployments[1:]), None)
+    if serving is not None and revision is not None:
+        runs, since = revision.task_definition, serving.since
+    elif newest is not None:
+        since = newest.start
+    stable = (one for one in judgement.candidates if one.verdict is CandidateVerdict.STABLE)
+    last_stable = next(stable, None)
+    watched = next(iter(service.ledger_state.open_incidents), None)
+    return ServiceState(
+        task_definition=runs,
+        since=since,
+        last_stable=last_stable.revision.task_definition if last_stable else None,
+        incident_id=watched.incident_id if watched else None,
+        paused_until=service.ledger_state.state.paused_until,
     )
 
 
 def target_of_next(service: ProtectedService) -> Candidate | None:
     """Where a rollback of the next deployment would go now; None where nowhere."""
-    chosen, _ = _target(service, _facts(service))
+    facts = _facts(service)
+    chosen, _ = _target(service, facts, _judge(service, facts))
     return chosen
 
 
@@ -268,10 +323,11 @@ def _judge(service: ProtectedService, facts: Facts) -> Judgement:
 
 
 def _target(
-    service: ProtectedService, facts: Facts
+    service: ProtectedService,
+    facts: Facts,
+    judgement: Judgement,
 ) -> tuple[Candidate | None, tuple[ReadinessFinding, ...]]:
     """Is there a stable revision, and would one pass the preflight now?"""
-    judgement = _judge(service, facts)
     if not isinstance(judgement.verdict, RollBack):
         candidates = judgement.candidates
         return None, (
@@ -340,7 +396,7 @@ def _of_images(
 # --- what is told ----------------------------------------------------------------------------
 
 
-def _answer(seen: Sequence[_Seen], left: Sequence[ServiceKey]) -> ReadinessAnswer:
+def _answer(seen: Sequence[Seen], left: Sequence[ServiceKey]) -> ReadinessAnswer:
     services = tuple(one.readiness for one in seen)
     ready = sum(one.ready for one in services)
     summary = f"[READINESS] {ready} of {len(services)} services could be rolled back now"
