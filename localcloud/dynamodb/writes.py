@@ -5,12 +5,15 @@ Moto checks a condition and writes in two steps, between which another thread ma
 
 import copy
 import threading
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType, LimitedSizeDict
+from moto.dynamodb.models.table import Table
 from moto.dynamodb.models.utilities import bytesize
 
 from localcloud.dynamodb.indexes import Indexes
@@ -71,7 +74,8 @@ class Writes:
         def transact(backend: DynamoDBBackend, items: Any) -> Any:
             self._in_transaction = True
             try:
-                return write(backend, items)
+                with _kept(backend, items):
+                    return write(backend, items)
             finally:
                 self._in_transaction = False
 
@@ -106,6 +110,48 @@ class Writes:
             return ValidationError(message)
         refusal: Exception = MockValidationException(message)
         return refusal
+
+
+@contextmanager
+def _kept(backend: DynamoDBBackend, items: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+    """What a cancelled transaction goes back to, made once for each table.
+
+    Moto copies the whole table for every item of every transaction: most of a test's time, where a
+    table is large. What a transaction does not name, it cannot change.
+    """
+    named: dict[str, list[Mapping[str, Any]]] = {}
+    for item in items:
+        for what in item.values():
+            named.setdefault(what.get("TableName"), []).append(what.get("Key") or what.get("Item"))
+    tables = [backend.tables[name] for name in named if name in backend.tables]
+    without_stream = [table for table in tables if table.stream_shard is None]
+    for table in without_stream:
+        before = _copied(table, named[table.name])
+        vars(table)["__deepcopy__"] = lambda _memo, before=before: before
+    try:
+        yield
+    finally:
+        for table in without_stream:
+            del vars(table)["__deepcopy__"]
+
+
+def _copied(table: Table, keys: Sequence[Mapping[str, Any]]) -> Table:
+    """A table that holds the same items, and copies of those with these keys."""
+    before = copy.copy(table)
+    before.items = defaultdict(dict)
+    for partition, held in table.items.items():
+        before.items[partition] = dict(held) if isinstance(held, dict) else held
+    for key in keys:
+        if not key.keys() >= set(table.table_key_attrs):
+            continue  # moto refuses it
+        partition = DynamoType(key[table.hash_key_attr])
+        sort = DynamoType(key[table.range_key_attr]) if table.range_key_attr else None
+        item = copy.deepcopy(table.get_item(partition, sort))
+        if item is not None and sort is not None:
+            before.items[partition][sort] = item
+        elif item is not None:
+            before.items[partition] = item
+    return before
 
 
 def size_of(item: Mapping[str, Any]) -> int:

@@ -88,6 +88,58 @@ def test_a_transaction_that_was_cancelled_is_tried_anew_with_its_token(dynamodb:
         put["ConditionExpression"] = "attribute_not_exists(pk)"
 
 
+@pytest.mark.parametrize("names", [("pk",), ("pk", "sk")], ids=["one key", "two keys"])
+def test_a_cancelled_transaction_leaves_every_item_as_it_was(
+    cloud: Cloud, names: tuple[str, ...]
+) -> None:
+    client: Any = cloud.session().client("dynamodb")
+    client.create_table(
+        TableName="all",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in names],
+        KeySchema=[
+            {"AttributeName": name, "KeyType": kind}
+            for name, kind in zip(names, ("HASH", "RANGE"), strict=False)
+        ],
+    )
+
+    def of(item: str, **more: Any) -> dict[str, Any]:
+        key = {name: {"S": item} for name in names}
+        return (
+            {"TableName": "all", "Item": key | more} if more else {"TableName": "all", "Key": key}
+        )
+
+    def items() -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = client.scan(TableName="all")["Items"]
+        return sorted(found, key=lambda one: str(one["pk"]))
+
+    deep = {"M": {"count": {"N": "1"}}}
+    for name in ("changed", "deleted", "put over", "untouched"):
+        client.put_item(**of(name, n=deep))
+    before = items()
+    update = of("changed") | {
+        "UpdateExpression": "SET n.#c = :two",
+        "ExpressionAttributeNames": {"#c": "count"},
+        "ExpressionAttributeValues": {":two": {"N": "2"}},
+    }
+    writes: list[dict[str, Any]] = [
+        {"Put": of("new", n=deep)},
+        {"Update": update},
+        {"Delete": of("deleted")},
+        {"Put": of("put over", n={"N": "2"})},
+    ]
+    fails = {"ConditionCheck": of("nothing") | {"ConditionExpression": "attribute_exists(pk)"}}
+    for _ in range(2):
+        with pytest.raises(ClientError) as cancelled:
+            client.transact_write_items(TransactItems=[*writes, fails])
+        assert refused(cancelled) == "TransactionCanceledException"
+        assert items() == before
+
+    client.transact_write_items(TransactItems=writes)
+    assert [one["pk"]["S"] for one in items()] == ["changed", "new", "put over", "untouched"]
+    assert items()[0]["n"] == {"M": {"count": {"N": "2"}}}
+
+
 def test_an_item_of_an_ongoing_transaction_is_written_by_nobody_else(
     cloud: Cloud, dynamodb: Any
 ) -> None:
