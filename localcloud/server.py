@@ -38,6 +38,7 @@ from localcloud import (
     functions,
     iam,
     limits,
+    members,
     sns,
     traffic,
 )
@@ -51,6 +52,7 @@ from localcloud.traffic import Traffic
 # in the order in which they are installed: what comes later may ask for what came before
 EXTENSIONS = (
     errors,
+    members,
     dynamodb,
     ecs,
     ecr,
