@@ -81,3 +81,33 @@ def test_people_are_told_when_a_build_that_was_rolled_back_from_is_deployed_agai
     told = stage.messages()[-1]["email"]
     assert told.startswith("auth-service: auth-service:19, which was rolled back from at ")
     assert "is deployed again" in told.splitlines()[0]
+
+
+def test_an_open_incident_whose_record_somebody_deletes_is_told_once_how_it_ended(
+    scene: Scene,
+) -> None:
+    stage = scene()
+    stage.deploy_bad()
+    assert stage.until(lambda: stage.incidents() != [], within=minutes(12))
+    (opened,) = stage.incidents()
+    assert opened["state"] == "open"
+    told = [message["subject"] for message in stage.messages()]
+    (table,) = stage.client("dynamodb").list_tables()["TableNames"]
+    key = {name: {"S": str(opened[name])} for name in ("pk", "sk")}
+    stage.client("dynamodb").delete_item(TableName=table, Key=key)
+    assert stage.incidents() == []
+
+    (line,) = stage.invoke({"action": "status"})["services"]
+    assert line["incident_id"] == opened["incident_id"]
+    assert stage.until(
+        lambda: [i["state"] for i in stage.incidents()] == ["recovered"], within=minutes(40)
+    )
+    stage.passes(minutes(20))
+    since = stage.messages()[len(told) :]
+    assert [message["subject"].partition("]")[0] for message in since] == ["[RECOVERED"]
+    assert "was removed from the ledger while it was open" in since[0]["result"]["summary"]
+    assert updates(stage) == 1
+    assert [str(i["sk"]) for i in stage.ledger() if str(i["sk"]).startswith("open#")] == []
+    for token in ("nonsense", "W1tb" * 500, "ü"):
+        refused = stage.invoke({"action": "history", "next": token})
+        assert (refused["outcome"], refused["error"]["field"]) == ("rejected", "next")

@@ -44,6 +44,7 @@ class Partition:
     lease: tuple[str, datetime] | None = None
     pause: datetime | None = None
     records: dict[str, Record] = field(default_factory=dict)
+    copies: dict[str, Record] = field(default_factory=dict)
     quarantines: dict[str, Quarantine] = field(default_factory=dict)
     good: dict[str, KnownGood] = field(default_factory=dict)
     told: dict[str, Told] = field(default_factory=dict)
@@ -107,6 +108,12 @@ class FakeLedger:
     def recall(self, key: ServiceKey, now: datetime) -> ServiceLedger:
         partition = self.table.of(key)
         incidents = [record.incident for record in partition.records.values()]
+        lost = [
+            replace(copy.incident, was_lost=True)
+            for name, copy in partition.copies.items()
+            if name not in partition.records
+        ]
+        incidents += lost
         incidents.sort(key=lambda incident: incident.claimed_at, reverse=True)
         kept = kept_of({name: good.until for name, good in partition.good.items()}, now)
         judged: set[str] = set()
@@ -130,6 +137,7 @@ class FakeLedger:
             unsent=tuple(key for key, told in partition.told.items() if not told.announced),
             watched=tuple(partition.watched),
             alarm_trees=dict(partition.alarm_trees),
+            lost=tuple(lost),
             surplus=tuple(f"good#{name}" for name in partition.good if name not in kept),
         )
 
@@ -139,7 +147,8 @@ class FakeLedger:
     def due(self, now: datetime) -> tuple[ServiceKey, ...]:
         wants: list[tuple[datetime, ServiceKey]] = []
         for key, partition in self.table.services.items():
-            times = [record.due for record in partition.records.values() if record.due]
+            records = (*partition.records.values(), *partition.copies.values())
+            times = [record.due for record in records if record.due]
             times += [told.due for told in partition.told.values() if not told.announced]
             times += [check.due for check in partition.checks.values()]
             times += [watch.due for watch in partition.red_watches.values()]
@@ -260,8 +269,17 @@ class FakeLedger:
 
     def _write(self, incident: Incident, due: datetime | None) -> Incident:
         written = replace(incident, step=incident.step + 1)
-        self.table.of(incident.key).records[incident.sort_key] = Record(written, due)
+        partition = self.table.of(incident.key)
+        partition.records[incident.sort_key] = Record(written, due)
+        partition.copies.pop(incident.sort_key, None)
+        if written.has_copy:
+            without_facts = replace(written, facts=None)
+            partition.copies[incident.sort_key] = Record(without_facts, due)
         return written
+
+    def put_back(self, incident: Incident) -> None:
+        records = self.table.of(incident.key).records
+        records.setdefault(incident.sort_key, Record(incident, incident.claimed_at))
 
     # what people were told
 

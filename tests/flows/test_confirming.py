@@ -7,7 +7,8 @@ import pytest
 from autorollback.decision.facts import Controller, Status
 from autorollback.decision.incident import Incident, Phase
 from autorollback.decision.result import Result
-from autorollback.results import Done
+from autorollback.requests import Action
+from autorollback.results import Done, StatusAnswer
 from tests.fakes.ecs import ECR, Clock, refused
 from tests.fakes.ledger import FakeLedger
 from tests.flows.stories import ServiceStory, World, outcome_of, reason_of
@@ -500,3 +501,89 @@ def test_a_table_restored_to_the_moment_of_the_claim_tells_once_how_it_ended(wor
         world.passes(minutes(5))
     assert world.told == ["rolled_back recovered"], "not again that it was rolled back"
     assert len(world.ecs.acts) == 1
+
+
+# --- a record that somebody removed
+
+WAS_REMOVED = "Its record was removed from the ledger while it was open: who did that?"
+
+
+def rolled_back_and_lost(world: World) -> None:
+    """The service was rolled back, and the record of that is gone."""
+    story = world.bad_deployment()
+    assert outcome_of(world.fire("auth", "5xx-rate")) == "rolled_back"
+    world.table.of(story.key).records.clear()
+
+
+def test_an_open_incident_whose_record_was_removed_is_told_once_how_it_ended(
+    world: World,
+) -> None:
+    rolled_back_and_lost(world)
+    world.passes(minutes(4))
+    world.turn_calm("auth", "5xx-rate")
+    for _ in range(6):
+        world.passes(minutes(5))
+        world.sweep()
+    assert world.told == ["rolled_back open", "rolled_back recovered"]
+    assert world.announcer.messages[-1].summary is not None
+    assert world.announcer.messages[-1].summary.endswith(WAS_REMOVED)
+    assert world.incident().phase is Phase.RECOVERED
+    assert world.table.of(world.stories["auth"].key).copies == {}
+    assert len(world.ecs.acts) == 1
+
+
+def test_one_that_does_not_recover_is_escalated_though_its_record_was_removed(
+    world: World,
+) -> None:
+    rolled_back_and_lost(world)
+    for _ in range(8):
+        world.passes(minutes(5))
+        world.sweep()
+    assert world.told == ["rolled_back open", "rolled_back not_recovered"]
+    assert str(world.announcer.messages[-1].summary).endswith(WAS_REMOVED)
+
+
+def test_an_alarm_finds_the_incident_whose_record_was_removed(world: World) -> None:
+    rolled_back_and_lost(world)
+    assert reason_of(world.fire("auth", "latency")) == "already_handled"
+    assert len(world.ecs.acts) == 1
+    world.passes(minutes(6))
+    world.turn_calm("auth", "latency")
+    world.calm("auth", "5xx-rate")
+    assert world.told == ["rolled_back open", "rolled_back recovered"]
+
+
+def test_people_who_only_ask_see_it_and_put_nothing_back(world: World) -> None:
+    rolled_back_and_lost(world)
+    answer = world.person(Action.STATUS)
+    assert isinstance(answer, StatusAnswer)
+    assert answer.services[0].state.incident_id is not None
+    world.person(Action.PLAN)
+    assert world.table.of(world.stories["auth"].key).records == {}
+
+
+def test_what_people_have_not_been_told_yet_is_told_though_the_record_was_removed(
+    world: World,
+) -> None:
+    world.announcer.people_unreachable = ConnectionError("SNS is down")
+    rolled_back_and_lost(world)
+    world.announcer.people_unreachable = None
+    world.passes(minutes(5))
+    world.calm("auth", "5xx-rate")
+    for _ in range(6):
+        world.passes(minutes(5))
+        world.sweep()
+    assert world.told == ["rolled_back open", "rolled_back recovered"]
+
+
+def test_one_whose_copy_was_removed_ends_as_ever(world: World) -> None:
+    story = world.bad_deployment()
+    world.fire("auth", "5xx-rate")
+    world.table.of(story.key).copies.clear()
+    world.passes(minutes(4))
+    world.turn_calm("auth", "5xx-rate")
+    for _ in range(6):
+        world.passes(minutes(5))
+        world.sweep()
+    assert world.told == ["rolled_back open", "rolled_back recovered"]
+    assert WAS_REMOVED not in str(world.announcer.messages[-1].summary)

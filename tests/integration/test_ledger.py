@@ -1,5 +1,6 @@
 """The ledger on a real table of the local cloud: it does what every ledger does, and what cannot be read stays whole."""
 
+import base64
 import json
 from dataclasses import replace
 from datetime import datetime
@@ -11,6 +12,7 @@ from autorollback.aws.ledger import Ledger
 from autorollback.aws.ledger_items import LedgerRecordError
 from autorollback.aws.ledger_table import LedgerTable
 from autorollback.decision.facts import Quarantine
+from autorollback.decision.incident import Event
 from autorollback.naming import ServiceKey
 from tests.contracts.ledger import *  # noqa: F403 - the tests are the contract's
 from tests.contracts.ledger import INTENT, KEY, LEFT, NOW, claim, minutes, opened
@@ -152,3 +154,79 @@ def test_a_record_that_is_half_there_keeps_no_other_service_from_being_looked_af
             TableName="ledger", Item={k: {"S": v} for k, v in item.items()}
         )
     assert set(ledger.due(NOW + minutes(1))) == {KEY, ServiceKey("prod", "mail")}
+
+
+def removed(ledger: Ledger, sort_key: str) -> None:
+    key: Any = {"pk": {"S": f"service#{KEY}"}, "sk": {"S": sort_key}}
+    ledger.clients.dynamodb.delete_item(TableName=ledger.table, Key=key)
+
+
+def test_an_open_incident_whose_record_is_removed_is_known_by_its_copy(
+    ledger: Ledger, another: Ledger
+) -> None:
+    opened_at = NOW + minutes(15)
+    incident = ledger.finish(opened(claim(ledger)), opened_at, "one", LEFT, NOW)
+    assert another.recall(KEY, NOW).lost == ()
+    removed(ledger, incident.sort_key)
+    assert another.due(opened_at) == (KEY,)
+    known = another.recall(KEY, NOW)
+    lost = replace(incident, facts=None, was_lost=True)
+    assert (known.lost, known.open_incidents) == ((lost,), (lost,))
+    assert [one.incident_id for one in known.state.rollbacks] == [incident.incident_id]
+
+    another.put_back(lost)
+    another.put_back(replace(lost, announced=not lost.announced))
+    known = ledger.recall(KEY, NOW)
+    assert (known.lost, known.incidents) == ((), (lost,))
+    closed = ledger.save(lost.closed(Event.CALM, lost.shown, NOW), None)
+    assert ledger.recall(KEY, NOW).incidents == (closed,)
+    removed(ledger, incident.sort_key)
+    assert ledger.recall(KEY, NOW).incidents == (), "what has ended leaves no copy"
+    assert ledger.due(opened_at) == ()
+
+
+def test_a_claim_has_no_copy_and_one_that_is_tried_again_has_none_any_more(
+    ledger: Ledger,
+) -> None:
+    table = LedgerTable(ledger.clients, ledger.table)
+    incident = claim(ledger)
+    assert list(table.query(f"service#{KEY}", "open#")) == []
+    incident = ledger.finish(opened(incident), NOW, "one", LEFT, NOW)
+    (copy,) = table.query(f"service#{KEY}", "open#")
+    assert {"facts", "timeline"} & copy.keys() == set()
+    later = ledger.save(incident, NOW + minutes(5))
+    (copy,) = table.query(f"service#{KEY}", "open#")
+    assert (copy["step"], copy["due_at"]) == (later.step, "2026-03-02T09:05:00.000+00:00")
+    again = later.after(Event.STOP_FAILED)
+    again = again.with_intent(replace(again.intent, again_at=NOW))
+    ledger.save(again, NOW)
+    assert list(table.query(f"service#{KEY}", "open#")) == []
+
+
+def test_a_place_in_the_history_that_was_changed_is_no_place(ledger: Ledger) -> None:
+    for number in range(3):
+        claim(ledger, NOW + minutes(number), f"again-{number}")
+    for key in (KEY, None):
+        place = ledger.history(key, 1, None).next
+        assert place is not None
+        text = base64.urlsafe_b64decode(place).decode()
+        changed = (
+            text.replace("again", "again-and-again"),
+            text.replace("incident#", "good#"),
+            text.replace("prod/auth", "prod/mail"),
+            text[:-1],
+            text[1:],
+            "[" * 1500,
+            text[:16] + "[" * 1500,
+            "\udcff",
+        )
+        for one in changed:
+            token = base64.urlsafe_b64encode(one.encode("utf-8", "surrogatepass")).decode()
+            with pytest.raises(ValueError, match=r"."):
+                ledger.history(key, 1, token)
+        for token in (place[:-4], f"*{place}", place.upper(), "ü" * 8, place[4:]):
+            with pytest.raises(ValueError, match=r"."):
+                ledger.history(key, 1, token)
+        other = None if key else KEY
+        with pytest.raises(ValueError, match="no list of these"):
+            ledger.history(other, 1, place)

@@ -2,12 +2,14 @@
 
 Items share the partition `service#<cluster>/<service>` and are told apart by the sort key: `lease`, `pause`,
 `quarantine#<identity>`, `good#<identity>`, `told#<deployment>#<reason>`, `alarms`, `muted#<alarm>`, `watch#<deployment>`,
-`traffic#<deployment>`, `red#<deployment>`, `release#<time>#<identity>` and `incident#<time of the deployment>#<deployment>`. The partition `all` holds the `pause` of
+`traffic#<deployment>`, `red#<deployment>`, `release#<time>#<identity>`, `incident#<time of the deployment>#<deployment>` and, while that is open, its
+copy `open#...`. The partition `all` holds the `pause` of
 all services, `deployed#<time>#<cluster>/<service>`, and in an alarm storm the page of `red` alarms that was read last. The index `unfinished` holds what still
 wants something, the index `timeline` all incidents by time.
 """
 
 import base64
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,9 +23,11 @@ from autorollback.aws.clients import in_batches
 from autorollback.aws.ledger_items import (
     Item,
     LedgerRecordError,
+    copy_key,
     due_index,
     epoch,
     from_attributes,
+    incident_copy,
     incident_item,
     partition,
     quarantine_item,
@@ -55,6 +59,8 @@ from autorollback.naming import ServiceKey
 from autorollback.results import Message
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import TransactWriteItemTypeDef
+
     from autorollback.aws.clients import Clients
 
 NOTICE_KEPT = timedelta(days=30)
@@ -69,6 +75,9 @@ WRITES_AT_ONCE = 25
 
 NEWEST_ROLLBACKS = 3
 """Of another service, as many of its incidents are looked at."""
+
+SEAL = 16
+"""Characters before the place where a page of the history begins."""
 
 _ALL = "all"
 
@@ -256,8 +265,7 @@ class Ledger:
         )
         incidents = [read_incident(from_attributes(attributes)) for attributes in answer["Items"]]
         last = answer.get("LastEvaluatedKey")
-        following = base64.urlsafe_b64encode(json.dumps(last).encode()).decode() if last else None
-        return HistoryPage(tuple(incidents), following)
+        return HistoryPage(tuple(incidents), _next_of(last, key) if last else None)
 
     # pauses
 
@@ -401,7 +409,12 @@ class Ledger:
         Raises:
             RecordChanged: another invocation has written it since it was read.
         """
-        if not self._table.put_or_same(*_following(incident, due)):
+        writes = self._with_copy(incident, due)
+        if len(writes) == 1:
+            written = self._table.put_or_same(*_following(incident, due))
+        else:
+            written = self._table.transact(writes)
+        if not written:
             raise _changed(incident)
         return replace(incident, step=incident.step + 1)
 
@@ -422,7 +435,7 @@ class Ledger:
         Raises:
             RecordChanged: another invocation has written it since it was read.
         """
-        writes = [self._table.put_write(*_following(incident, due))]
+        writes = self._with_copy(incident, due)
         for item in _quarantine_items(incident, left, at or incident.claimed_at):
             writes.append(self._table.put_write(item))
         pk = partition(incident.key)
@@ -432,6 +445,27 @@ class Ledger:
         elif not self._table.transact(writes):
             raise _changed(incident)
         return replace(incident, step=incident.step + 1)
+
+    def put_back(self, incident: Incident) -> None:
+        """Write the record of an open incident again that was removed.
+
+        The sweep looks after it next."""
+        self._table.put(incident_item(incident, incident.claimed_at), IS_NEW)
+
+    def _with_copy(
+        self,
+        incident: Incident,
+        due: datetime | None,
+    ) -> "list[TransactWriteItemTypeDef]":
+        """The write of an incident's next step, with that of its copy where it has or had one."""
+        writes = [self._table.put_write(*_following(incident, due))]
+        if incident.has_copy:
+            following = replace(incident, step=incident.step + 1)
+            writes.append(self._table.put_write(incident_copy(following, due)))
+        elif incident.had_copy:
+            pk = partition(incident.key)
+            writes.append(self._table.delete_write(pk, copy_key(incident)))
+        return writes
 
     def retract(self, incident: Incident) -> None:
         """Take back a claim that has led to no act.
@@ -786,20 +820,25 @@ def _pausing(key: ServiceKey | None) -> str:
     return partition(key) if key else _ALL
 
 
+def _next_of(place: Mapping[str, Any], key: ServiceKey | None) -> str:
+    """A place in a list as callers get it, sealed: what they send back is to be what they got."""
+    text = json.dumps(place, sort_keys=True)
+    return base64.urlsafe_b64encode(f"{_seal(text, key)}{text}".encode()).decode()
+
+
 def _place(after: str, key: ServiceKey | None) -> dict[str, Any]:
     """Where a page of the history begins, as DynamoDB takes it."""
-    names = {"pk", "sk"} if key else {"pk", "sk", "timeline", "at"}
-    place = json.loads(base64.urlsafe_b64decode(after))
-    is_place = isinstance(place, dict) and place.keys() == names
-    if not is_place or not all(_is_text_attribute(value) for value in place.values()):
+    sealed = base64.b64decode(after, altchars=b"-_", validate=True).decode()
+    seal, text = sealed[:SEAL], sealed[SEAL:]
+    if seal != _seal(text, key):
         raise ValueError(f"{after!r} is a place in no list of these records")
-    if key is not None and place["pk"]["S"] != partition(key):
-        raise ValueError(f"{after!r} is a place in another service's list")
-    return dict(place)
+    place: dict[str, Any] = json.loads(text)
+    return place
 
 
-def _is_text_attribute(value: object) -> bool:
-    return isinstance(value, dict) and value.keys() == {"S"} and isinstance(value["S"], str)
+def _seal(text: str, key: ServiceKey | None) -> str:
+    """What tells a place that was changed, or is in another service's list."""
+    return hashlib.sha256(f"{key} {text}".encode()).hexdigest()[:SEAL]
 
 
 def _quarantine_items(

@@ -4,6 +4,7 @@ import base64
 import json
 import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -53,6 +54,9 @@ FACTS_LIMIT = 64_000
 
 DEPLOYMENTS_LEFT = (100, 50, 25, 10, 3)
 """Of facts that are too large, as many deployments are tried."""
+
+_INCIDENT = "incident#"
+_COPY = "open#"
 
 _serialize = TypeSerializer().serialize
 _deserialize = TypeDeserializer().deserialize
@@ -209,12 +213,41 @@ def incident_item(incident: Incident, due: datetime | None) -> Item:
         "told_machines": incident.told.machines,
         "step": incident.step,
         "facts": incident.facts,
+        "was_lost": True if incident.was_lost else None,
         "closed_at": text_of(incident.closed_at) if incident.closed_at else None,
         "expires_at": _kept_until(incident),
         "timeline": "incident",
         "at": text_of(incident.claimed_at),
         **due_index(due),
     }
+
+
+def copy_key(incident: Incident) -> str:
+    """Sort key of the second record of an open incident."""
+    return f"{_COPY}{incident.sort_key.removeprefix(_INCIDENT)}"
+
+
+def incident_copy(incident: Incident, due: datetime | None) -> Item:
+    """The second record of an open incident.
+
+    Without it nobody would miss one that is removed by hand. It is in no history, and holds no facts.
+    """
+    item = incident_item(replace(incident, facts=None), due)
+    left_out = ("timeline", "at")
+    kept = {name: value for name, value in item.items() if name not in left_out}
+    return {**kept, "sk": copy_key(incident)}
+
+
+def _lost_incidents(copies: Iterable[Item], incidents: Iterable[Incident]) -> tuple[Incident, ...]:
+    """The open incidents whose copy is there, and whose own record is not."""
+    known = {incident.sort_key for incident in incidents}
+    lost: list[Incident] = []
+    for item in copies:
+        sort_key = f"{_INCIDENT}{_named_by(item)}"
+        if sort_key not in known:
+            incident = replace(read_incident(item), sort_key=sort_key)
+            lost.append(replace(incident, was_lost=True))
+    return tuple(lost)
 
 
 def _kept_until(incident: Incident) -> int | None:
@@ -275,6 +308,7 @@ def _incident_of(item: Item) -> Incident:
         step=int(item["step"]),
         facts=item.get("facts"),
         written_for=_written_for(item),
+        was_lost=bool(item.get("was_lost")),
     )
 
 
@@ -328,6 +362,8 @@ def service_ledger(items: Iterable[Item], now: datetime) -> ServiceLedger:
     """
     by_kind, surplus = _by_kind(items, now)
     incidents = [read_incident(item) for item in by_kind.get("incident", [])]
+    lost = _lost_incidents(by_kind.get("open", []), incidents)
+    incidents += lost
     incidents.sort(key=lambda incident: incident.claimed_at, reverse=True)
     judged: set[str] = set()
     for item in by_kind.get("told", []):
@@ -346,6 +382,7 @@ def service_ledger(items: Iterable[Item], now: datetime) -> ServiceLedger:
         red_watches=_red_watches(by_kind.get("red", [])),
         alarm_trees=_alarm_trees(by_kind.get("alarms", [])),
         surplus=surplus,
+        lost=lost,
     )
 
 

@@ -122,6 +122,9 @@ class Incidents(Protocol):
     ) -> Incident:
         """Write an invocation's last word on an incident, and give the lease back with it."""
 
+    def put_back(self, incident: Incident) -> None:
+        """Write the record of an open incident again that was removed."""
+
     def retract(self, incident: Incident) -> None:
         """Take back a claim that has led to no act."""
 

@@ -262,6 +262,7 @@ class Incident:
         step: how often the record has been written; a write names the step that it follows.
         facts: what the verdict rested on, packed, to be judged again.
         written_for: the service that the record itself names, where it was read; `key` is its partition's.
+        was_lost: its record was removed while it was open, and is known by its copy.
     """
 
     incident_id: str
@@ -280,6 +281,7 @@ class Incident:
     step: int = 0
     facts: str | None = None
     written_for: ServiceKey | None = None
+    was_lost: bool = False
 
     @property
     def is_unfinished_claim(self) -> bool:
@@ -288,6 +290,19 @@ class Incident:
         That comes before any judgement.
         """
         return self.phase in (Phase.CLAIMED, Phase.ACTING)
+
+    @property
+    def has_copy(self) -> bool:
+        """Whether the ledger keeps a second record of it.
+
+        While it is open nobody else would miss it."""
+        return self.phase is Phase.OPEN
+
+    @property
+    def had_copy(self) -> bool:
+        """Whether it has been open, and is no more."""
+        never_open = self.phase in _WITHOUT_ACT and self.intent.again_at is None
+        return not self.has_copy and not never_open
 
     @property
     def was_refused(self) -> bool:

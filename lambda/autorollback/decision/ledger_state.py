@@ -100,6 +100,7 @@ class ServiceLedger:
         red_watches: what is told at a higher severity, if an alarm stays red.
         alarm_trees: names of the alarms under each of a user's own that is a composite, by its name.
         surplus: sort keys of what is not kept any more, and is still to be removed.
+        lost: open incidents whose own record was removed; they are among `incidents`.
     """
 
     state: LedgerState = field(default_factory=LedgerState)
@@ -112,6 +113,7 @@ class ServiceLedger:
     red_watches: tuple[RedWatch, ...] = ()
     alarm_trees: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     surplus: tuple[str, ...] = ()
+    lost: tuple[Incident, ...] = ()
 
     @property
     def has_untold(self) -> bool:

@@ -230,9 +230,12 @@ def _close(
     recovery: Recovery,
 ) -> Result:
     ended_as = recovery.progress.value.replace("_", " ")
+    lost = ""
+    if incident.was_lost:
+        lost = " Its record was removed from the ledger while it was open: who did that?"
     result = replace(
         incident.shown,
-        summary=f"{incident.key.service}: {ended_as}: {recovery.detail}.",
+        summary=f"{incident.key.service}: {ended_as}: {recovery.detail}.{lost}",
         incident_state=IncidentState(recovery.progress.value),
     )
     if recovery.calm_since is not None:

@@ -9,7 +9,7 @@ from autorollback.flows.session import (
     unprotected,
 )
 from autorollback.naming import ServiceKey
-from autorollback.results import Answer
+from autorollback.results import Answer, Done
 
 
 def take_up(session: Session, key: ServiceKey) -> ProtectedService | Answer:
@@ -27,8 +27,12 @@ def settle(service: ProtectedService) -> ProtectedService | Answer:
     """Finish an unfinished claim; a request that was answered before gets its answer again.
 
     A message that could not be sent comes before nothing: the sweep sends it, or the retry of the request that it is of.
-    Where a claim had to be given up, the service is looked at anew.
+    Where a claim had to be given up, the service is looked at anew; so it is where the record of an open incident was removed.
     """
+    for lost in service.ledger_state.lost:
+        service.session.ledger.put_back(lost)
+        detail = "its record was removed while it was open, and is put back"
+        service.session.report(Done(f"{lost.incident_id}: {detail}"))
     unfinished = service.ledger_state.unfinished_claim
     if unfinished is None:
         answered = _answered_before(service)
