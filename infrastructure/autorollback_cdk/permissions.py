@@ -50,7 +50,8 @@ _ON_REVISIONS = ("ecs:DescribeServiceRevisions",)
 # Of services that CodeDeploy deploys. CreateDeployment asks for the rights to the revision and to the deployment
 # configuration as well (https://docs.aws.amazon.com/codedeploy/latest/userguide/auth-and-access-control-permissions-reference.html),
 # and, because it tells CodeDeploy not to look at the group's alarms, for UpdateDeploymentGroup, which the function never calls
-# (CreateDeployment's overrideAlarmConfiguration, botocore codedeploy/2014-10-06).
+# (CreateDeployment's overrideAlarmConfiguration, botocore codedeploy/2014-10-06). It asks for no iam:PassRole: CodeDeploy's own
+# service role passes a definition's roles (AWSCodeDeployRoleForECS).
 _ON_DEPLOYMENT_GROUPS = (
     "codedeploy:BatchGetDeploymentTargets",
     "codedeploy:BatchGetDeployments",

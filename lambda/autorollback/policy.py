@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import timedelta
 from enum import StrEnum
+from fnmatch import fnmatchcase
 from types import MappingProxyType
 from typing import Annotated, Any, Generic, TypeVar, get_type_hints
 
@@ -264,6 +265,13 @@ class Policy:
     def confirm_within(self) -> timedelta:
         """How long recovery may take after the rollback's deployment finished."""
         return timedelta(minutes=self.confirm_within_minutes)
+
+    def allows_family(self, family: str) -> bool:
+        """Whether definitions of a family may be deployed, and copies registered in it.
+
+        The function's role is bound to the same families.
+        """
+        return any(fnmatchcase(family, allowed) for allowed in self.families)
 
 
 KEY_RULES: Mapping[str, KeyRule[object]] = {

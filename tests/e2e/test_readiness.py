@@ -28,6 +28,13 @@ def findings(stage: Stage, actor: Actor = AUTH) -> dict[str, Any]:
     return {finding["check"]: finding for finding in told["findings"]} | {"ready": told["ready"]}
 
 
+def configure(stage: Stage, **changed: object) -> None:
+    """As services.yaml has it from now on."""
+    ssm, name = stage.client("ssm"), f"/{FUNCTION}/{AUTH.cluster}/{AUTH.name}"
+    document = json.loads(ssm.get_parameter(Name=name)["Parameter"]["Value"])
+    ssm.put_parameter(Name=name, Value=json.dumps(document | changed), Overwrite=True)
+
+
 def daily(stage: Stage) -> dict[str, Any]:
     """The event of the daily rule."""
     event = {
@@ -183,3 +190,26 @@ def test_a_service_that_codedeploy_deploys_is_held_with_the_reason_and_not_ready
         assert "CODE_DEPLOY" in result["summary"]
     found = findings(stage)
     assert (found["service_active"]["severity"], found["ready"]) == ("error", False)
+
+
+def test_a_family_that_services_yaml_does_not_name_is_found_out_and_nothing_of_it_is_deployed(
+    scene: Scene,
+) -> None:
+    """Held before AWS is asked, by hand as well; once it is named, the very same goes through."""
+    stage = scene()
+    configure(stage, families=["auth-*-api"])
+    found = findings(stage)
+    assert (found["family_granted"]["severity"], found["ready"]) == ("error", False)
+    assert "auth-service is none of those under families" in found["family_granted"]["detail"]
+    stage.deploy_bad()
+    assert stage.until(lambda: len(stage.messages()) > 1, within=minutes(12))
+    held = stage.messages()[-1]["result"]
+    assert (held["outcome"], held["reason"]) == ("held", "no_candidate_passes_preflight")
+    for candidate in held["candidates"][:2]:
+        failed = [check["check"] for check in candidate["checks"] if check["passed"] is False]
+        assert failed == ["family_granted"]
+    by_hand = stage.invoke({"service": AUTH.name, "revision": 18})
+    assert (by_hand["outcome"], by_hand["reason"]) == ("held", "no_candidate_passes_preflight")
+    assert stage.running_revision() == f"{AUTH.name}:19"
+    configure(stage, families=[AUTH.name])
+    assert stage.invoke({"service": AUTH.name})["outcome"] == "rolled_back"

@@ -182,16 +182,20 @@ def test_what_the_role_of_the_function_must_allow_is_looked_for(world: World) ->
     assert finding.remedy == "add team/auth-task to task_roles in services.yaml and deploy"
     world.story.under(task_roles=("team/*",))
     assert found(world) == []
+
+
+def test_a_family_that_is_not_granted_is_an_error_also_where_another_one_could_be_taken(
+    world: World,
+) -> None:
+    """Else every rollback would go back to the last build of a family of long ago."""
     world.story.under(families=("billing",))
-    finding = one(world, "family_granted")
-    assert (finding.severity, finding.detail) == (
-        WARNING,
-        "copies of the family auth may not be registered",
-    )
-    world.dependencies.tags["18"] = digest("moved")
-    finding = one(world, "family_granted")
-    assert finding.severity is ERROR
-    assert finding.detail.endswith(", and one is needed")
+    errors = [f for f in only(world).findings if f.check == "family_granted"]
+    assert [(f.severity, f.detail) for f in errors] == [
+        (ERROR, f"auth:{build}: auth is none of those under families in services.yaml (billing)")
+        for build in ("18", "17")
+    ]
+    assert errors[0].remedy == "add the family to families in services.yaml and deploy"
+    assert not only(world).ready
 
 
 def test_what_could_not_be_checked_is_told(world: World) -> None:

@@ -59,7 +59,7 @@ class History:
     """The story of one service up to now; each call tells one thing more and returns the story."""
 
     policy: Policy = field(
-        default_factory=lambda: Policy(families=("auth-*",), task_roles=("auth-*",))
+        default_factory=lambda: Policy(families=("auth", "auth-*"), task_roles=("auth-*",))
     )
     service: Service = field(
         default_factory=lambda: Service(

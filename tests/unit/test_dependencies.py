@@ -24,6 +24,7 @@ from autorollback.decision.lookups import (
 from autorollback.decision.preflight_case import PreflightCase, PreflightTarget
 from autorollback.decision.verdicts import Check
 from autorollback.naming import Home
+from autorollback.policy import Policy
 from tests.fakes.sessions import session
 
 HERE, ACCOUNT = "eu-west-1", "123456789012"
@@ -52,7 +53,8 @@ def secrets_check(dependencies: Dependencies, **container_needs: Any) -> tuple[C
     revision = Revision("revision", "auth:18", ARN, RAN, {"app": None})
     target = PreflightTarget.of(service, revision, definition)
     answers = dependencies.answers(HOME, secrets_present.needs(target))
-    return secrets_present.find(PreflightCase(target, definition, RAN, False, answers))
+    policy = Policy(families=("auth",), task_roles=("auth-*",))
+    return secrets_present.find(PreflightCase(target, definition, RAN, False, answers, policy))
 
 
 def vault(secret: object = None, parameters: tuple[str, ...] = ()) -> Dependencies:

@@ -26,6 +26,7 @@ from autorollback.decision.lookups import (
 from autorollback.decision.preflight_case import PreflightCase, PreflightTarget
 from autorollback.decision.verdicts import Candidate, CandidateVerdict, Check, CheckName
 from autorollback.naming import Home
+from autorollback.policy import Policy
 
 ARN = "arn:aws:ecs:eu-west-1:123456789012:task-definition/auth:18"
 NEWER = ARN.replace("18", "19")
@@ -58,8 +59,10 @@ def case(
     *,
     whole: bool = False,
     answers: Answers | None = None,
+    families: tuple[str, ...] = ("auth*",),
 ) -> PreflightCase:
-    return PreflightCase(target, running, CAME, whole, answers or Answers())
+    policy = Policy(families=families, task_roles=("auth-*",))
+    return PreflightCase(target, running, CAME, whole, answers or Answers(), policy)
 
 
 def named(check: CheckName, checks: tuple[Check, ...]) -> list[Check]:
@@ -538,7 +541,7 @@ def test_absent_there_and_not_known_are_three_answers(
     target = PreflightTarget.of(service(), revision("r", {"app": RAN}, definition), definition)
     (lookup,) = target.images_stored.values()
     answers = Answers(images={lookup: stored})
-    found = preflight.checks(PreflightCase(target, definition, None, False, answers))
+    found = preflight.checks(case(target, definition, answers=answers))
     (image,) = named(CheckName.IMAGE_PRESENT, found)
     assert image.passed is passed
     assert told in image.detail
@@ -570,6 +573,34 @@ def test_of_settings_that_nobody_recorded_no_difference_is_told(
     target = PreflightTarget.of(service(), ran, definition, runs)
     (found,) = named(CheckName.SETTINGS_MATCH, preflight.checks(case(target, definition)))
     assert found.detail == "ports, volumes, network mode and platform fit the service"
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["deployed", "restored by ECS"])
+@pytest.mark.parametrize(
+    ("families", "passed"),
+    [
+        pytest.param(("auth",), True, id="by its name"),
+        pytest.param(("billing", "au?h*"), True, id="by a pattern among others"),
+        pytest.param(("auth-*",), False, id="by a pattern that needs more"),
+        pytest.param(("AUTH",), False, id="in other letters"),
+        pytest.param(("billing",), False, id="another"),
+    ],
+)
+def test_only_a_family_that_the_configuration_names_may_be_gone_back_to(
+    families: tuple[str, ...],
+    *,
+    passed: bool,
+    whole: bool,
+) -> None:
+    """A stop by ECS needs no right in it, but what follows where it comes too late does."""
+    definition = Definition(ARN, "ACTIVE", container())
+    target = PreflightTarget.of(service(), revision("r", {"app": RAN}, definition), definition)
+    asked = case(target, definition, whole=whole, families=families)
+    (found,) = named(CheckName.FAMILY_GRANTED, preflight.checks(asked))
+    assert found.passed is passed
+    if not passed:
+        named_so = f"auth is none of those under families in services.yaml ({families[0]})"
+        assert found.detail == named_so
 
 
 def test_the_findings_stand_in_the_order_of_the_checks() -> None:

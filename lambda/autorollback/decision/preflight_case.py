@@ -10,6 +10,7 @@ from autorollback.decision.image_reference import Image, own_image
 from autorollback.decision.lookups import Answers, ImagesStored, Lookup, RepositoryImages
 from autorollback.decision.verdicts import Check, CheckName
 from autorollback.naming import Home
+from autorollback.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,7 @@ class PreflightCase:
     ran_until: datetime | None
     restored_whole: bool
     answers: Answers
+    policy: Policy
 
 
 @dataclass(frozen=True, slots=True)

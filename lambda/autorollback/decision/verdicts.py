@@ -76,6 +76,7 @@ class CheckName(StrEnum):
     HAS_RUN_HERE = "has_run_here"
     SECRETS_PRESENT = "secrets_present"
     ROLES_PRESENT = "roles_present"
+    FAMILY_GRANTED = "family_granted"
     DEFINITION_USABLE = "definition_usable"
     SETTINGS_MATCH = "settings_match"
     NEEDS = "needs"

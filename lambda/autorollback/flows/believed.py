@@ -4,7 +4,6 @@ It is checked like an event, before it is acted on.
 """
 
 from collections.abc import Iterable, Iterator
-from fnmatch import fnmatchcase
 from itertools import chain
 
 from autorollback.aws.definitions import UnknownDefinition
@@ -43,7 +42,7 @@ def _of_names(service: ProtectedService, claim: Incident) -> str | None:
         return f"it names the deployment {claim.deployment}"
     for arn in (intent.target, intent.deploy):
         family = short_name(arn).partition(":")[0]
-        if not any(fnmatchcase(family, allowed) for allowed in service.policy.families):
+        if not service.policy.allows_family(family):
             return f"the family {family} is none of those under families in services.yaml"
         if not _is_of_account(service, arn):
             return f"{arn} is of another account or Region"

@@ -17,7 +17,7 @@ from autorollback.decision.verdicts import (
     Judgement,
     RollBack,
 )
-from autorollback.flows.session import ProtectedService, Session
+from autorollback.flows.session import ProtectedService
 from autorollback.naming import Home
 
 Judge = Callable[[Facts], Judgement]
@@ -121,7 +121,7 @@ def _first_that_passes(
             looked_at[candidate.revision.arn] = _passed_over(candidate, refusal)
             continue
         found = _find(
-            service.session,
+            service,
             facts.service,
             facts,
             plan,
@@ -154,13 +154,14 @@ def _adds_any(verdict: RollBack, looked_at: dict[str, Candidate]) -> bool:
 
 
 def _find(
-    session: Session,
+    service: ProtectedService,
     ecs_service: Service,
     facts: Facts,
     plan: RollbackPlan,
     candidate: Candidate,
 ) -> tuple[Check, ...]:
     """All that the preflight finds about a candidate; force skips what could refuse."""
+    session = service.session
     home = Home.of_service(ecs_service.arn)
     describe = session.definitions.describe
     now_runs = running_now(facts)
@@ -190,5 +191,6 @@ def _find(
         candidate.ran_until,
         whole,
         answers,
+        service.policy,
     )
     return preflight.checks(case)

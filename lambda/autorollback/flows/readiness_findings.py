@@ -39,6 +39,7 @@ REMEDIES: Mapping[CheckName, str] = {
     CheckName.ROLES_PRESENT: (
         "create the role again, and name it under task_roles in services.yaml"
     ),
+    CheckName.FAMILY_GRANTED: "add the family to families in services.yaml and deploy",
     CheckName.DEFINITION_USABLE: (
         "deploy the newest version of this controller; "
         "where the definition is gone, let another revision prove itself"
@@ -192,14 +193,18 @@ def no_stable_target(
 def of_failed_checks(
     considered: Iterable[Candidate], *, is_fatal: bool
 ) -> tuple[ReadinessFinding, ...]:
-    """Each check that a candidate fails; `is_fatal`: there is no other candidate."""
-    severity = _ERROR if is_fatal else _WARNING
+    """Each check that a candidate fails; `is_fatal`: there is no other candidate.
+
+    A family that is not granted is a slip in services.yaml, which would keep every newer build from being gone back to.
+    """
     found: list[ReadinessFinding] = []
     for candidate in considered:
         for check in candidate.checks:
             if check.passed is False:
                 detail = _of_candidate(candidate, check)
                 remedy = REMEDIES[check.name]
+                is_error = is_fatal or check.name is CheckName.FAMILY_GRANTED
+                severity = _ERROR if is_error else _WARNING
                 found.append(
                     ReadinessFinding(
                         check.name.value,
@@ -217,8 +222,6 @@ def of_chosen(
     policy: Policy,
 ) -> Iterator[ReadinessFinding]:
     """What must be allowed or could not be checked of what would be taken."""
-    if not _is_granted(definition.family, policy.families):
-        yield _family_not_granted(chosen, definition.family)
     for role in definition.roles:
         path = role_path(role)
         if not _is_granted(path, policy.task_roles):
@@ -246,21 +249,6 @@ def of_chosen(
 
 def _is_granted(name: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _family_not_granted(chosen: Candidate, family: str) -> ReadinessFinding:
-    severity = _WARNING
-    detail = f"copies of the family {family} may not be registered"
-    if any(check.needs_copy for check in chosen.checks):
-        severity = _ERROR
-        detail = f"{detail}, and one is needed"
-    remedy = f"add {family} to families in services.yaml and deploy"
-    return ReadinessFinding(
-        "family_granted",
-        severity,
-        detail,
-        remedy,
-    )
 
 
 def _not_checked(check: Check) -> ReadinessFinding:

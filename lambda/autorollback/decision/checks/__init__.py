@@ -2,6 +2,7 @@
 
 from autorollback.decision.checks import (
     definition_usable,
+    family_granted,
     image_present,
     needs,
     roles_present,
@@ -13,6 +14,7 @@ CHECKS = (
     image_present.CHECK,
     secrets_present.CHECK,
     roles_present.CHECK,
+    family_granted.CHECK,
     definition_usable.CHECK,
     settings_match.CHECK,
     needs.CHECK,
