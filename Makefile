@@ -23,15 +23,17 @@ help: ## list the targets
 
 $(INSTALLED): requirements.txt lambda/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=python3.13 ..." >&2; exit 1; }
-	@echo "Installing Python packages into $(VENV) (once) ..."
+	@.ci/quietly "Installing Python packages into $(VENV) (once)" $(MAKE) --no-print-directory packages
+	@touch $@
+
+.PHONY: packages
+packages:
 	@$(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --no-warn-script-location -r requirements.txt
 	@$(VENV)/bin/python -m pip install -qq --disable-pip-version-check --no-build-isolation --no-deps -e .
-	@touch $@
 
 $(CDK_INSTALLED): $(CDK_CLI)/package-lock.json $(INSTALLED)
-	@echo "Installing the AWS CDK command line into $(CDK_CLI) (once) ..."
-	@cd $(CDK_CLI) && npm ci --silent --no-audit --no-fund --no-update-notifier
+	@.ci/quietly "Installing the AWS CDK command line into $(CDK_CLI) (once)" npm --prefix $(CDK_CLI) ci --silent --no-audit --no-fund --no-update-notifier
 	@touch $@
 
 .PHONY: install
@@ -90,7 +92,7 @@ lint: $(INSTALLED) ## format, lint, types, walls, dead code, shell
 	@said=$$(mypy $(SOURCES)) || { echo "$$said" >&2; exit 1; }
 	@said=$$(lint-imports --no-cache) || { echo "$$said" >&2; exit 1; }
 	@vulture || { echo "Nothing uses these: remove them, or say in tests/vulture_whitelist.py who does" >&2; exit 1; }
-	@shellcheck rollback.sh .ci/run
+	@shellcheck rollback.sh .ci/run .ci/quietly
 	@echo "Lint, types and walls: nothing to object"
 
 .PHONY: format

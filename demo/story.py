@@ -28,13 +28,14 @@ _LIMIT = 5.0  # percent: the default of error_rate_percent
 
 
 # a rule is named by what it would hold for; one that was passed reads better the other way round
-_PASSED = {
+PASSED = {
     "paused": "may act",
     "no_longer_in_alarm": "still in alarm",
     "handled_by_ecs": "ECS does nothing",
     "service_inactive": "service is up",
     "already_handled": "first to look",
     "no_recent_deployment": "deployed recently",
+    "not_serving_yet": "users reach it",
     "alarm_predates_deployment": "calm before it",
     "alarm_is_flapping": "alarm is honest",
     "shared_cause": "alone in trouble",
@@ -236,7 +237,7 @@ def _reasons(result: Any) -> Table:
     for entry in {(e["rule"], e["detail"]): e for e in result["evidence"]}.values():
         passed = entry["verdict"] == "passed"
         sign = "[dim]✓[/]" if passed else "[green]→[/]"
-        words = _PASSED.get(entry["rule"]) if passed else None
+        words = PASSED.get(entry["rule"]) if passed else None
         table.add_row(sign, words or entry["rule"].replace("_", " "), escape(entry["detail"]))
     for candidate in result["candidates"]:
         if candidate["verdict"] != "chosen":

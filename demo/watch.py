@@ -68,7 +68,7 @@ class Watch:
             for call in calls
             if call.operation == "PutItem"
             and call.status == HTTPStatus.OK
-            and call.parameters["Item"].get("state") == {"S": "claimed"}
+            and _is_claim(call.parameters)
         ]
         moments += [
             Moment(
@@ -114,6 +114,12 @@ class Watch:
             Moment(at, CONTROLLER, "tells people", message["subject"], message["result"])
             for at, message in zip(published, results, strict=True)
         ]
+
+
+def _is_claim(write: Mapping[str, Any]) -> bool:
+    """Whether it writes an incident that was not there."""
+    is_incident = write["Item"]["sk"]["S"].startswith("incident#")
+    return is_incident and write.get("ConditionExpression") == "attribute_not_exists(pk)"
 
 
 def _datapoints(state: Mapping[str, Any]) -> str:

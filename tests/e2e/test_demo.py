@@ -1,6 +1,7 @@
 """`make demo` as it runs without a terminal, in a hostile environment; and Ctrl-C."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+
+from autorollback.decision.facts import TriggerKind
+from autorollback.decision.rules import rules_for
+from demo.story import PASSED
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 
@@ -51,6 +56,22 @@ def members(group: int) -> list[str]:
     return [line for line in listed.splitlines() if str(group) in line.split()[:2]]
 
 
+def timeline_of_the_readme() -> list[str]:
+    """Who did what, as the README shows it, without when."""
+    told = (PROJECT / "README.md").read_text(encoding="utf-8").partition("```text\n")[2]
+    shown = told.partition("4  Why")[0]
+    return [
+        f"{who} {what}"
+        for who, what in re.findall(r"^[\d:]{8}  (\S+) +(.+?)(?: - |$)", shown, re.M)
+    ]
+
+
+def test_what_a_rule_found_is_told_by_what_is_well() -> None:
+    """A tick beside "not serving yet" would say the opposite."""
+    asked = {rule.name for rule in rules_for(TriggerKind.ALARM)}
+    assert asked - PASSED.keys() == set()
+
+
 def test_the_story_comes_out(tmp_path: Path) -> None:
     process = demo(tmp_path)
     said, _ = process.communicate(timeout=400)
@@ -59,6 +80,8 @@ def test_the_story_comes_out(tmp_path: Path) -> None:
         "Rolled back, and recovered. auth-service runs 4 tasks of the good build's image"
         in " ".join(said.split())
     )
+    for line in timeline_of_the_readme():
+        assert line in " ".join(said.split())
     assert "\x1b" not in said, "no escape codes without a terminal"
     assert "Warning" not in said
     assert "Traceback" not in said
