@@ -27,7 +27,13 @@ from autorollback.decision.incident import Intent, RollbackMethod
 from autorollback.decision.lookups import DependencyStatus
 from autorollback.decision.preflight import assessed
 from autorollback.decision.result import Outcome
-from autorollback.decision.retention import KNOWN_GOOD_KEPT, WEEKS_KEPT, Kept, kept_of
+from autorollback.decision.retention import (
+    KNOWN_GOOD_KEPT,
+    NOTICES_KEPT,
+    WEEKS_KEPT,
+    Kept,
+    kept_of,
+)
 from autorollback.decision.verdicts import Candidate, CandidateVerdict, CheckName, Reason, RollBack
 from autorollback.naming import ServiceKey
 from tests.scenarios.history import ARN, NOW, History, days, incident, minutes
@@ -136,6 +142,22 @@ def test_incidents_are_kept_for_ninety_days(ago: timedelta, kept: int) -> None:
     assert len(ledger.incidents) == kept
     assert ledger.surplus == (() if kept else (item["sk"],))
     assert item["expires_at"] == int((NOW - ago + days(90)).timestamp())
+
+
+def notice(number: int, **more: object) -> Mapping[str, Any]:
+    """One message, so many minutes ago; the names are in no order of time."""
+    at = (NOW - minutes(number)).isoformat(timespec="milliseconds")
+    return {"pk": f"service#{KEY}", "sk": f"told#{number * 7919 % 5000:04}#x", "at": at, **more}
+
+
+def test_of_messages_about_no_incident_the_newest_are_kept_and_those_not_sent_yet() -> None:
+    """An alarm of nobody's deployment comes and goes fifty times a day, for a month."""
+    told = [notice(number, judged={f"mark-{number}"}) for number in range(1500)]
+    unsent = notice(2000, unfinished="yes")
+    ledger = service_ledger([unsent, *told], NOW)
+    assert ledger.judged == {f"mark-{number}" for number in range(NOTICES_KEPT)}
+    assert ledger.unsent == (unsent["sk"],)
+    assert set(ledger.surplus) == {item["sk"] for item in told[NOTICES_KEPT:]}
 
 
 def busy(deployments: int) -> History:

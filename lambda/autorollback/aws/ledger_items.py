@@ -34,6 +34,7 @@ from autorollback.decision.ledger_state import (
 from autorollback.decision.result import Result
 from autorollback.decision.retention import (
     INCIDENTS_KEPT,
+    NOTICES_KEPT,
     SEEN_AT_ONCE,
     Kept,
     cut_to,
@@ -407,7 +408,21 @@ def _by_kind(
         else:
             by_kind.setdefault(kind, []).append(item)
     by_kind["good"] = list(_only(good, kept.names()).values())
-    return by_kind, (*kept.surplus, *surplus)
+    by_kind["told"], old = _newest_notices(by_kind.get("told", []))
+    return by_kind, (*kept.surplus, *surplus, *old)
+
+
+def _newest_notices(items: Sequence[Item]) -> tuple[list[Item], list[str]]:
+    """The messages that are kept, and the names of the others; one that is not sent yet is kept."""
+    newest_first = sorted(items, key=lambda item: str(item.get("at")), reverse=True)
+    kept: list[Item] = []
+    old: list[str] = []
+    for item in newest_first:
+        if len(kept) < NOTICES_KEPT or "unfinished" in item:
+            kept.append(item)
+        else:
+            old.append(item["sk"])
+    return kept, old
 
 
 def _only(items: Mapping[str, Item], names: Collection[str]) -> dict[str, Item]:

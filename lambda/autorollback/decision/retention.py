@@ -17,6 +17,9 @@ WEEKS_KEPT = 26
 
 INCIDENTS_KEPT = timedelta(days=90)
 
+NOTICES_KEPT = 50
+"""The newest messages about no incident: an alarm that comes and goes makes one each time."""
+
 OF_EACH = 40
 """Quarantines and rollbacks of a record that had to be cut."""
 
