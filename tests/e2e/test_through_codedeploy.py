@@ -56,6 +56,12 @@ def shifted(stage: Stage) -> None:
     stage.passes(minutes(1))
 
 
+def told(stage: Stage) -> list[str]:
+    """What people were told, and how urgent it is."""
+    results = [message["result"] for message in stage.messages() if message["result"]]
+    return [f"{result['outcome']} {result['severity']}" for result in results]
+
+
 def like_18(stage: Stage, image: str, **more: Any) -> str:
     """A further revision like 18 with this image; its number."""
     like = stage.client("ecs").describe_task_definition(taskDefinition=f"{AUTH.name}:18")[
@@ -354,6 +360,30 @@ def test_the_sweep_leaves_a_red_alarm_alone_that_has_its_verdict_whatever_ecs_sa
         assert (looks, stage.errors()) == ([], [])
         stage.cloud.recorder.before("ecs", "ListServiceDeployments", refuse)
     assert (stage.alarm_state(), len(stage.messages())) == ("ALARM", told)
+
+
+def test_where_the_act_finds_nothing_to_deploy_with_people_are_told_and_paged_and_nothing_is_tried_again(
+    scene: Scene,
+) -> None:
+    """CodeDeploy forgets the AppSpec between the judgement and the act."""
+    stage = scene(FINISHES)
+
+    def forget(call: Call) -> None:
+        if call.access_key == functions.access_key(FUNCTION) and stage.incidents():
+            raise Refusal("RevisionDoesNotExistException", "The revision does not exist.")
+
+    stage.cloud.recorder.before("codedeploy", "GetApplicationRevision", forget)
+    stage.deploy_bad()
+    assert stage.until(lambda: told(stage) != [], within=minutes(15))
+    verdict = last_verdict(stage)
+    assert (verdict["outcome"], verdict["reason"]) == ("held", "no_candidate_passes_preflight")
+    assert "the AppSpec of the last successful deployment" in verdict["summary"]
+    assert (stage.incidents(), deployed(stage)) == ([], [])
+    judged = len(asked(stage, "GetApplicationRevision"))
+    stage.passes(minutes(30))
+    assert told(stage) == ["held warning", "held critical"], "each once"
+    assert len(asked(stage, "GetApplicationRevision")) == judged, "it has its verdict"
+    assert (stage.incidents(), deployed(stage), stage.errors()) == ([], [], [])
 
 
 def test_by_hand_a_revision_or_a_tag_is_deployed_through_codedeploy(scene: Scene) -> None:

@@ -84,6 +84,16 @@ def test_who_has_switched_the_automatic_off_is_not_paged(world: World, silence: 
     assert "held critical" not in severities(world)
 
 
+def test_a_claim_whose_target_cannot_be_brought_back_is_a_hold_like_any_other(world: World) -> None:
+    world.bad_deployment()
+    world.dependencies.tags["v1"] = "sha256:moved"
+    world.definitions.cannot_restore = "auth:v1 cannot be registered again as it is"
+    assert reason_of(world.fire("auth", "5xx-rate")) == "no_candidate_passes_preflight"
+    world.passes(minutes(15))
+    world.sweep()
+    assert severities(world) == ["held warning", "held critical"]
+
+
 def test_what_observe_would_have_done_is_told_again_too(world: World) -> None:
     world.bad_deployment().under(mode=Mode.OBSERVE)
     world.fire("auth", "5xx-rate")

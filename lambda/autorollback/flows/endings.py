@@ -145,6 +145,7 @@ def _held_back(
     )
     session.ledger.retract(incident)
     if incident.automatic:
+        still_red.watch_held_back(session, incident, result)
         notice = Notice(
             about=incident.deployment,
             reason=Reason.NO_CANDIDATE_PASSES_PREFLIGHT,

@@ -86,6 +86,25 @@ def watch_hold(
     service.session.ledger.watch_red(service.key, watch)
 
 
+def watch_held_back(
+    session: Session,
+    incident: Incident,
+    result: Result,
+) -> None:
+    """The same of a claim that came to nothing, since its target cannot be brought back as it was."""
+    intent = incident.intent
+    if not intent.red:
+        return
+    watch = RedWatch(
+        incident.deployment,
+        session.now,
+        intent.red,
+        result,
+        intent.service_arn,
+    )
+    session.ledger.watch_red(incident.key, watch)
+
+
 def watch_superseded(
     session: Session,
     incident: Incident,
