@@ -97,15 +97,15 @@ def _keeping_parts_of_indexes(by_moto: Callable[..., Any]) -> Callable[..., Any]
         registry_id: str | None = None,
         image_ids: Sequence[Settings] | None = None,
     ) -> Any:
-        repository = backend.repositories.get(repository_name)
-        parts = _parts_of_all(repository) if repository is not None else set()
-        kept = [one for one in image_ids or () if one.get("imageDigest") in parts]
-        wanted = [one for one in image_ids or () if one not in kept]
-        failures = [
-            _failure(one, "ImageReferencedByManifestList", "The image is part of an index")
-            for one in kept
-        ]
-        if kept and not wanted:
+        parts = _parts_of_all(backend.repositories.get(repository_name))
+        wanted: list[Settings] = []
+        failures: list[ApiObject] = []
+        for one in image_ids or ():
+            if one.get("imageDigest") in parts:
+                failures.append(_part_of_index(one))
+            else:
+                wanted.append(one)
+        if failures and not wanted:
             return {"imageIds": [], "failures": failures}
         answer = by_moto(backend, repository_name, registry_id, wanted)
         answer["failures"] += failures
@@ -114,8 +114,15 @@ def _keeping_parts_of_indexes(by_moto: Callable[..., Any]) -> Callable[..., Any]
     return batch_delete_image
 
 
-def _parts_of_all(repository: Repository) -> set[str]:
+def _part_of_index(image_id: Settings) -> ApiObject:
+    words = "The image is part of an index"
+    return _failure(image_id, "ImageReferencedByManifestList", words)
+
+
+def _parts_of_all(repository: Repository | None) -> set[str]:
     parts: set[str] = set()
+    if repository is None:
+        return parts
     for image in repository.images:
         parts.update(_parts(image.image_manifest))
     return parts

@@ -290,17 +290,29 @@ def _page_of_datapoints(results: list[Answer], parameters: Parameters) -> Answer
     for result in results:
         count = len(result["Timestamps"])
         first, last = max(before - position, 0), max(after - position, 0)
-        begun_before, ends_later = first > 0, last < count
         position += count
-        if (begun_before and first >= count) or (ends_later and last == 0):
-            continue
-        part = {key: result[key][first:last] for key in ("Timestamps", "Values")}
-        status = "PartialData" if ends_later else "Complete"
-        shown.append(result | part | {"StatusCode": status})
+        is_past = first > 0 and first >= count
+        is_to_come = last == 0 and last < count
+        if not is_past and not is_to_come:
+            shown.append(_part_of(result, first, last))
     answer: Answer = {"MetricDataResults": shown, "Messages": []}
     if after < position:
         answer["NextToken"] = str(after)
     return answer
+
+
+def _part_of(
+    result: Answer,
+    first: int,
+    last: int,
+) -> Answer:
+    """A result with its datapoints from `first` to before `last`."""
+    timestamps, values = result["Timestamps"], result["Values"]
+    return result | {
+        "Timestamps": timestamps[first:last],
+        "Values": values[first:last],
+        "StatusCode": "PartialData" if last < len(timestamps) else "Complete",
+    }
 
 
 def _check_query(query: MetricQuery) -> None:

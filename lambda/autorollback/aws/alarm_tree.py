@@ -4,7 +4,7 @@ A composite names others in its rule, and these may be composites too.
 """
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,19 +52,17 @@ def tree_under(root: str, known: Mapping[str, Answer]) -> AlarmTree:
     """
     members: dict[str, None] = {root: None}
     unknown: list[str] = []
-    untold: Untold | None = None
-    level: Sequence[str] = (root,)
-    for depth in range(LEVELS + 1):
+    read: list[Answer] = []
+    level = members
+    for _ in range(LEVELS + 1):
+        members = {**members, **level}
         described = [known[name] for name in level if name in known]
         unknown += [name for name in level if name not in known]
-        untold = untold or next(filter(None, map(_untold_of, described)), None)
-        following = _children_beyond(members, described)
-        if following and depth == LEVELS:
-            untold = Untold.UNREAD
-            break
-        members.update(following)
-        level = tuple(following)
-    if unknown or len(members) > MOST:
+        read += described
+        level = _children_beyond(members, described)
+
+    untold = next(filter(None, map(_untold_of, read)), None)
+    if level or unknown or len(members) > MOST:
         untold = Untold.UNREAD
     return AlarmTree(tuple(members), tuple(unknown), untold)
 

@@ -147,13 +147,17 @@ def _ready(
     if asked.force and claim is None:
         return _Ready(service)
     if claim is None or not (asked.force or names_target):
-        settled = settle.settle(service)
-        return _Ready(settled) if isinstance(settled, ProtectedService) else settled
+        return _settled(service)
     if claim.phase is not Phase.ACTING:
         return _Ready(service, claim)
     if act.is_untouched(service.session, claim):
         return _Ready(service, claim) if leased else _being_done(claim)
     return _after_the_act(service, asked, claim, leased=leased)
+
+
+def _settled(service: ProtectedService) -> _Ready | Answer:
+    settled = settle.settle(service)
+    return _Ready(settled) if isinstance(settled, ProtectedService) else settled
 
 
 def _after_the_act(
@@ -166,9 +170,9 @@ def _after_the_act(
     """The claim has acted, or somebody has deployed since: only force goes on at once."""
     if not leased:
         return _Ready(service)
-    settled = settle.settle(service)
-    if isinstance(settled, ProtectedService):
-        return _Ready(settled)
+    settled = _settled(service)
+    if isinstance(settled, _Ready):
+        return settled
     if not asked.force:
         return _being_done(claim)
     service.session.report(settled)

@@ -121,27 +121,40 @@ def daily(session: Session) -> ReadinessAnswer:
     seen, left = _in_time(session, _longest_ago_first(session.policies.keys(), before))
 
     answer = _answer(seen, left)
-    changed: list[ServiceReadiness] = []
+    changed: dict[ServiceKey, ServiceReadiness] = {}
     for one in seen:
+        _keep(session, one)
         if one.is_news(before.get(str(one.key))):
-            changed.append(one.readiness)
-        if one.good:
-            session.ledger.save_known_good(one.key, one.good)
-        if one.trees is not None:
-            session.ledger.save_alarm_trees(one.key, one.trees)
-        if one.surplus:
-            session.ledger.trim(one.key, one.surplus[:TRIMMED_A_DAY], session.now)
-    untold: frozenset[ServiceKey] = frozenset()
-    if changed:
-        document = results.to_json(replace(answer, services=tuple(changed)))
-        if not announce.publish(session, answer.summary, _letter(changed), document):
-            untold = frozenset(one.key for one in changed)
+            changed[one.key] = one.readiness
+    told = _is_told(session, answer, tuple(changed.values()))
 
     for one in seen:
-        if one.key not in untold:  # what nobody was told stays news for the next audit
+        if told or one.key not in changed:  # what nobody was told stays news for the next audit
             at = session.now.isoformat()
             session.audit.remember(one.key, Remembered(one.readiness.ready, one.marks, at))
     return answer
+
+
+def _keep(session: Session, one: Seen) -> None:
+    """Put into the ledger what an audit found out about a service."""
+    if one.good:
+        session.ledger.save_known_good(one.key, one.good)
+    if one.trees is not None:
+        session.ledger.save_alarm_trees(one.key, one.trees)
+    if one.surplus:
+        session.ledger.trim(one.key, one.surplus[:TRIMMED_A_DAY], session.now)
+
+
+def _is_told(
+    session: Session,
+    answer: ReadinessAnswer,
+    changed: tuple[ServiceReadiness, ...],
+) -> bool:
+    """Tell people of what has changed; answers whether they have been told, where anything has."""
+    if not changed:
+        return True
+    document = results.to_json(replace(answer, services=changed))
+    return announce.publish(session, answer.summary, _letter(changed), document)
 
 
 def look_at(session: Session, key: ServiceKey) -> Seen:

@@ -13,7 +13,6 @@ from autorollback.decision.result import Outcome, Result
 from autorollback.decision.verdicts import Hold, Reason
 from autorollback.flows import announce
 from autorollback.flows.session import ProtectedService, Session
-from autorollback.naming import ServiceKey
 from autorollback.policy import Mode
 from autorollback.results import Answer
 
@@ -133,32 +132,29 @@ def look_after(service: ProtectedService, answer: Answer) -> Answer:
     due = [watch for watch in service.ledger_state.red_watches if watch.due <= service.now]
     if not due:
         return answer
+    has_just_acted = isinstance(answer, Result) and answer.outcome is Outcome.ROLLED_BACK
     alarms: tuple[Alarm, ...] = ()
-    if not _is_silent(service) and not _has_just_acted(answer):
+    if not has_just_acted and not _is_silent(service):
         alarms = service.session.alarms.of(service.configured)
     for watch in due:
-        red = [alarm for alarm in alarms if _has_been_red(alarm, watch)]
-        if red and not _acts(service, watch):
-            answer = _escalate(
-                service.session,
-                service.key,
-                watch,
-                red,
-            )
+        answer = _escalated(service, watch, alarms) or answer
         service.session.ledger.end_red_watch(service.key, watch, service.now)
     return answer
 
 
-def _escalate(
-    session: Session,
-    key: ServiceKey,
+def _escalated(
+    service: ProtectedService,
     watch: RedWatch,
-    red: Collection[Alarm],
-) -> Result:
+    alarms: Collection[Alarm],
+) -> Result | None:
+    """What people are told of one hold, where its alarms have been red since and nobody acts."""
+    red = [alarm for alarm in alarms if _has_been_red(alarm, watch)]
+    if not red or _acts(service, watch):
+        return None
     signals = ", ".join(sorted(alarm.signal for alarm in red))
     since = min(alarm.since or watch.since for alarm in red)
     burns = f"{signals} in ALARM since {clock(since)}, and nobody acts"
-    summary = f"{key.service}: {burns}: {watch.message.summary}"
+    summary = f"{service.key.service}: {burns}: {watch.message.summary}"
     result = replace(watch.message, summary=summary, escalated=True)
     notice = Notice(
         about=watch.about,
@@ -166,7 +162,7 @@ def _escalate(
         message=result,
         resource=watch.resource,
     )
-    announce.tell_once(session, key, notice)
+    announce.tell_once(service.session, service.key, notice)
     return result
 
 
@@ -186,10 +182,6 @@ def _is_silent(service: ProtectedService) -> bool:
     paused_until = service.ledger_state.state.paused_until
     is_paused = paused_until is not None and paused_until > service.now
     return service.policy.mode is Mode.OFF or is_paused
-
-
-def _has_just_acted(answer: Answer) -> bool:
-    return isinstance(answer, Result) and answer.outcome is Outcome.ROLLED_BACK
 
 
 def _acts(service: ProtectedService, watch: RedWatch) -> bool:
