@@ -73,18 +73,24 @@ def _answer(session: Session, asked: Manual) -> Answer:
             return status.status(session, maybe_named(session, asked))
         case Action.CHECK:
             return check.check(session, asked)
-        case Action.PAUSE:
-            return records.pause(session, asked, maybe_named(session, asked))
-        case Action.RESUME:
-            return records.resume(session, maybe_named(session, asked))
-        case Action.RELEASE:
-            return records.release(session, asked, service_named(session, asked))
+        case Action.PAUSE | Action.RESUME | Action.RELEASE:
+            return _order(session, asked)
         case Action.READINESS:
             return readiness.ask(session, maybe_named(session, asked))
         case Action.PLAN | Action.ROLLBACK:
             return _rollback(session, asked)
         case _:
             assert_never(asked.action)
+
+
+def _order(session: Session, asked: Manual) -> Answer:
+    """What a person orders of automatic rollbacks to come: the ledger alone keeps it."""
+    if asked.action is Action.RELEASE:
+        return records.release(session, asked, service_named(session, asked))
+    key = maybe_named(session, asked)
+    if asked.action is Action.PAUSE:
+        return records.pause(session, asked, key)
+    return records.resume(session, key)
 
 
 # --- a rollback, and a plan of one --------------------------------------------------------------------------------
