@@ -587,3 +587,15 @@ def test_one_whose_copy_was_removed_ends_as_ever(world: World) -> None:
         world.sweep()
     assert world.told == ["rolled_back open", "rolled_back recovered"]
     assert WAS_REMOVED not in str(world.announcer.messages[-1].summary)
+
+
+def test_the_alarms_under_a_users_own_are_kept_when_a_deployment_completes(world: World) -> None:
+    story = world.service("mail", alarms=("checkout",)).deployed("v1", ago=minutes(9))
+    world.alarms.under["checkout"] = ("checkout-errors", "checkout-latency")
+    for _ in range(2):
+        world.ended("mail")
+        kept = world.table.of(story.key).alarm_trees
+        assert kept == {"checkout": ("checkout-errors", "checkout-latency")}
+    del world.alarms.under["checkout"]
+    world.ended("mail")
+    assert world.table.of(story.key).alarm_trees == {}

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from autorollback import results
+from autorollback.aws.ledger_items import packed_facts, unpacked
+from autorollback.codec import read_record
 from autorollback.decision.facts import Status
 from autorollback.decision.incident import Phase
 from autorollback.decision.result import Result
@@ -443,6 +445,49 @@ def test_an_incident_that_is_not_on_record_cannot_be_explained(
     with pytest.raises(BadRequest) as refused:
         world.person(Action.EXPLAIN, None, incident_id=named)
     assert refused.value.field == field
+
+
+def test_an_incident_is_explained_as_one_of_its_own_service_alone(world: World) -> None:
+    world.bad_deployment()
+    world.fire("auth", "5xx-rate")
+    with pytest.raises(BadRequest) as refused:
+        world.person(Action.EXPLAIN, "mail", incident_id=world.incident().incident_id)
+    assert (refused.value.field, refused.value.allowed) == ("incident_id", "an incident of mail")
+
+
+@pytest.mark.parametrize(
+    ("facts", "allowed"),
+    [
+        pytest.param(None, "an incident whose facts the ledger kept", id="not kept"),
+        pytest.param("nonsense", "an incident whose facts can be read", id="unreadable"),
+    ],
+)
+def test_a_verdict_without_its_facts_cannot_be_explained(
+    world: World, facts: str | None, allowed: str
+) -> None:
+    story = world.bad_deployment()
+    world.fire("auth", "5xx-rate")
+    (record,) = world.table.of(story.key).records.values()
+    record.incident = replace(record.incident, facts=facts)
+    with pytest.raises(BadRequest) as refused:
+        world.person(Action.EXPLAIN, None, incident_id=record.incident.incident_id)
+    assert refused.value.field == "incident_id"
+    assert refused.value.allowed.startswith(allowed)
+
+
+def test_what_would_be_judged_otherwise_by_now_is_told_beside_what_was(world: World) -> None:
+    """As a newer version might: here on a record whose window is too short for the deployment."""
+    story = world.bad_deployment()
+    world.fire("auth", "5xx-rate")
+    (record,) = world.table.of(story.key).records.values()
+    facts, policy, then = read_record(unpacked(str(record.incident.facts)))
+    shorter = packed_facts(facts, replace(policy, window_minutes=1), then)
+    record.incident = replace(record.incident, facts=shorter)
+    answer = world.person(Action.EXPLAIN, None, incident_id=record.incident.incident_id)
+    document: dict[str, Any] = results.to_json(answer)
+    assert document["then"]["outcome"] == "rolled_back"
+    assert document["now"] == {"outcome": "held", "reason": "no_recent_deployment"}
+    assert document["alike"] is False
 
 
 def test_a_pause_holds_the_automatic_until_it_is_over_or_ended(world: World) -> None:

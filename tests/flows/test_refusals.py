@@ -1,5 +1,7 @@
 """What AWS refuses: another target is tried, the same later, or people are told at once what it said."""
 
+from dataclasses import replace
+
 import pytest
 
 from autorollback.decision.facts import Status
@@ -181,6 +183,22 @@ def test_a_resumed_claim_finds_its_next_target_in_its_own_record(
     world.sweep()
     assert world.ecs.acts == ["UpdateService auth:v3"]
     assert world.told == ["rolled_back open"]
+
+
+@pytest.mark.parametrize("facts", [None, "nonsense"], ids=["not kept", "unreadable"])
+def test_a_resumed_claim_whose_record_tells_nothing_tries_no_other_target(
+    world: World, auth: ServiceStory, facts: str | None
+) -> None:
+    world.ecs.refuses["UpdateService"] = [RuntimeError("killed"), no_volume()]
+    world.turn_red("auth", "5xx-rate")
+    with pytest.raises(RuntimeError):
+        world.ask(world.alarm_event("auth", "5xx-rate"), "first")
+    (record,) = world.table.of(auth.key).records.values()
+    record.incident = replace(record.incident, facts=facts)
+    world.passes(minutes(5))
+    world.sweep()
+    assert world.ecs.acts == []
+    assert world.told == ["held refused_by_aws"]
 
 
 # --- about the service, or the caller

@@ -41,6 +41,7 @@ from tests.scenarios.history import ARN, NOW, History, days, incident, minutes
 KEY = ServiceKey("shop", "auth")
 DEPLOYED = 73_000
 APART = timedelta(days=1) / 20
+NEWEST, HOUR = NOW - minutes(11), minutes(60)
 QUARTER = 100_000
 """Bytes: a quarter of what DynamoDB takes (400 KB), and less than half of SNS's and EventBridge's 256 KB."""
 
@@ -55,11 +56,12 @@ def images(build: object) -> dict[str, str | None]:
 
 
 def ended(number: int) -> datetime:
-    return NOW - minutes(11) - (DEPLOYED - 1 - number) * APART
+    return NEWEST - (DEPLOYED - 1 - number) * APART
 
 
 def item_of(number: int) -> Mapping[str, Any]:
     """A known-good record as the first version wrote it."""
+    until = ended(number)
     return {
         "pk": f"service#{KEY}",
         "sk": f"good#{number:064}",
@@ -67,8 +69,8 @@ def item_of(number: int) -> Mapping[str, Any]:
         "task_definition": f"auth:{number}",
         "task_definition_arn": f"{ARN}:task-definition/auth:{number}",
         "images": {},
-        "since": (ended(number) - minutes(60)).isoformat(timespec="milliseconds"),
-        "until": ended(number).isoformat(timespec="milliseconds"),
+        "since": (until - HOUR).isoformat(timespec="milliseconds"),
+        "until": until.isoformat(timespec="milliseconds"),
         "requests": 1000,
     }
 
