@@ -90,7 +90,10 @@ def watch_held_back(
     incident: Incident,
     result: Result,
 ) -> None:
-    """The same of a claim that came to nothing, since its target cannot be brought back as it was."""
+    """The same of a claim that came to nothing.
+
+    Its target cannot be brought back as it was.
+    """
     intent = incident.intent
     if not intent.red:
         return
