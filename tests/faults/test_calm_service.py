@@ -51,3 +51,19 @@ def test_it_is_rolled_back_to_what_served_for_two_months(
         f"{service}:1",
     ), answer
     here.recovers(service)
+
+
+@pytest.mark.parametrize("kind", ["completed", "in_progress", "by_hand", "cannot_start", "failed"])
+def test_so_it_is_of_a_worker_whose_deployment_ecs_has_forgotten(here: Campaign, kind: str) -> None:
+    """ECS keeps deployments for 90 days: only what the bad one replaced tells of the good build."""
+    (service,) = here.prepare(1)
+    here.passes(timedelta(days=200))
+    assert not here.invoke({"action": "readiness", "service": service}, Faults()), here.raised
+    (ready,) = [told["ready"] for told in here.answers[-1]["services"]]
+    assert ready
+    here.breaks(kind, service)
+    assert not here.invoke(here.event(kind, service), Faults()), here.raised
+    answer = here.answers[-1]
+    assert answer["outcome"] == "rolled_back", answer
+    assert answer["to"]["task_definition"] == f"{service}:1"
+    here.recovers(service)
