@@ -32,8 +32,8 @@ from rich.console import Console
 from rich.table import Table
 
 from autorollback import handler, metrics
+from autorollback.aws import asking, neighbours
 from autorollback.aws import clients as real_clients
-from autorollback.aws import definitions, neighbours
 from autorollback.aws.clients import CONFIG, UNRETRIED
 from autorollback.flows import session
 from autorollback.flows.session import Invocation, Settings
@@ -636,8 +636,8 @@ def storm(services: int, *, inactive: bool, seed: int) -> tuple[Cloud, Lambda]:
         mock.patch.object(session, "Neighbours", _neighbours),
         mock.patch.object(neighbours, "monotonic", lambda: cloud.clock.now),  # noqa: PT008 - it goes on
         mock.patch.object(neighbours, "sleep", cloud.clock.sleep),
-        mock.patch.object(definitions, "sleep", cloud.clock.sleep),
-        mock.patch.object(definitions, "backoff", _backoff),
+        mock.patch.object(asking, "sleep", cloud.clock.sleep),
+        mock.patch.object(asking, "backoff", _backoff),
     ):
         function.start()
         cloud.clock.run(

@@ -27,7 +27,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.sns.models import sns_backends
 
 from autorollback import handler, metrics, results
-from autorollback.aws import definitions, neighbours
+from autorollback.aws import asking, neighbours
 from autorollback.aws.clients import Clients
 from autorollback.policy import parse_service
 from localcloud.ecs.model import Status
@@ -656,7 +656,7 @@ def campaign() -> Iterator[Campaign]:
             ),
             mock.patch.object(botocore.endpoint, "time", SimpleNamespace(sleep=silent)),
             mock.patch.object(neighbours, "sleep", silent),
-            mock.patch.object(definitions, "sleep", silent),
+            mock.patch.object(asking, "sleep", silent),
         ):
             yield here
         assert cloud.troubles.found == []

@@ -234,7 +234,7 @@ def test_a_copy_that_had_no_room_for_its_tag_is_found_again() -> None:
 def test_a_copy_whose_registration_was_answered_to_nobody_is_found_and_not_made_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("autorollback.aws.definitions.sleep", lambda _: None)
+    monkeypatch.setattr("autorollback.aws.asking.sleep", lambda _: None)
     clients = Described()
     content = {"family": "auth", "containerDefinitions": [{"name": "app", "image": "auth:v18"}]}
     original = Definition(ARN, "INACTIVE", content)

@@ -131,6 +131,13 @@ class Clients:
         return self._once("codedeploy", lambda session: session.client("codedeploy", config=CONFIG))
 
     @property
+    def codedeploy_unretried(self) -> "CodeDeployClient":
+        """The same, where a lost answer must not be asked for again before looking."""
+        return self._once(
+            "codedeploy_unretried", lambda session: session.client("codedeploy", config=UNRETRIED)
+        )
+
+    @property
     def dynamodb(self) -> "DynamoDBClient":
         """The ledger."""
         return self._once("dynamodb", lambda session: session.client("dynamodb", config=CONFIG))

@@ -2,13 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from time import sleep
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError, HTTPClientError
-
-from autorollback.aws.clients import backoff
-from autorollback.aws.refusals import RefusalKind, kind_of
+from autorollback.aws.asking import ask_once
 from autorollback.decision.definition import IRREVERSIBLE_TAG, Content, Definition, canonical
 
 if TYPE_CHECKING:
@@ -23,9 +19,6 @@ OWN_TAGS = "auto-rollback:"
 
 MOST_TAGS = 50
 """Tags that a definition can have (API RegisterTaskDefinition, tags)."""
-
-REGISTER_ATTEMPTS = 20
-"""How often one copy is asked for at most, as often as the SDK asks for all else."""
 
 
 class UnknownDefinition(LookupError):  # noqa: N818 - a finding, turned into a refusal or hold
@@ -153,28 +146,18 @@ class Definitions:
         """
         tags = tags_of_copy(original)
         listed: list[TagTypeDef] = [{"key": key, "value": value} for key, value in tags.items()]
-        for attempt in range(1, REGISTER_ATTEMPTS + 1):
-            try:
-                answer = self.clients.ecs_unretried.register_task_definition(
-                    **content,
-                    tags=listed,
-                )
-            except (ClientError, HTTPClientError) as error:
-                if attempt == REGISTER_ATTEMPTS or not _may_be_tried_again(error):
-                    raise
-            else:
-                registered = answer["taskDefinition"]
-                return Definition(
-                    arn=registered["taskDefinitionArn"],
-                    status=registered.get("status", "ACTIVE"),
-                    content=content,
-                    tags=tags,
-                )
-            sleep(backoff(attempt))
-            made = self.copy_of(original, digests)
-            if made:
-                return made
-        raise AssertionError("the last attempt answers or raises")
+
+        def ask() -> Definition:
+            answer = self.clients.ecs_unretried.register_task_definition(**content, tags=listed)
+            registered = answer["taskDefinition"]
+            return Definition(
+                arn=registered["taskDefinitionArn"],
+                status=registered.get("status", "ACTIVE"),
+                content=content,
+                tags=tags,
+            )
+
+        return ask_once(ask, lambda _: self.copy_of(original, digests))
 
 
 def tags_of_copy(original: Definition) -> dict[str, str]:
@@ -192,11 +175,6 @@ def tags_of_copy(original: Definition) -> dict[str, str]:
     if len(tags) < MOST_TAGS:
         tags[RESTORED_TAG] = original.arn
     return tags
-
-
-def _may_be_tried_again(error: ClientError | HTTPClientError) -> bool:
-    """Whether the same may be taken another time: it was too much at once, or its answer was lost."""
-    return not isinstance(error, ClientError) or kind_of(error) is RefusalKind.PASSING
 
 
 def _unknown_of_definition(as_sent: object, described: object) -> Iterator[str]:

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Protocol
 
 from botocore.exceptions import ClientError
 
+from autorollback.aws.asking import ask_once
 from autorollback.aws.ecs import Ecs
 from autorollback.aws.refusals import is_refusal
 from autorollback.naming import ServiceKey
 
 if TYPE_CHECKING:
     from autorollback.aws.clients import Clients
+
+_NOT_NAMED = ""
+"""UpdateService does not name the deployment that it begins."""
 
 
 class StillDeploying(RuntimeError):  # noqa: N818 - says what is to be waited for
@@ -130,17 +134,56 @@ class Deployer:
         key: ServiceKey,
         task_definition_arn: str,
         _incident_id: str,
-        _over: str | None,
-    ) -> None:
+        over: str | None,
+    ) -> str | None:
         """Deploy a task definition, and change nothing else.
 
         `UpdateService` has neither an idempotency token nor a compare-and-set (botocore
-        ecs/2014-11-13): the caller reads the newest deployment right before and holds the claim.
-        Omitted settings are kept. A deployment in progress is stopped by ECS. Errors of ECS are
-        raised as they are.
+        ecs/2014-11-13): the caller reads the newest deployment right before and holds the claim,
+        and before it is asked for again that is read again. Omitted settings are kept. A deployment
+        in progress is stopped by ECS. The answer is named only where ECS's own was lost.
+
+        Raises:
+            Superseded: somebody deployed before it was taken.
+            ClientError: ECS refused.
         """
-        self.clients.ecs.update_service(
-            cluster=key.cluster,
-            service=key.service,
-            taskDefinition=task_definition_arn,
-        )
+
+        def ask() -> str:
+            self.clients.ecs_unretried.update_service(
+                cluster=key.cluster,
+                service=key.service,
+                taskDefinition=task_definition_arn,
+            )
+            return _NOT_NAMED
+
+        def look(may_be_done: bool) -> str | None:  # noqa: FBT001 - as it is called
+            if over is None:
+                return None
+            brought = task_definition_arn if may_be_done else None
+            return self._begun_since(key, over, brought)
+
+        return ask_once(ask, look) or None
+
+    def _begun_since(
+        self,
+        key: ServiceKey,
+        over: str,
+        task_definition_arn: str | None,
+    ) -> str | None:
+        """The first deployment of a definition since another one; None while that is the newest.
+
+        Raises:
+            Superseded: what was deployed since is somebody else's.
+        """
+        ecs = Ecs(self.clients)
+        listed = ecs.deployments_page(key).arns
+        if listed[:1] == (over,):
+            return None
+        since = listed[: listed.index(over)] if over in listed else listed
+        deployments = ecs.deployments(since)
+        revisions = ecs.revisions([deployment.target for deployment in deployments])
+        for deployment in reversed(deployments):
+            revision = revisions.get(deployment.target)
+            if revision and revision.task_definition_arn == task_definition_arn:
+                return deployment.arn
+        raise Superseded(f"{key} was deployed before the rollback was taken")

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from autorollback.aws.appspec import AppSpec
+from autorollback.aws.asking import ask_once
 from autorollback.aws.clients import each_once
 from autorollback.aws.codedeploy import BATCH, CodeDeploy, CodeDeployDeployment, UnknownGroup
 from autorollback.aws.definitions import CannotBeRestored
@@ -278,9 +279,13 @@ class DeploymentGroup:
         if last.configuration:
             asked["deploymentConfigName"] = last.configuration
 
-        client = self.codedeploy.clients.codedeploy
+        client = self.codedeploy.clients.codedeploy_unretried
+
+        def ask() -> str:
+            return client.create_deployment(**asked)["deploymentId"]
+
         try:
-            created = client.create_deployment(**asked)
+            return ask_once(ask, lambda _: self._made_for(incident_id, over, key))
         except client.exceptions.DeploymentLimitExceededException as error:
             return self._in_the_way(
                 key,
@@ -288,7 +293,26 @@ class DeploymentGroup:
                 over,
                 error,
             )
-        return created["deploymentId"]
+
+    def _made_for(
+        self,
+        incident_id: str,
+        over: str | None,
+        key: ServiceKey,
+    ) -> str | None:
+        """The deployment that was created for an incident though no answer came.
+
+        None where there is none.
+
+        Raises:
+            Superseded: somebody else has deployed meanwhile.
+        """
+        newest = self.newest(key)
+        if newest is not None and self.carrying([newest], incident_id):
+            return newest
+        if over not in (None, newest):
+            raise Superseded(f"the deployment {newest} began meanwhile")
+        return None
 
     def _in_the_way(
         self,

@@ -150,6 +150,15 @@ def was_not_done(error: ClientError) -> bool:
     return 400 <= status < 500
 
 
+def may_pass_at_once(error: ClientError) -> bool:
+    """Whether the same may be taken within seconds.
+
+    It was too much at once, or AWS failed.
+    """
+    words = error.response["Error"].get("Message", "")
+    return not is_refusal(error) or _TOO_MUCH_AT_ONCE.search(words) is not None
+
+
 def is_of_ledger(error: ClientError) -> bool:
     """Whether it is the ledger that refused, which says nothing of the act."""
     return error.operation_name in _ON_LEDGER
