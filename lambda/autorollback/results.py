@@ -1,13 +1,14 @@
 """The answers of an invocation, and how they become JSON."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from autorollback import codec
 from autorollback.decision.before_deployment import DeploymentFinding
 from autorollback.decision.facts import Revision
+from autorollback.decision.formatting import shortened
 from autorollback.decision.result import (
     CandidateSummary,
     CheckSummary,
@@ -31,6 +32,23 @@ from autorollback.naming import ServiceKey
 from autorollback.requests import BadRequest
 
 CANDIDATES_TOLD = 10
+
+TEXT_LIMIT = 1500
+"""Characters of a sentence in a result: a person's reason may have 1,000."""
+
+EVIDENCE_LIMIT = 6000
+"""Characters of all evidence; where it has more, each rule that passed has `PASSED_LIMIT`."""
+
+PASSED_LIMIT = 200
+
+CHECK_LIMIT = 300
+"""Characters of what one check found; a candidate's detail has twice as many."""
+
+CANDIDATES_LIMIT = 6000
+"""Characters of the checks of all candidates together: a definition may have 10 containers and hundreds of secrets."""
+
+BESIDE_A_DETAIL = 60
+"""Characters of a check beside its detail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,26 +221,53 @@ def judged(
     It names the newest candidates, and says how many more there were.
     """
     considered = tuple(candidates)
-    told = told_of(considered)
+    told = summaries_of(considered)
     return Result(
         outcome=outcome,
         reason=reason,
-        summary=summary,
+        summary=shortened(summary, TEXT_LIMIT),
         cluster=(key.cluster or None) if key else None,
         service=key.service if key else None,
-        evidence=tuple(FindingSummary(e.rule, e.verdict, e.detail) for e in evidence),
-        candidates=tuple(candidate_summary(candidate) for candidate in told),
+        evidence=_evidence(tuple(evidence)),
+        candidates=told,
         more_candidates=len(considered) - len(told),
     )
 
 
-def told_of(considered: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """The newest candidates, and what was chosen however far back."""
+def _evidence(findings: Sequence[RuleFinding]) -> tuple[FindingSummary, ...]:
+    """What the rules said; what spoke is told at length."""
+    is_long = sum(len(finding.detail) for finding in findings) > EVIDENCE_LIMIT
+    told: list[FindingSummary] = []
+    for finding in findings:
+        is_cut = is_long and finding.verdict is FindingVerdict.PASSED
+        detail = shortened(finding.detail, PASSED_LIMIT if is_cut else TEXT_LIMIT)
+        told.append(FindingSummary(finding.rule, finding.verdict, detail))
+    return tuple(told)
+
+
+def summaries_of(considered: Sequence[Candidate]) -> tuple[CandidateSummary, ...]:
+    """The newest candidates, and what was chosen however far back.
+
+    Where all of their checks would be too long, the oldest that were passed over lose theirs: why they were is in their detail.
+    """
     told = list(considered[:CANDIDATES_TOLD])
     for candidate in considered[CANDIDATES_TOLD:]:
         if candidate.verdict is CandidateVerdict.CHOSEN:
             told[-1] = candidate
-    return tuple(told)
+
+    summaries = [candidate_summary(candidate) for candidate in told]
+    too_long = sum(map(_length, summaries)) - CANDIDATES_LIMIT
+    for index in reversed(range(len(summaries))):
+        summary = summaries[index]
+        if too_long > 0 and summary.verdict is not CandidateVerdict.CHOSEN:
+            summaries[index] = replace(summary, checks=())
+            too_long -= _length(summary)
+    return tuple(summaries)
+
+
+def _length(summary: CandidateSummary) -> int:
+    """Characters of its checks."""
+    return sum(len(check.detail) + BESIDE_A_DETAIL for check in summary.checks)
 
 
 def ignored(
@@ -386,11 +431,13 @@ def _explanation_json(explanation: Explanation) -> dict[str, object]:
 
 def candidate_summary(candidate: Candidate) -> CandidateSummary:
     """A candidate as results tell it."""
-    checks = tuple(CheckSummary(c.name, c.passed, c.detail) for c in candidate.checks)
-    revision = candidate.revision
+    checks: list[CheckSummary] = []
+    for check in candidate.checks:
+        detail = shortened(check.detail, CHECK_LIMIT)
+        checks.append(CheckSummary(check.name, check.passed, detail))
     return CandidateSummary(
-        revision.task_definition,
+        candidate.revision.task_definition,
         candidate.verdict,
-        candidate.detail,
-        checks,
+        shortened(candidate.detail, 2 * CHECK_LIMIT),
+        tuple(checks),
     )

@@ -1,6 +1,7 @@
 """Tells people (SNS) and machines (EventBridge) what was decided and done."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,14 @@ if TYPE_CHECKING:
     from autorollback.aws.clients import Clients
 
 DETAIL_TYPE = "Auto-Rollback Incident State Change"
-LETTER_LIMIT = 200_000
-"""Characters of a message in all its forms; SNS takes 262,144 bytes (API Publish, Message)."""
+MESSAGE_LIMIT = 250_000
+"""Bytes of a message in all its forms. SNS takes 262,144, attributes included (API Publish, Message), and so does EventBridge of the entry of an event
+(API PutEvents)."""
+
+LETTER_LEFT = 20_000
+"""Characters of a letter that had to be cut: each may take six bytes."""
+
+TOO_LONG = "The whole result is too long for a message: see the action history."
 
 
 class EventNotTaken(RuntimeError):  # noqa: N818 - says what happened
@@ -45,12 +52,16 @@ class Announcer:
         document: dict[str, object],
     ) -> None:
         """One message to people that is about no incident."""
-        forms = {"default": json.dumps(document), "email": letter, "sms": title}
+        short = {name: value for name, value in document.items() if not isinstance(value, list)}
         self.clients.sns.publish(
             TopicArn=self.topic_arn,
             Subject=title,
             MessageStructure="json",
-            Message=json.dumps(forms),
+            Message=_that_fits(
+                _forms(document, letter, title),
+                _forms(document, f"{letter[:LETTER_LEFT]}\n\n{TOO_LONG}", title),
+                _forms(short, f"{letter[:LETTER_LEFT]}\n\n{TOO_LONG}", title),
+            ),
         )
 
     def tell_people(self, message: Message) -> None:
@@ -59,19 +70,18 @@ class Announcer:
         Subscribers of a queue or function get the JSON alone. Message attributes let a subscription filter.
         """
         document = results.to_json(message)
-        text = json.dumps(document)
         words = night_message(message, self.installation)
-        letter = f"{words}\n\n{json.dumps(document, indent=2)}"
-        if len(text) + len(letter) > LETTER_LIMIT:
-            letter = (
-                f"{words}\n\nThe whole result is too long for a letter: see the action history."
-            )
+        whole = f"{words}\n\n{json.dumps(document, indent=2)}"
         title = subject(message)
         self.clients.sns.publish(
             TopicArn=self.topic_arn,
             Subject=title,
             MessageStructure="json",
-            Message=json.dumps({"default": text, "email": letter, "sms": title}),
+            Message=_that_fits(
+                _forms(document, whole, title),
+                _forms(document, f"{words[:LETTER_LEFT]}\n\n{TOO_LONG}", title),
+                _forms(_short(document), f"{words[:LETTER_LEFT]}\n\n{TOO_LONG}", title),
+            ),
             MessageAttributes=_attributes(message),
         )
 
@@ -85,10 +95,11 @@ class Announcer:
         Raises:
             EventNotTaken: EventBridge answered, but refused it.
         """
+        document = results.to_json(message)
         entry: PutEventsRequestEntryTypeDef = {
             "Source": self.source,
             "DetailType": DETAIL_TYPE,
-            "Detail": json.dumps(results.to_json(message)),
+            "Detail": _that_fits(document, _short(document)),
             "Resources": [resource],
         }
         answer = self.clients.events.put_events(Entries=[entry])
@@ -96,6 +107,30 @@ class Announcer:
             refused = answer["Entries"][0]
             why = f"{refused.get('ErrorCode')}: {refused.get('ErrorMessage')}"
             raise EventNotTaken(f"EventBridge refused the event: {why}")
+
+
+def _forms(
+    document: Mapping[str, object],
+    letter: str,
+    title: str,
+) -> dict[str, object]:
+    """What each kind of subscriber gets."""
+    return {"default": json.dumps(document), "email": letter, "sms": title}
+
+
+def _short(document: Mapping[str, object]) -> dict[str, object]:
+    """A result without what makes it long: the ledger has it whole."""
+    return {**document, "evidence": [], "candidates": []}
+
+
+def _that_fits(*alternatives: Mapping[str, object]) -> str:
+    """The first of several messages that is not too long; the last one is, else."""
+    text = ""
+    for alternative in alternatives:
+        text = json.dumps(alternative)
+        if len(text) <= MESSAGE_LIMIT:
+            return text
+    return text
 
 
 def _attributes(message: Message) -> dict[str, "MessageAttributeValueTypeDef"]:

@@ -53,8 +53,14 @@ VERSION = 2
 FACTS_LIMIT = 64_000
 """Characters of packed facts in an item."""
 
-DEPLOYMENTS_LEFT = (100, 50, 25, 10, 3)
-"""Of facts that are too large, as many deployments are tried."""
+ITEM_LIMIT = 96_000
+"""Characters of an item: a quarter of what DynamoDB takes (400 KB)."""
+
+CUTS = ((2000, 150), (100, 150), (50, 100), (25, 50), (10, 20), (3, 6))
+"""Of facts that are too large, as many deployments, and times in ALARM of each alarm, are tried."""
+
+BESIDE_RESULTS = 4_000
+"""Characters of an incident's other attributes, and of how it ended."""
 
 _INCIDENT = "incident#"
 _COPY = "open#"
@@ -121,18 +127,21 @@ def packed_facts(
     facts: Facts,
     policy: Policy,
     now: datetime,
+    beside: int = 0,
 ) -> str | None:
     """What a verdict rested on, as a record takes it.
 
-    None where even little of it is too large. DynamoDB takes items of 400 KB, and an incident holds more than its facts: where they are too
-    large, older deployments are left out.
+    None where even little of it is too large. `beside` are the characters of what else the item will hold. Where all is too large, older times in ALARM and
+    older deployments are left out, which the facts then say.
     """
+    room = min(FACTS_LIMIT, ITEM_LIMIT - beside)
     whole = packed(codec.record_of(facts, policy, now))
-    if len(whole) <= FACTS_LIMIT:
+    if len(whole) <= room:
         return whole
-    for deployments in DEPLOYMENTS_LEFT:
-        cut = packed(codec.record_of(cut_to(facts, deployments), policy, now))
-        if len(cut) <= FACTS_LIMIT:
+    for deployments, spells in CUTS:
+        less = cut_to(facts, deployments, spells)
+        cut = packed(codec.record_of(less, policy, now))
+        if len(cut) <= room:
             return cut
     return None
 
@@ -249,6 +258,16 @@ def _lost_incidents(copies: Iterable[Item], incidents: Iterable[Incident]) -> tu
             incident = replace(read_incident(item), sort_key=sort_key)
             lost.append(replace(incident, was_lost=True))
     return tuple(lost)
+
+
+def size_once_ended(claim: Incident) -> int:
+    """Characters that the item of a claim may grow to, beside its facts.
+
+    Its result stands in it as it was intended, as it was told last, and as people may not have been told it before.
+    """
+    intent = len(json.dumps(codec.to_json(claim.intent)))
+    result = len(json.dumps(codec.to_json(claim.intent.result)))
+    return intent + 2 * result + BESIDE_RESULTS
 
 
 def _kept_until(incident: Incident) -> int | None:

@@ -55,6 +55,13 @@ def unread_of(what: Sequence[str]) -> str:
     return f"; could not be read: {', '.join(first_few(what, UNREAD_TOLD))}"
 
 
+def shortened(text: str, limit: int) -> str:
+    """A text of no more than so many characters; what is left out is marked."""
+    if len(text) <= limit:
+        return text
+    return f"{text[: limit - 3]}..."
+
+
 def _two_units(
     larger: str,
     rest: int,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from autorollback.decision.facts import Facts
+from autorollback.decision.facts import Alarm, Facts, LedgerState, Secret
 
 KNOWN_GOOD_KEPT = 20
 """The newest records of what ran well ..."""
@@ -21,7 +21,10 @@ NOTICES_KEPT = 50
 """The newest messages about no incident: an alarm that comes and goes makes one each time."""
 
 OF_EACH = 40
-"""Quarantines and rollbacks of a record that had to be cut."""
+"""Quarantines, rollbacks and secrets of a record that had to be cut ..."""
+
+OF_EACH_FOR_A_DEPLOYMENT = 4
+"""... and no more than so many for each deployment that is left."""
 
 SEEN_AT_ONCE = 500
 """Records of which those to be kept are chosen at a time."""
@@ -87,29 +90,69 @@ def is_past(closed_at: datetime | None, now: datetime) -> bool:
     return closed_at is not None and closed_at < now - INCIDENTS_KEPT
 
 
-def cut_to(facts: Facts, deployments: int) -> Facts:
+def cut_to(
+    facts: Facts,
+    deployments: int,
+    spells: int,
+) -> Facts:
     """The facts with the newest deployments alone, and what belongs to these.
 
-    Of quarantines and rollbacks the newest are kept. What is left out is said to be unread.
+    Of each alarm the newest times in ALARM are kept, and the newest of quarantines, rollbacks, records and secrets. What is left out is said to be unread.
     """
     kept = facts.deployments[:deployments]
     arns: set[str | None] = set()
     for deployment in kept:
         arns.update([deployment.target, deployment.rollback_revision, *deployment.sources])
-    ledger = facts.ledger
-    quarantined = sorted(ledger.quarantined.values(), key=lambda one: one.at, reverse=True)
-    rollbacks = sorted(ledger.rollbacks, key=lambda one: one.at, reverse=True)
-    left_out = f"service deployments older than the newest {deployments}: left out of this record"
+    of_each = min(OF_EACH, OF_EACH_FOR_A_DEPLOYMENT * deployments)
+    older = f"older than the newest {deployments} service deployments and {spells} times in ALARM"
     return replace(
         facts,
         deployments=kept,
         revisions={arn: one for arn, one in facts.revisions.items() if arn in arns},
         requests={arn: count for arn, count in facts.requests.items() if arn in arns},
-        ledger=replace(
-            ledger,
-            quarantined={one.identity: one for one in quarantined[:OF_EACH]},
-            rollbacks=tuple(rollbacks[:OF_EACH]),
-        ),
-        undescribed=facts.undescribed[:OF_EACH],
-        unread=(*facts.unread[:OF_EACH], left_out),
+        alarms=tuple(_cut_alarm(alarm, spells) for alarm in facts.alarms),
+        secrets=_cut_secrets(facts.secrets, of_each),
+        ledger=_cut_ledger(facts.ledger, of_each, OF_EACH_FOR_A_DEPLOYMENT * deployments),
+        undescribed=facts.undescribed[:of_each],
+        unread=(*facts.unread[:of_each], f"{older}: left out of this record"),
+    )
+
+
+def _cut_alarm(alarm: Alarm, spells: int) -> Alarm:
+    """The alarm with its newest times in ALARM: its history reaches back no further then."""
+    if alarm.spells is None or len(alarm.spells) <= spells:
+        return alarm
+    newest = alarm.spells[-spells:]
+    return replace(alarm, spells=newest, history_from=newest[0].since)
+
+
+def _cut_secrets(
+    secrets: tuple[Secret, ...] | None,
+    of_each: int,
+) -> tuple[Secret, ...] | None:
+    """Those that something is wrong with, and those that changed last."""
+    if secrets is None or len(secrets) <= of_each:
+        return secrets
+    telling = sorted(secrets, key=_tells_most, reverse=True)
+    return tuple(telling[:of_each])
+
+
+def _tells_most(secret: Secret) -> tuple[bool, float]:
+    changed_at = secret.changed_at.timestamp() if secret.changed_at else 0.0
+    return secret.wrong is not None, changed_at
+
+
+def _cut_ledger(
+    ledger: LedgerState,
+    of_each: int,
+    records: int,
+) -> LedgerState:
+    quarantined = sorted(ledger.quarantined.values(), key=lambda one: one.at, reverse=True)
+    rollbacks = sorted(ledger.rollbacks, key=lambda one: one.at, reverse=True)
+    known_good = sorted(ledger.known_good, key=lambda one: one.until, reverse=True)
+    return replace(
+        ledger,
+        quarantined={one.identity: one for one in quarantined[:of_each]},
+        rollbacks=tuple(rollbacks[:of_each]),
+        known_good=tuple(known_good[:records]),
     )

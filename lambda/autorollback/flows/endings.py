@@ -215,7 +215,7 @@ def refused(
     """
     intent = incident.intent
     words = _refusals_of(intent)
-    told = results.told_of(considered)
+    told = results.summaries_of(considered)
     finding = FindingSummary(Reason.REFUSED_BY_AWS.value, FindingVerdict.HOLD, words)
     result = replace(
         intent.result,
@@ -224,7 +224,7 @@ def refused(
         summary=f"{incident.key.service} is not rolled back: {words}.",
         goes_to=None,
         evidence=(*intent.result.evidence, finding),
-        candidates=tuple(results.candidate_summary(one) for one in told),
+        candidates=told,
         more_candidates=len(considered) - len(told),
         incident_state=None,
         escalated=bool(intent.red),

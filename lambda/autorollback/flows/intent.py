@@ -6,7 +6,7 @@ From a verdict to an intent that can be acted on again.
 from dataclasses import replace
 
 from autorollback import results
-from autorollback.aws.ledger_items import new_incident, packed_facts
+from autorollback.aws.ledger_items import new_incident, packed_facts, size_once_ended
 from autorollback.decision import plan as plans
 from autorollback.decision.facts import Facts
 from autorollback.decision.incident import Event, Incident, Intent, Phase
@@ -101,9 +101,14 @@ def claim_of(
             instead_of,
         ),
     )
-    rested_on = packed_facts(facts, service.policy, session.now)
-    result = opened_result(incident, incident.intent.result)
-    return asked_unless_copied(replace(incident.with_result(result), facts=rested_on))
+    claim = incident.with_result(opened_result(incident, incident.intent.result))
+    rested_on = packed_facts(
+        facts,
+        service.policy,
+        session.now,
+        beside=size_once_ended(claim),
+    )
+    return asked_unless_copied(replace(claim, facts=rested_on))
 
 
 def opened_result(incident: Incident, result: Result) -> Result:

@@ -37,6 +37,7 @@ from autorollback.decision.verdicts import (
 )
 from autorollback.flows import alarm_trees, announce, preflight, readiness_findings
 from autorollback.flows.alarm_trees import Trees
+from autorollback.flows.readiness_report import report_of
 from autorollback.flows.session import ProtectedService, Session
 from autorollback.naming import Home, ServiceKey
 from autorollback.policy import PolicyError
@@ -153,8 +154,9 @@ def _is_told(
     """Tell people of what has changed; answers whether they have been told, where anything has."""
     if not changed:
         return True
-    document = results.to_json(replace(answer, services=changed))
-    return announce.publish(session, answer.summary, _letter(changed), document)
+    report = report_of(changed)
+    document = results.to_json(replace(answer, services=report.services))
+    return announce.publish(session, answer.summary, report.letter, document)
 
 
 def look_at(session: Session, key: ServiceKey) -> Seen:
@@ -414,16 +416,3 @@ def _answer(seen: Sequence[Seen], left: Sequence[ServiceKey]) -> ReadinessAnswer
     ready = sum(one.ready for one in services)
     summary = f"[READINESS] {ready} of {len(services)} services could be rolled back now"
     return ReadinessAnswer(summary, services, tuple(left))
-
-
-def _letter(changed: Sequence[ServiceReadiness]) -> str:
-    """What has changed since the last audit, service by service."""
-    lines: list[str] = []
-    for one in changed:
-        could = "could be rolled back" if one.ready else "could NOT be rolled back"
-        lines.append(f"{one.key}: {could}")
-        for finding in one.findings:
-            lines.append(f"  {finding.severity}: {finding.check}: {finding.detail}")
-            lines.append(f"    {finding.remedy}")
-        lines.append("")
-    return "\n".join(lines)
