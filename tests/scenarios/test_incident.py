@@ -131,6 +131,25 @@ def test_only_what_was_done_counts_as_a_rollback(
 
 
 @pytest.mark.parametrize(
+    ("phase", "result", "refused"),
+    [
+        pytest.param(
+            Phase.FAILED, replace(RESULT, outcome=Outcome.HELD), True, id="refused for good"
+        ),
+        pytest.param(Phase.FAILED, replace(RESULT, outcome=Outcome.FAILED), False, id="given up"),
+        pytest.param(Phase.FAILED, None, False, id="failed, and nothing says why"),
+        pytest.param(
+            Phase.CLAIMED, replace(RESULT, outcome=Outcome.HELD), False, id="claimed again"
+        ),
+    ],
+)
+def test_what_aws_refused_for_good_is_not_tried_again_by_itself(
+    phase: Phase, result: Result | None, *, refused: bool
+) -> None:
+    assert replace(CLAIM, phase=phase, result=result).was_refused is refused
+
+
+@pytest.mark.parametrize(
     ("method", "stops", "instead"),
     [
         (RollbackMethod.UPDATE_SERVICE, False, "UpdateService"),

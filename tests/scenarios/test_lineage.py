@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from autorollback.decision.facts import Status
 from autorollback.decision.ledger_state import ServiceLedger
-from autorollback.decision.lineage import running_before, something_ran_before
-from tests.scenarios.history import History, days, incident, minutes
+from autorollback.decision.lineage import deployment_of, running_before, something_ran_before
+from tests.scenarios.history import History, days, incident, minutes, seconds
 from tests.scenarios.test_incident import CLAIM, RESULT
 
 
@@ -68,3 +68,38 @@ def test_people_have_something_to_be_told_where_one_of_many_incidents_is_untold(
     assert ServiceLedger(incidents=(told, untold)).has_untold
     assert not ServiceLedger(incidents=(told, told)).has_untold
     assert ServiceLedger(incidents=(told,), unsent=("notice",)).has_untold
+
+
+def rollback_over(story: History, over: str | None) -> History:
+    """The ledger's one rollback, claimed while that deployment was the newest."""
+    rollback = replace(story.memory.rollbacks[0], over=over)
+    story.memory = replace(story.memory, rollbacks=(rollback,))
+    return story
+
+
+def v1_three_times() -> History:
+    """A rollback to v1 within a minute of v1's own deployment; later v1 was deployed again."""
+    story = (
+        incident().deployed("v1", ago=minutes(60)).deployed("v2", ago=minutes(59), took=seconds(20))
+    )
+    story.deployed("v1", ago=minutes(57)).deployed("v1", ago=minutes(20))
+    return story.rolled_back("v1", ago=minutes(60)).alarm("5xx-rate", onset=minutes(6))
+
+
+def carried_out_by(story: History) -> int | None:
+    """The number of the deployment that carried the rollback out."""
+    found = deployment_of(story.memory.rollbacks[0], story.facts())
+    return story.deployments.index(found) + 1 if found else None
+
+
+def test_what_carried_a_rollback_out_came_after_what_was_claimed() -> None:
+    story = v1_three_times()
+    assert carried_out_by(rollback_over(story, story.deployments[0].arn)) == 3
+    assert carried_out_by(rollback_over(story, story.deployments[2].arn)) == 4
+    assert carried_out_by(rollback_over(story, story.deployments[3].arn)) is None
+
+
+def test_where_what_was_claimed_is_not_on_record_the_first_that_fits_carried_it_out() -> None:
+    """AWS has forgotten it, or the record is older than that it is kept."""
+    assert carried_out_by(rollback_over(v1_three_times(), "forgotten")) == 3
+    assert carried_out_by(rollback_over(v1_three_times(), None)) == 3

@@ -16,7 +16,7 @@ from autorollback.decision.plan import (
     summary_of,
 )
 from autorollback.decision.verdicts import Candidate, RollBack
-from tests.scenarios.history import History, bad_deployment, days, incident, minutes
+from tests.scenarios.history import History, bad_deployment, days, incident, minutes, seconds
 
 
 def verdict_of(story: History) -> RollBack:
@@ -140,6 +140,41 @@ def test_definitions_that_ran_with_the_content_of_the_target_may_be_its_copy() -
     assert possible_copies(story.facts(), chosen) == ("newer", "older")
     undescribed = replace(chosen, revision=replace(chosen.revision, identity=None))
     assert possible_copies(story.facts(), undescribed) == ()
+
+
+def test_of_many_definitions_that_may_be_its_copy_the_newest_ten_are_looked_at() -> None:
+    story = bad_deployment()
+    (target,) = (r for r in story.revisions.values() if r.identity == "v1")
+    for number in range(12):
+        story.revisions[f"r-{number}"] = replace(
+            target,
+            arn=f"r-{number}",
+            task_definition_arn=f"copy-{number}",
+            created_at=target.created_at + minutes(number),
+        )
+    found = possible_copies(story.facts(), verdict_of(story).candidates[0])
+    assert found == tuple(f"copy-{number}" for number in range(11, 1, -1))
+
+
+@pytest.mark.parametrize(
+    ("chain", "kept"),
+    [
+        (19, [*range(19, 0, -1)]),
+        (20, [*range(20, 0, -1)]),
+        (21, [*range(21, 2, -1), 1]),
+    ],
+)
+def test_of_a_long_chain_the_newest_and_the_blamed_one_are_quarantined(
+    chain: int, kept: list[int]
+) -> None:
+    """Of twenty-one builds since the blamed one the second is left out."""
+    story = incident().deployed("v0", ago=days(6))
+    for number in range(1, chain + 1):
+        story.deployed(f"v{number}", ago=minutes(40 - number), took=seconds(30))
+    verdict = verdict_of(story.alarm("5xx-rate", onset=minutes(4), fired=minutes(3)))
+    blamed = replace(verdict, suspect=story.deployments[1])
+    found = left_behind(story.facts(), blamed, verdict.candidates[0])
+    assert [revision.identity for revision in found] == [f"v{number}" for number in kept]
 
 
 def told(story: History, *, words: str | None = None, facts: Facts | None = None) -> str:

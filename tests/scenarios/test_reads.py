@@ -17,6 +17,7 @@ from autorollback.decision.decide import decide
 from autorollback.decision.definition import Definition
 from autorollback.decision.facts import (
     Alarm,
+    AlarmPeriod,
     Controller,
     Deployment,
     Facts,
@@ -759,3 +760,127 @@ def test_where_no_task_has_stopped_nothing_more_is_asked_of_them() -> None:
     world = World(bad_deployment().event(TriggerKind.TASKS_CANNOT_START))
     assert world.read().stopped == ()
     assert reads.StoppedTasks not in kinds(world.asked)
+
+
+def asked_of_neighbours(story: History) -> list[timedelta]:
+    """Near which onsets others in trouble were asked about, as so long ago, in the order of asking."""
+    world = World(story)
+    world.read()
+    return [
+        NOW - read.onset for read in world.asked if isinstance(read, reads.NeighbourDeployments)
+    ]
+
+
+def test_who_else_fell_ill_is_asked_once() -> None:
+    assert asked_of_neighbours(bad_deployment()) == [minutes(6)]
+
+
+def test_who_else_fell_ill_is_asked_again_where_another_alarm_convicts() -> None:
+    """The one that fired first turns out to flap."""
+    story = bad_deployment().alarm("latency", onset=minutes(4), trigger=False)
+    spells = story.alarms["5xx-rate"].spells or ()
+    for ago in (3, 5, 7):
+        spells = (AlarmPeriod(NOW - hours(ago), NOW - hours(ago) + minutes(2)), *spells)
+    story.alarms["5xx-rate"] = replace(story.alarms["5xx-rate"], spells=spells)
+    assert asked_of_neighbours(story) == [minutes(6), minutes(4)]
+
+
+def test_cloudwatch_is_asked_for_no_history_that_it_does_not_keep() -> None:
+    story = incident().deployed("v0", ago=days(80)).deployed("v1", ago=days(40))
+    story.deployed("v2", ago=days(38)).alarm("5xx-rate", onset=minutes(6))
+    for signal in ("latency", "unhealthy-targets"):
+        story.watched_by(signal, since=days(1))
+    world = World(story)
+    world.read()
+    asked = [read.since for read in world.asked if isinstance(read, reads.AlarmHistory)]
+    assert asked
+    assert min(asked) == NOW - days(30)
+
+
+def revisions_asked(world: World) -> set[str]:
+    """ARNs of what was asked for beside what the newest deployments brought."""
+    asked: set[str] = set()
+    for read in world.asked:
+        if isinstance(read, reads.ServiceRevisions):
+            asked.update(read.arns)
+    return asked - set(world.unread().so_far.listed_targets)
+
+
+def test_what_ran_before_the_oldest_deployment_on_record_is_described() -> None:
+    story = bad_deployment().deployed("v3", ago=minutes(2))
+    before = story.deployments.pop(0).target
+    world = World(story)
+    world.read()
+    assert revisions_asked(world) == {before}
+
+
+def test_what_the_newest_few_replaced_is_described_at_once_and_what_the_next_page_holds_is_not() -> (
+    None
+):
+    """A page of two: the newer of them came after one that was stopped, and replaced what ran before that."""
+    story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6))
+    story.deployed("v2", ago=minutes(30), status=Status.STOPPED).deployed("v3", ago=minutes(9))
+    story.alarm("5xx-rate", onset=minutes(6))
+    third = story.deployments[2]
+    story.deployments[2] = replace(third, sources=("before the stopped one",))
+    world = World(story, page_size=2)
+    facts = taken_in(
+        world.unread(), {r: world.answer(r) for r in missing(world.unread(), world.policy, NOW)}
+    )
+    (asked,) = [
+        r for r in missing(facts, world.policy, NOW) if isinstance(r, reads.ServiceRevisions)
+    ]
+    assert asked.arns == (story.deployments[1].target,)
+
+
+def test_of_what_came_to_nothing_only_the_one_just_before_is_described() -> None:
+    story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6))
+    for build, ago in (("v2", days(2)), ("v3", days(1))):
+        story.deployed(build, ago=ago, status=Status.STOPPED)
+    world = World(story.deployed("v4", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)))
+    world.read()
+    asked = {
+        r.arn.rpartition(":")[2] for r in world.asked if isinstance(r, reads.DefinitionContent)
+    }
+    assert asked >= {"v1", "v3", "v4"}
+    assert "v2" not in asked
+
+
+def test_who_else_fell_ill_is_asked_beside_why_tasks_stopped() -> None:
+    """The first time nobody waits for the one with the other."""
+    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9))
+    story.serving(healthy=1).tasks_stopped(3, "TaskFailedToStart")
+    world = World(story.alarm("unhealthy-targets", onset=minutes(6)))
+    facts = world.unread()
+    first = missing(facts, world.policy, NOW)
+    facts = taken_in(facts, {read: world.answer(read) for read in first})
+    second = missing(facts, world.policy, NOW)
+    assert {reads.NeighbourDeployments, reads.StoppedTasks} <= kinds(tuple(second))
+
+
+def test_what_came_to_nothing_between_the_target_and_now_is_described() -> None:
+    """v1 and v3 were in trouble when they were replaced, and v2 was stopped: v0 is the target."""
+    story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6))
+    story.deployed("v2", ago=days(5), status=Status.STOPPED).deployed("v3", ago=days(4))
+    for ago in (days(5), days(4), minutes(9)):
+        story.was_red("latency", ago=ago + minutes(27), lasted=minutes(30))
+    story.deployed("v4", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    assert story.target() == "v0"
+    assert in_short(decide(World(story).read(), story.policy, NOW)) == in_short(story.judged())
+
+
+def test_requests_are_counted_of_what_ran_and_not_of_what_runs_still() -> None:
+    story = incident().deployed("v0", ago=days(9)).deployed("v1", ago=days(6))
+    world = World(story.deployed("v1", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6)))
+    world.read()
+    ends = {read.until for read in world.asked if isinstance(read, reads.RequestsServed)}
+    assert ends == {story.deployments[1].start, story.deployments[2].start}
+
+
+def test_a_revision_that_aws_has_forgotten_is_asked_for_once() -> None:
+    story = bad_deployment().deployed("v3", ago=minutes(2))
+    forgotten = story.deployments.pop(0).target
+    del story.revisions[forgotten]
+    world = World(story)
+    world.read()
+    assert revisions_asked(world) == {forgotten}

@@ -11,6 +11,7 @@ from botocore.stub import Stubber
 from autorollback.aws.clients import Clients
 from autorollback.aws.dependencies import Dependencies
 from autorollback.decision.checks import secrets_present
+from autorollback.decision.checks.dependencies import findings
 from autorollback.decision.definition import Definition
 from autorollback.decision.facts import Controller, Revision, Secret, Service
 from autorollback.decision.lookups import (
@@ -22,7 +23,7 @@ from autorollback.decision.lookups import (
     TagPushed,
 )
 from autorollback.decision.preflight_case import PreflightCase, PreflightTarget
-from autorollback.decision.verdicts import Check
+from autorollback.decision.verdicts import Check, CheckName
 from autorollback.naming import Home
 from autorollback.policy import Policy
 from tests.fakes.sessions import session
@@ -118,6 +119,16 @@ def test_what_is_not_checked_is_told_beside_what_was_found() -> None:
         (None, "arn:aws"),
         (True, "1 found"),
     ]
+
+
+def test_that_this_function_may_not_ask_is_told_though_the_rest_was_found() -> None:
+    statuses = {
+        "a": DependencyStatus(unknown="secretsmanager:DescribeSecret is not allowed", denied=True),
+        "b": DependencyStatus(),
+    }
+    not_asked, rest = findings(CheckName.SECRETS_PRESENT, statuses, RAN)
+    assert (not_asked.passed, not_asked.denied) == (None, True)
+    assert (rest.passed, rest.denied) == (True, False)
 
 
 def test_a_throttled_read_is_no_finding() -> None:

@@ -33,6 +33,7 @@ from autorollback.decision.retention import (
     NOTICES_KEPT,
     WEEKS_KEPT,
     Kept,
+    cut_to,
     kept_of,
 )
 from autorollback.decision.verdicts import Candidate, CandidateVerdict, CheckName, Reason, RollBack
@@ -98,7 +99,7 @@ def test_no_more_than_some_hundred_are_held_while_they_are_read() -> None:
     for number in range(5000):
         kept.add(str(number), ended(number))
         most = max(most, len(kept._seen))
-    assert most <= 501
+    assert most == 500
     assert kept.names() == kept_of({str(n): ended(n) for n in range(5000)}, NOW)
 
 
@@ -120,6 +121,46 @@ def test_a_service_that_is_deployed_seldom_keeps_what_is_older_than_the_weeks() 
     assert kept_of(seen, NOW) == set(seen)
 
 
+def test_what_is_kept_are_the_newest_twenty_and_the_newest_of_each_of_twenty_six_weeks() -> None:
+    of_a_day = {str(number): NOW - minutes(number) for number in range(30)}
+    assert kept_of(of_a_day, NOW) == {str(number) for number in range(20)}
+    weekly = {str(number): NOW - days(7 * number) for number in range(60)}
+    assert kept_of(weekly, NOW) == {str(number) for number in range(26)}
+
+
+def test_a_week_is_from_monday_to_sunday() -> None:
+    """Twenty of today, and one of each day of two weeks in October."""
+    seen = {f"today {number}": NOW - minutes(number) for number in range(20)}
+    monday = datetime(2026, 10, 12, 9, 0, tzinfo=UTC)
+    for day in range(14):
+        seen[f"day {day}"] = monday + days(day)
+    assert set(seen) - kept_of(seen, NOW) == {f"day {day}" for day in range(13) if day != 6}
+
+
+def test_of_a_record_that_had_to_be_cut_the_newest_forty_of_each_are_kept() -> None:
+    story = busy(3)
+    for number in range(60):
+        story.quarantined(f"q{number}", ago=days(number)).rolled_back("v0", ago=days(number))
+    names = tuple(map(str, range(60)))
+    facts = replace(story.facts(), undescribed=names, unread=names)
+    cut = cut_to(facts, 2)
+    assert cut.deployments == facts.deployments[:2]
+    assert set(cut.ledger.quarantined) == {f"q{number}" for number in range(40)}
+    assert cut.ledger.rollbacks == facts.ledger.rollbacks[:40]
+    assert cut.undescribed == names[:40]
+    assert cut.unread[:40] == names[:40]
+    assert len(cut.unread) == 41, "and that it was cut"
+
+
+def test_of_a_record_that_had_to_be_cut_what_belongs_to_its_deployments_is_kept() -> None:
+    """Of the last two, what they brought and what they replaced."""
+    facts = busy(5).facts()
+    cut = cut_to(facts, 2)
+    newest = [deployment.target for deployment in facts.deployments[:3]]
+    assert set(cut.revisions) == set(newest)
+    assert set(cut.requests) == set(newest)
+
+
 def closed(ago: timedelta) -> Mapping[str, Any]:
     """An incident that was closed so long ago."""
     story = incident().deployed("v1", ago=days(900)).deployed("v2", ago=ago)
@@ -138,7 +179,7 @@ def closed(ago: timedelta) -> Mapping[str, Any]:
     return {name: value for name, value in item.items() if value is not None}
 
 
-@pytest.mark.parametrize(("ago", "kept"), [(days(89), 1), (days(91), 0)])
+@pytest.mark.parametrize(("ago", "kept"), [(days(89), 1), (days(90), 1), (days(91), 0)])
 def test_incidents_are_kept_for_ninety_days(ago: timedelta, kept: int) -> None:
     item = closed(ago)
     ledger = service_ledger([item], NOW)
@@ -232,7 +273,7 @@ def test_items_messages_and_events_stay_small_with_a_thousand_secrets() -> None:
     suspect = story.deployments[1]
     verdict = RollBack(Reason.REQUESTED, "d", suspect, story.deployments[-1], (chosen,))
     left = plans.left_behind(facts, verdict, chosen)
-    assert len(left) == plans.LEFT_KEPT
+    assert len(left) == 20
     assert left[-1].identity == facts.revisions[suspect.target].identity, "what is blamed is one"
     intent = Intent(
         request_id="r",

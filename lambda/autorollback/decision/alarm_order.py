@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum
+from enum import Enum, auto
 
 from autorollback.decision import onset
 from autorollback.decision.facts import (
@@ -32,10 +32,10 @@ class Order(Enum):
     UNTOLD: it cannot be told.
     """
 
-    BEFORE = 1
-    UNTOLD = 2
-    AFTER = 3
-    STRADDLES = 4
+    BEFORE = auto()
+    UNTOLD = auto()
+    AFTER = auto()
+    STRADDLES = auto()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,26 @@
 """What is asked of the decision: the facts, the policy and the moment."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 
 from autorollback.decision.facts import Facts
 from autorollback.decision.serving import ServingPeriod, serving_periods
 from autorollback.policy import Policy
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Question:
-    """The three arguments of every judgement, which travel together.
-
-    Attributes:
-        periods: the serving periods that the facts tell of, newest first. Nearly every rule asks for them.
-    """
+    """The three arguments of every judgement, which travel together."""
 
     facts: Facts
     policy: Policy
     now: datetime
-    periods: tuple[ServingPeriod, ...] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "periods", serving_periods(self.facts))
+    @cached_property
+    def periods(self) -> tuple[ServingPeriod, ...]:
+        """The serving periods that the facts tell of, newest first. Nearly every rule asks for them."""
+        return serving_periods(self.facts)
 
     @property
     def behind_load_balancer(self) -> bool:

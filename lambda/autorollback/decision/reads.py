@@ -692,10 +692,7 @@ def _of_histories(question: Question, periods: Sequence[ServingPeriod]) -> Itera
     """The past of the alarms: how these periods went, then whether the alarm that convicts flapped."""
     histories = list(past_of_alarms(question, periods))
     if histories:
-        flapping_from = _newest_start(question) - LOOKED_BACK
-        for history in histories:
-            since = min(history.since, max(flapping_from, question.now - stability.HISTORY_KEPT))
-            yield AlarmHistory(history.alarm, since)
+        yield from histories
         return
     for alarm, since in _flapping_asked(question):
         kept = max(since, question.now - stability.HISTORY_KEPT)
