@@ -273,6 +273,10 @@ class Policy:
         """
         return any(fnmatchcase(family, allowed) for allowed in self.families)
 
+    def allows_role(self, path: str) -> bool:
+        """Whether a role, by its name with its path, may be passed to tasks."""
+        return any(fnmatchcase(path, allowed) for allowed in self.task_roles)
+
 
 KEY_RULES: Mapping[str, KeyRule[object]] = {
     name: hint.__metadata__[0] for name, hint in get_type_hints(Policy, include_extras=True).items()

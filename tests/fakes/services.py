@@ -58,6 +58,7 @@ class FakeDependencies:
     digests: set[str] = field(default_factory=set)
     tags: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, DependencyStatus] = field(default_factory=dict)
+    roles: dict[str, DependencyStatus] = field(default_factory=dict)
     pushed: dict[str, datetime] = field(default_factory=dict)
     asked: list[Lookup] = field(default_factory=list)
     refuses: ClientError | None = None
@@ -80,7 +81,7 @@ class FakeDependencies:
                     told = self.secrets.get(lookup.value_from, DependencyStatus())
                     secrets[lookup] = told
                 case RoleLookup():
-                    roles[lookup] = DependencyStatus()
+                    roles[lookup] = self.roles.get(lookup.path, DependencyStatus())
         return Answers(images, pushed, secrets, roles)
 
     def secrets_of(self, service_arn: str, definition: Definition) -> tuple[Secret, ...]:

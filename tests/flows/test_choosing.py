@@ -92,6 +92,32 @@ def test_a_secret_that_changed_since_is_told_and_fails_nobody(world: World) -> N
     assert not any(one.changed_since_run for one in chosen.checks)
 
 
+@pytest.mark.parametrize(
+    ("task_roles", "chosen_one", "passed"),
+    [
+        pytest.param(("team/*",), "auth:17", None, id="of a role that may be passed"),
+        pytest.param(("other",), "auth:16", False, id="of a role that may never be passed"),
+    ],
+)
+def test_that_nobody_may_be_asked_fails_no_candidate(
+    world: World,
+    task_roles: tuple[str, ...],
+    chosen_one: str,
+    *,
+    passed: bool | None,
+) -> None:
+    world.built("17", taskRoleArn="arn:aws:iam::123456789012:role/team/auth")
+    world.story.under(task_roles=task_roles)
+    unknown = DependencyStatus(unknown="GetRole is not allowed", denied=True)
+    world.dependencies.roles["team/auth"] = unknown
+    chosen, considered = choose(world)
+    assert chosen is not None
+    assert chosen.revision.task_definition == chosen_one
+    (check,) = [one for one in considered[0].checks if one.name is CheckName.ROLES_PRESENT]
+    assert check.passed is passed
+    assert check.denied or "add team/auth to them" in check.detail
+
+
 def test_force_asks_only_whether_a_copy_is_needed(world: World) -> None:
     secrets = [{"name": "KEY", "valueFrom": "/auth/key"}]
     world.built("17", status="INACTIVE", container={"secrets": secrets})

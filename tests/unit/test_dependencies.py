@@ -43,7 +43,8 @@ class Missing(Exception):  # noqa: N818 - AWS's word is ResourceNotFoundExceptio
 
 
 def refused(code: str) -> ClientError:
-    return ClientError({"Error": {"Code": code}}, "DescribeSecret")
+    told: Any = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
+    return ClientError(told, "DescribeSecret")
 
 
 def secrets_check(dependencies: Dependencies, **container_needs: Any) -> tuple[Check, ...]:
@@ -89,6 +90,7 @@ def secret_arn(region: str = HERE, account: str = ACCOUNT, suffix: str = "") -> 
         pytest.param(secret_arn(), {"DeletedDate": RAN}, False, "scheduled for deletion", id="being deleted"),
         pytest.param(secret_arn(), Missing(), False, "no such secret", id="gone"),
         pytest.param(secret_arn(), refused("AccessDeniedException"), None, "is not allowed", id="nobody may ask"),
+        pytest.param(secret_arn(), refused("InvalidRequestException"), None, "tells nothing of it", id="refused otherwise"),
         pytest.param(secret_arn(region="us-east-1"), None, None, "us-east-1, not checked", id="in another region"),
         pytest.param(secret_arn(account="999999999999"), None, None, "999999999999", id="in another account"),
         pytest.param("/auth/key", None, True, "changed at 2026-03-05", id="a parameter by name"),
@@ -282,12 +284,23 @@ def test_only_an_image_that_is_not_found_is_absent(code: str, unknown: dict[str,
     assert found == RepositoryImages(frozenset({ONE}), {}, {ONE: "ARCHIVED"}, unknown)
 
 
-def test_what_ecr_refuses_to_tell_is_not_known() -> None:
+@pytest.mark.parametrize(
+    "code",
+    ["AccessDeniedException", "InvalidParameterException", "KmsException", "of the future"],
+)
+def test_what_ecr_refuses_to_tell_is_not_known(code: str) -> None:
     clients = Stubbed()
-    clients.images.add_client_error("describe_images", "AccessDeniedException", "not yours")
+    clients.images.add_client_error("describe_images", code, "not yours")
     found = images_of(clients, ONE)
-    assert found.unknown_of(ONE) == "AccessDeniedException: not yours"
+    assert found.unknown_of(ONE) == f"{code}: not yours"
     assert found.digests == frozenset()
+
+
+def test_a_failure_of_ecr_itself_is_no_answer() -> None:
+    clients = Stubbed()
+    clients.images.add_client_error("describe_images", "ServerException", http_status_code=500)
+    with pytest.raises(ClientError, match="ServerException"):
+        images_of(clients, ONE)
 
 
 def test_of_the_tags_the_nearest_are_told() -> None:
@@ -297,20 +310,29 @@ def test_of_the_tags_the_nearest_are_told() -> None:
     assert Dependencies(clients).tags_like("auth", "v9") == ["v1", "v2", "v3", "v4", "v5"]
 
 
+NOT_ALLOWED = DependencyStatus(unknown="GetRole is not allowed", denied=True)
+
+
 @pytest.mark.parametrize(
-    ("code", "wrong"),
+    ("code", "status"),
     [
-        ("NoSuchEntity", "there is no such role"),
-        ("AccessDenied", "iam:GetRole is not allowed: add service/auth-task to task_roles"),
+        ("NoSuchEntity", DependencyStatus("there is no such role")),
+        ("AccessDenied", NOT_ALLOWED),
+        (
+            "InvalidInput",
+            DependencyStatus(unknown="GetRole tells nothing of it: InvalidInput: not so"),
+        ),
     ],
 )
-def test_a_role_that_is_gone_or_may_not_be_asked_is_wrong(code: str, wrong: str) -> None:
+def test_a_role_that_is_gone_is_wrong_and_one_that_nobody_tells_of_is_not_known(
+    code: str, status: DependencyStatus
+) -> None:
     clients = Stubbed()
     asked = {"RoleName": "auth-task"}
-    clients.roles.add_client_error("get_role", code, expected_params=asked)
+    clients.roles.add_client_error("get_role", code, "not so", expected_params=asked)
     role = RoleLookup(f"arn:aws:iam::{ACCOUNT}:role/service/auth-task")
     answers = Dependencies(clients).answers(HOME, {role})
-    assert answers.roles == {role: DependencyStatus(wrong)}
+    assert answers.roles == {role: status}
 
 
 def test_what_running_tasks_were_given_is_told_by_name() -> None:

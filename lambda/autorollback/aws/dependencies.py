@@ -188,18 +188,14 @@ class Dependencies:
         except ecr.exceptions.ImageNotFoundException:
             pass
         except ClientError as error:
-            if not is_denied(error):
-                raise
-            return RepositoryImages(refused=_words_of(error))
+            return RepositoryImages(refused=_why_unknown(error))
 
         try:
             return self._one_by_one(lookup)
         except ecr.exceptions.RepositoryNotFoundException:
             return RepositoryImages()
         except ClientError as error:
-            if not is_refusal(error):
-                raise
-            return RepositoryImages(refused=_words_of(error))
+            return RepositoryImages(refused=_why_unknown(error))
 
     def _described(self, lookup: ImagesStored) -> RepositoryImages:
         """What DescribeImages tells of images that are all there, ARCHIVED ones among them."""
@@ -257,7 +253,7 @@ class Dependencies:
     def _pushed_at(self, lookup: TagPushed) -> datetime | None:
         """When the image that a tag has now was pushed.
 
-        None without such a tag or repository, or where it may not be asked: then the image itself
+        None without such a tag or repository, or where ECR does not tell it: then the image itself
         is not known either.
         """
         ecr = self.clients.ecr
@@ -269,7 +265,7 @@ class Dependencies:
         except (ecr.exceptions.ImageNotFoundException, ecr.exceptions.RepositoryNotFoundException):
             return None
         except ClientError as error:
-            if not is_denied(error):
+            if not is_refusal(error):
                 raise
             return None
         for image in answer["imageDetails"]:
@@ -299,9 +295,7 @@ class Dependencies:
                 return self._secrets_manager(lookup.value_from, _Version())
             return self._parameter(lookup.value_from)
         except ClientError as error:
-            if not is_denied(error):
-                raise
-            return DependencyStatus(unknown=f"{error.operation_name} is not allowed", denied=True)
+            return _not_told(error)
 
     def _parameter(self, value_from: str) -> DependencyStatus:
         """Whether a parameter is there.
@@ -373,10 +367,7 @@ class Dependencies:
         except iam.exceptions.NoSuchEntityException:
             return DependencyStatus(wrong="there is no such role")
         except ClientError as error:
-            if not is_denied(error):
-                raise
-            remedy = f"add {lookup.path} to task_roles"
-            return DependencyStatus(wrong=f"iam:GetRole is not allowed: {remedy}")
+            return _not_told(error)
         return DependencyStatus()
 
 
@@ -389,10 +380,23 @@ def _image_ids(digests: Iterable[str], tags: Iterable[str]) -> "list[ImageIdenti
     return ids
 
 
-def _words_of(error: ClientError) -> str:
-    """AWS's code and words, as people are told them."""
+def _why_unknown(error: ClientError) -> str:
+    """AWS's code and words where it refuses to tell: what it does not tell is not absent.
+
+    A throttle, or a failure of AWS's own, may pass, and is raised.
+    """
+    if not is_refusal(error):
+        raise error
     told = error.response["Error"]
     return f"{told.get('Code')}: {told.get('Message', '')}".rstrip(": ")
+
+
+def _not_told(error: ClientError) -> DependencyStatus:
+    """What a refusal says of a secret, parameter or role: nothing is known of it."""
+    why = _why_unknown(error)
+    if not is_denied(error):
+        return DependencyStatus(unknown=f"{error.operation_name} tells nothing of it: {why}")
+    return DependencyStatus(unknown=f"{error.operation_name} is not allowed", denied=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from fnmatch import fnmatchcase
 
 from autorollback.aws.alarm_tree import LEVELS
 from autorollback.aws.audit import Repository
@@ -224,7 +223,7 @@ def of_chosen(
     """What must be allowed or could not be checked of what would be taken."""
     for role in definition.roles:
         path = role_path(role)
-        if not _is_granted(path, policy.task_roles):
+        if not policy.allows_role(path):
             detail = f"the role {path} may not be passed to its tasks"
             remedy = f"add {path} to task_roles in services.yaml and deploy"
             yield ReadinessFinding(
@@ -245,10 +244,6 @@ def of_chosen(
                 detail,
                 remedy,
             )
-
-
-def _is_granted(name: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
 def _not_checked(check: Check) -> ReadinessFinding:
