@@ -160,6 +160,12 @@ def _after_rollback(result: Result, commands: "_Commands") -> list[_Line]:
             _Line("Next", "look at the service now; see what would happen:"),
             _Line("", commands.plan),
         ]
+    if result.reason is Reason.REFUSED_BY_AWS:
+        return [
+            _Line("Better", "no: nothing was changed"),
+            _Line("Next", "mend what AWS says above, or go to another revision:"),
+            _Line("", commands.to_another),
+        ]
     if result.outcome is Outcome.FAILED:
         return [
             _Line("Better", "no: the service runs what it ran before"),
@@ -198,7 +204,8 @@ class _Commands:
         self._script = f"./rollback.sh {message.service}"
         self._where = f" --cluster {message.cluster}{name}"
         came_from = message.came_from if isinstance(message, Result) else None
-        self._came_from = came_from.task_definition.rpartition(":")[2] if came_from else ""
+        self._came_from = came_from.task_definition if came_from else ""
+        self._goes_to = message.goes_to.task_definition if message.goes_to else ""
 
     @property
     def roll_back(self) -> str:
@@ -209,10 +216,18 @@ class _Commands:
         return f"{self._script}{self._where} --plan"
 
     @property
+    def to_another(self) -> str:
+        return f"{self._script} REVISION{self._where}"
+
+    @property
     def undo(self) -> list[_Line]:
+        """The way back. A number alone is one of the family that runs then, which may be another one's."""
         if not self._came_from:
             return []
-        return [_Line("Undo", f"{self._script} {self._came_from}{self._where} --reason undo")]
+        family, _, number = self._came_from.rpartition(":")
+        if family != self._goes_to.rpartition(":")[0]:
+            return [_Line("Undo", f"deploy {self._came_from} yourself: it is of another family")]
+        return [_Line("Undo", f"{self._script} {number}{self._where} --reason undo")]
 
 
 def _is_red_still(result: Result) -> bool:

@@ -61,6 +61,29 @@ def test_the_commands_name_the_installation_that_speaks() -> None:
     assert "--cluster my-cluster --name blue --reason undo" in night_message(ROLLED_BACK, "blue")
 
 
+def test_no_command_to_undo_names_a_number_of_another_family() -> None:
+    """The script would take it for one of the family that runs then, and deploy that."""
+    moved = replace(ROLLED_BACK, came_from=RevisionSummary("auth-v2:3"))
+    lines = night_message(moved).splitlines()
+    assert "Undo:    deploy auth-v2:3 yourself: it is of another family" in lines
+    assert "rollback.sh" not in night_message(moved)
+
+
+def test_where_aws_refused_the_next_step_is_another_revision() -> None:
+    refused = replace(
+        ROLLED_BACK,
+        outcome=Outcome.HELD,
+        reason=Reason.REFUSED_BY_AWS,
+        incident_state=None,
+        escalated=True,
+    )
+    letter = night_message(refused)
+    assert subject(refused).startswith("[HELD] my-cluster/auth-service: refused by aws")
+    assert "mend what AWS says above, or go to another revision:" in letter
+    assert "./rollback.sh auth-service REVISION --cluster my-cluster" in letter
+    assert "--plan" not in letter
+
+
 @pytest.mark.parametrize(
     ("changed", "word", "how_grave", "says"),
     [
