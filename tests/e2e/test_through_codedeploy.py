@@ -14,6 +14,7 @@ from localcloud.codedeploy.progress import Deployer
 from localcloud.ecs.world import app_spec
 from localcloud.errors import Refusal
 from localcloud.recorder import Call
+from localcloud.traffic import GOOD, Behaviour
 from tests.e2e.conftest import Scene
 from tests.e2e.rights import granted_without_need, role_statements
 from tests.e2e.telling import last_verdict, minutes, updates
@@ -360,6 +361,32 @@ def test_the_sweep_leaves_a_red_alarm_alone_that_has_its_verdict_whatever_ecs_sa
         assert (looks, stage.errors()) == ([], [])
         stage.cloud.recorder.before("ecs", "ListServiceDeployments", refuse)
     assert (stage.alarm_state(), len(stage.messages())) == ("ALARM", told)
+
+
+def test_a_build_that_has_no_traffic_yet_is_not_rolled_back_for_what_ails_the_old_one(
+    scene: Scene,
+) -> None:
+    """Its tasks take their time to become healthy, and meanwhile what serves fails; nobody is told of a suspect."""
+    stage = scene(FINISHES)
+    new, old = stage.digests[f"{AUTH.name}:v19"], stage.digests[f"{AUTH.name}:v18"]
+    stage.cloud.traffic.behaviour(new, Behaviour(healthy=False))
+    stage.deploy_bad()
+    stage.passes(minutes(3))
+    stage.cloud.traffic.behaviour(old, BAD)
+    assert stage.until(lambda: stage.alarm_state() == "ALARM", within=minutes(10))
+    stage.passes(minutes(7))
+    plan = stage.invoke({"action": "plan", "service": AUTH.name})
+    asked_now = {one["rule"]: one["verdict"] for one in plan["evidence"]}
+    assert asked_now["not_serving_yet"] == "hold"
+    assert (told(stage), stage.incidents()) == ([], [])
+
+    stage.cloud.traffic.behaviour(old, GOOD)
+    assert stage.until(lambda: stage.alarm_state() == "OK", within=minutes(15))
+    stage.cloud.traffic.behaviour(new, GOOD)
+    stage.passes(minutes(10))
+    assert [one["status"] for one in stage.codedeploy_deployments()][:1] == ["Succeeded"]
+    assert (deployed(stage), asked(stage, "StopDeployment")) == ([], [])
+    assert (told(stage), stage.incidents(), stage.errors()) == ([], [], [])
 
 
 def test_where_the_act_finds_nothing_to_deploy_with_people_are_told_and_paged_and_nothing_is_tried_again(
