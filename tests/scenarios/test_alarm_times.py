@@ -5,12 +5,15 @@ from datetime import timedelta
 
 import pytest
 
+from autorollback.decision.alarm_order import Order, Timing, after_words
 from autorollback.decision.decide import decide
 from autorollback.decision.facts import (
     Alarm,
     AlarmSource,
     Datapoint,
     Status,
+    Strategy,
+    TrafficShift,
     Trigger,
     TriggerKind,
     Untold,
@@ -278,3 +281,23 @@ def test_while_it_is_in_progress_a_straddling_datapoint_says_no_more() -> None:
     story.deployed("v2", ago=minutes(3) + HALF, status=Status.IN_PROGRESS)
     hold = held(red(story, "5xx-rate", source("oooX", minutes(7))))
     assert not hold.is_announced
+
+
+class TestWords:
+    def test_of_an_alarm_without_datapoints_no_period_is_told(self) -> None:
+        """Only when it fired is known: it looks at five minutes, and the trouble began at the earliest so long before."""
+        story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(9))
+        story.alarm("5xx-rate", onset=minutes(6), fired=minutes(1))
+        story.alarms["5xx-rate"] = replace(story.alarms["5xx-rate"], onset_is_datapoint=False)
+        assert story.judged().verdict.detail == "5xx-rate fired 5 min after the deployment"
+
+    def test_how_long_after_is_told_by_its_start_where_nothing_was_seen_of_its_traffic(
+        self,
+    ) -> None:
+        story = incident().deployed("v1", ago=days(6))
+        traffic = TrafficShift(Strategy.LINEAR)
+        story.deployed("v2", ago=minutes(9), status=Status.IN_PROGRESS, traffic=traffic)
+        story.alarm("5xx-rate", onset=minutes(6))
+        told = Timing(Order.AFTER, NOW - minutes(6), minutes(1))
+        words = after_words(story.alarms["5xx-rate"], story.deployments[-1], told)
+        assert words == "5xx-rate fired 3 min after the shift of traffic"

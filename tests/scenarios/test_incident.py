@@ -193,3 +193,27 @@ def test_what_was_recorded_is_shown_and_before_that_what_is_intended() -> None:
     assert CLAIM.shown == RESULT
     recorded = replace(RESULT, summary="recovered")
     assert replace(CLAIM, result=recorded).shown == recorded
+
+
+@pytest.mark.parametrize(
+    ("again_at", "phase", "outcome", "state"),
+    [
+        pytest.param(None, Phase.FAILED, Outcome.FAILED, None, id="a claim that did nothing"),
+        pytest.param(
+            NOW,
+            Phase.SUPERSEDED,
+            Outcome.ROLLED_BACK,
+            IncidentState.SUPERSEDED,
+            id="the second try of a rollback that is on record",
+        ),
+    ],
+)
+def test_nobody_is_told_of_a_claim_whose_place_a_persons_request_took(
+    again_at: datetime | None, phase: Phase, outcome: Outcome, state: IncidentState | None
+) -> None:
+    """That person knows."""
+    claim = CLAIM.with_intent(replace(INTENT, again_at=again_at))
+    ended = claim.replaced(NOW)
+    assert (ended.phase, ended.shown.outcome, ended.shown.incident_state) == (phase, outcome, state)
+    assert ended.closed_at == NOW
+    assert ended.untold == ()

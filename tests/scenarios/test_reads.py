@@ -884,3 +884,35 @@ def test_a_revision_that_aws_has_forgotten_is_asked_for_once() -> None:
     world = World(story)
     world.read()
     assert revisions_asked(world) == {forgotten}
+
+
+def test_where_nothing_served_long_enough_the_whole_chain_that_may_be_to_blame_is_read() -> None:
+    story = incident().deployed("v1", ago=minutes(50)).deployed("v2", ago=minutes(25))
+    story.deployed("v3", ago=minutes(9)).alarm("5xx-rate", onset=minutes(20))
+    assert story.reason() == "no_stable_revision", "v2 is to blame"
+    assert in_short(decide(World(story).read(), story.policy, NOW)) == in_short(story.judged())
+
+
+def test_of_a_rollback_that_is_not_shown_yet_nothing_is_asked() -> None:
+    story = bad_deployment().rolled_back("v1", ago=minutes(1))
+    assert reads.missing_of_recovery(story.facts(), story.memory.rollbacks) == frozenset()
+
+
+def test_whether_an_alarm_flapped_is_asked_from_a_day_before_what_it_convicts() -> None:
+    """The alarm that asks flaps, and the next one convicts."""
+    story = remembered(bad_deployment().alarm("latency", onset=minutes(5), trigger=False))
+    spells = story.alarms["5xx-rate"].spells or ()
+    for ago in (3, 5, 7):
+        spells = (AlarmPeriod(NOW - hours(ago), NOW - hours(ago) + minutes(2)), *spells)
+    story.alarms["5xx-rate"] = replace(story.alarms["5xx-rate"], spells=spells)
+    world = World(story)
+    world.read()
+    asked = {r.alarm: r.since for r in world.asked if isinstance(r, reads.AlarmHistory)}
+    assert asked[story.alarms["latency"].name] == story.deployments[-1].start - hours(24)
+
+
+def test_where_no_request_was_counted_there_was_none() -> None:
+    story = bad_deployment()
+    story.requests = dict.fromkeys(story.requests, 0)
+    first = story.deployments[0].target
+    assert World(story).read().requests[first] == 0

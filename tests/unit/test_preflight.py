@@ -341,7 +341,9 @@ def plain(**more: Any) -> dict[str, Any]:
     [
         pytest.param(plain(**PORT), plain(**PORT), {}, True, id="the same"),
         pytest.param(plain(), plain(**PORT), {}, False, id="without the port of the load balancer"),
-        pytest.param({"networkMode": "awsvpc"}, {}, {}, False, id="another network mode"),
+        pytest.param(
+            {**plain(**PORT), "networkMode": "awsvpc"}, {}, {}, False, id="another network mode"
+        ),
         pytest.param(
             plain(**PORT),
             {**plain(**PORT), "networkMode": "bridge"},
@@ -356,7 +358,9 @@ def plain(**more: Any) -> dict[str, Any]:
             True,
             id="with the port in a range",
         ),
-        pytest.param({}, {"requiresCompatibilities": ["FARGATE"]}, {}, False, id="not for Fargate"),
+        pytest.param(
+            plain(**PORT), {"requiresCompatibilities": ["FARGATE"]}, {}, False, id="not for Fargate"
+        ),
         pytest.param(
             {**plain(**PORT), "requiresCompatibilities": ["EC2"]},
             {"requiresCompatibilities": ["EC2", "FARGATE"]},
@@ -365,7 +369,7 @@ def plain(**more: Any) -> dict[str, Any]:
             id="not for Fargate, but the service runs on EC2",
         ),
         pytest.param(
-            {"requiresCompatibilities": ["FARGATE"]},
+            {**plain(**PORT), "requiresCompatibilities": ["FARGATE"]},
             {"requiresCompatibilities": ["EC2", "FARGATE"]},
             {"launchType": "EC2"},
             False,
@@ -379,7 +383,7 @@ def plain(**more: Any) -> dict[str, Any]:
             id="for none, on EC2",
         ),
         pytest.param(
-            {"requiresCompatibilities": ["EC2"]},
+            {**plain(**PORT), "requiresCompatibilities": ["EC2"]},
             {"requiresCompatibilities": ["EC2", "FARGATE"]},
             {"capacityProviderStrategy": "[{'capacityProvider': 'FARGATE_SPOT'}]"},
             False,
@@ -513,6 +517,9 @@ def test_what_nobody_looks_for_is_named() -> None:
     options["awslogs-create-group"] = "true"
     (found,) = named(CheckName.NEEDS, preflight.checks(case(target, definition)))
     assert "log group" not in found.detail
+    options.clear()
+    (found,) = named(CheckName.NEEDS, preflight.checks(case(target, definition)))
+    assert "log group" not in found.detail, "none is named"
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """Did an alarm's trouble begin before a deployment, or after it?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -271,7 +271,7 @@ def _untold(
 
 _MINUTE = timedelta(minutes=1)
 
-_WHY_UNTOLD = {
+_WHY_UNTOLD: Mapping[Untold | None, str] = {
     Untold.UNREAD: "of the alarms under it not all are known: they changed, or are too many",
     Untold.NO_DATAPOINTS: "a log alarm, or one under it, has no datapoints",
     Untold.NOTHING_RED: "no metric alarm under it tells",
@@ -347,7 +347,7 @@ def _untold_words(
     if told.untold is Untold.COARSE:
         within = f"within the {_length(told)} in which {started}"
         return f"{alarm.signal} breached {within}: which came first cannot be told"
-    why = _WHY_UNTOLD[told.untold or Untold.NOTHING_RED]
+    why = _WHY_UNTOLD[told.untold]
     return f"when {alarm.signal} began cannot be told: {why}"
 
 

@@ -235,19 +235,18 @@ def past_of_alarms(question: Question, periods: Iterable[ServingPeriod]) -> Iter
         yield AlarmHistory(name, kept)
 
 
-def requests_by_revision(question: Question) -> dict[str, int | None]:
+def requests_by_revision(question: Question) -> dict[str, int]:
     """The requests in the calm part of each serving period that they were counted for.
 
     Of a revision's periods the one with most stands.
     """
-    counted: dict[str, int | None] = {}
+    counted: dict[str, int] = {}
     for period in question.periods:
         for served in question.facts.so_far.requests:
             if (served.revision, served.since) != (period.revision, period.since):
                 continue
             number = stability.assess(period, question).requests_in(served.requests)
-            before = counted.get(period.revision) or 0
-            counted[period.revision] = max(number, before)
+            counted[period.revision] = max(number, counted.get(period.revision, number))
     return counted
 
 

@@ -155,10 +155,9 @@ def _was_stopped_by(rollback: PastRollback, deployment: Deployment) -> bool:
 
     ECS rolls that one back then, and its end is the rollback's.
     """
-    was_there_before = deployment.created_at < rollback.at - CLOCK_SKEW
     if rollback.over is not None:
-        was_there_before = rollback.over == deployment.arn
-    return rollback.deployment == deployment.arn and was_there_before
+        return rollback.over == deployment.arn
+    return deployment.created_at < rollback.at - CLOCK_SKEW
 
 
 def _unfinished(seen: Recovery, question: Question) -> Recovery:
