@@ -288,6 +288,14 @@ def test_what_the_sweep_looked_into_is_due_no_more(ledger: LedgerPort) -> None:
     assert ledger.due(NOW) == ()
 
 
+def test_failures_that_nobody_looked_into_yet_are_kept_apart(ledger: LedgerPort) -> None:
+    newer = PendingCheck("", NOW, NOW, named="ecs-svc/2")
+    late_news_of_an_older = PendingCheck("", NOW - minutes(9), NOW, named="ecs-svc/1")
+    ledger.add_pending_check(KEY, newer)
+    ledger.add_pending_check(KEY, late_news_of_an_older)
+    assert set(ledger.recall(KEY, NOW).pending_checks) == {newer, late_news_of_an_older}
+
+
 def test_what_was_seen_of_a_deployments_traffic_is_kept_when_it_is_watched_no_more(
     ledger: LedgerPort,
 ) -> None:

@@ -353,7 +353,7 @@ class FakeLedger:
 
 
 def _about(check: PendingCheck) -> str:
-    return "tasks" if check.tasks else check.deployment
+    return "tasks" if check.tasks else (check.deployment or check.named)
 
 
 def _place(after: str, key: ServiceKey | None) -> int:

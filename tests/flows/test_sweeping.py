@@ -2,6 +2,7 @@
 
 import pytest
 
+from autorollback.decision.facts import EcsDeployment, Status
 from autorollback.decision.ledger_state import PendingCheck
 from autorollback.decision.result import Result
 from autorollback.policy import Mode
@@ -76,6 +77,34 @@ def test_a_service_whose_only_news_is_an_unfinished_claim_is_taken_up(world: Wor
     record.due = None
     world.sweep()
     assert world.rollbacks("auth") == ["v1"]
+
+
+@pytest.mark.parametrize("event", ["failed", "cannot start"])
+def test_what_ecs_said_while_a_left_claim_was_ended_is_looked_into(
+    world: World, event: str
+) -> None:
+    """The claim comes to nothing, for somebody deployed; no alarm need be red that brings the news up again."""
+    story = world.bad_deployment()
+    world.ecs.refuses["UpdateService"] = [RuntimeError("killed")]
+    with pytest.raises(RuntimeError):
+        world.fire("auth", "5xx-rate")
+    world.turn_calm("auth", "5xx-rate")
+    story.deployed("v3")
+    world.passes(minutes(2))
+    if event == "failed":
+        story.becomes(Status.STOPPED)
+        answer = world.ended("auth", completed=False)
+    else:
+        failing = EcsDeployment("ecs-svc/3", story.newest.created_at, True, failed_tasks=3)
+        story.becomes(Status.IN_PROGRESS).stuck(Status.IN_PROGRESS)
+        story.described(deployments=(failing,))
+        answer = world.cannot_start("auth")
+    assert isinstance(answer, Result)
+    assert answer.reason == "superseded"
+    assert world.rollbacks("auth") == []
+    world.sweep()
+    assert world.rollbacks("auth") == ["v1"]
+    assert world.known("auth").pending_checks == ()
 
 
 def test_a_service_that_is_judged_elsewhere_is_left_for_this_time(world: World) -> None:

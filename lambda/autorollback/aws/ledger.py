@@ -864,7 +864,8 @@ def _unsent_notice(item: Item) -> UnsentNotice:
 
 
 def _pending_check_key(check: PendingCheck) -> str:
-    about = "tasks" if check.tasks else check.deployment.rpartition("/")[2]
+    """One for each deployment, by the name that the event gave it where nobody read which one it was."""
+    about = "tasks" if check.tasks else (check.deployment or check.named).rpartition("/")[2]
     return f"watch#{about}"
 
 

@@ -65,6 +65,7 @@ def deployment_ended(session: Session, ended: DeploymentEnded) -> Answer:
             return already_being_judged(key)
         service = settle.take_up(session, key)
         if not isinstance(service, ProtectedService):
+            _leave_to_the_sweep(session, ended)
             return service
         return _look_after(service, ended)
 

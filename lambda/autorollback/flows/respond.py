@@ -70,6 +70,7 @@ def respond(session: Session, cause: AlarmChanged | TasksCannotStart) -> Answer:
             return already_being_judged(key)
         service = settle.take_up(session, key)
         if not isinstance(service, ProtectedService):
+            _leave_to_the_sweep(session, cause)
             return service
         return judge(service, trigger, cause if isinstance(cause, AlarmChanged) else None)
 
