@@ -347,10 +347,19 @@ def test_the_first_time_and_alarms_of_a_red_watch_stand_and_its_newest_message(
     assert ledger.due(NOW + minutes(15)) == (KEY,)
 
 
-def test_a_red_watch_is_looked_at_once(ledger: LedgerPort) -> None:
+def test_a_red_watch_of_which_nobody_was_told_begins_anew(ledger: LedgerPort) -> None:
+    watch, later = red_watch(NOW, "a"), red_watch(NOW + minutes(20), "b")
+    ledger.watch_red(KEY, watch)
+    ledger.end_red_watch(KEY, watch, NOW + minutes(15), told=False)
+    assert ledger.due(NOW + minutes(60)) == ()
+    ledger.watch_red(KEY, later)
+    assert ledger.recall(KEY, NOW).red_watches == (later,)
+
+
+def test_a_red_watch_is_told_once(ledger: LedgerPort) -> None:
     watch = red_watch(NOW, "a")
     ledger.watch_red(KEY, watch)
-    ledger.end_red_watch(KEY, watch, NOW + minutes(15))
+    ledger.end_red_watch(KEY, watch, NOW + minutes(15), told=True)
     ledger.watch_red(KEY, red_watch(NOW + minutes(20), "a"))
     assert ledger.recall(KEY, NOW).red_watches == ()
     assert ledger.due(NOW + minutes(60)) == ()

@@ -314,10 +314,11 @@ class FakeLedger:
         first = partition.red_watches.setdefault(watch.sort_key, watch)
         partition.red_watches[watch.sort_key] = replace(first, message=watch.message)
 
-    def end_red_watch(self, key: ServiceKey, watch: RedWatch, at: datetime) -> None:
+    def end_red_watch(self, key: ServiceKey, watch: RedWatch, at: datetime, *, told: bool) -> None:
         partition = self.table.of(key)
         partition.red_watches.pop(watch.sort_key, None)
-        partition.looked_at.add(watch.sort_key)
+        if told:
+            partition.looked_at.add(watch.sort_key)
 
     def save_deployment(self, deployed: RecentDeployment) -> None:
         self.table.deployed.append(deployed)

@@ -114,6 +114,25 @@ def test_a_reason_that_is_not_announced_is_told_then_for_the_first_time(world: W
     assert severities(world) == ["held critical"]
 
 
+def test_trouble_that_comes_again_after_a_calm_is_told_too_where_nobody_was_told_before(
+    world: World,
+) -> None:
+    world.service("auth").deployed("v1", ago=days(3)).stuck()
+    world.traffic.healthy = 3
+    story = world.stories["auth"].deployed("v2", ago=minutes(1))
+    world.stories["auth"].fake.ends_as = {story.newest.status: story.newest.status}
+    world.fire("auth", "unhealthy-targets", onset=minutes(0))
+    world.passes(minutes(5))
+    world.calm("auth", "unhealthy-targets")
+    world.passes(minutes(10))
+    world.sweep()
+    assert severities(world) == []
+    assert reason_of(world.fire("auth", "unhealthy-targets", onset=minutes(0))) == "slow_start"
+    world.passes(minutes(15))
+    world.sweep()
+    assert severities(world) == ["held critical"]
+
+
 @pytest.mark.parametrize("again", [hours(0), hours(2)])
 @pytest.mark.parametrize(
     ("newest", "reason"),

@@ -686,8 +686,16 @@ class Ledger:
         key: ServiceKey,
         watch: RedWatch,
         at: datetime,
+        *,
+        told: bool,
     ) -> None:
-        """It has been looked at, and will not be again."""
+        """It has been looked at, and will not be again where people were told.
+
+        Where they were not, a later hold begins it anew.
+        """
+        if not told:
+            self._table.delete(partition(key), watch.sort_key)
+            return
         expression = "SET looked_at = :at REMOVE unfinished, due_at, #result"
         values = Condition("", {"#result": "result"}, {":at": text_of(at)})
         self._table.update(

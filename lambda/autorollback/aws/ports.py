@@ -183,8 +183,10 @@ class RedWatches(Protocol):
         key: ServiceKey,
         watch: RedWatch,
         at: datetime,
+        *,
+        told: bool,
     ) -> None:
-        """It has been looked at, and will not be again."""
+        """It has been looked at, and will not be again where people were told."""
 
 
 class RecentDeployments(Protocol):

@@ -140,8 +140,14 @@ def look_after(service: ProtectedService, answer: Answer) -> Answer:
     if not has_just_acted and not _is_silent(service):
         alarms = service.session.alarms.of(service.configured)
     for watch in due:
-        answer = _escalated(service, watch, alarms) or answer
-        service.session.ledger.end_red_watch(service.key, watch, service.now)
+        escalated = _escalated(service, watch, alarms)
+        answer = escalated or answer
+        service.session.ledger.end_red_watch(
+            service.key,
+            watch,
+            service.now,
+            told=escalated is not None,
+        )
     return answer
 
 
