@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from autorollback.aws.codedeploy import CodeDeploy
 from autorollback.aws.ecs import Ecs
 from autorollback.aws.tasks import PAGE, REASON_KEPT, Tasks
+from autorollback.aws.traffic import Traffic
 from autorollback.decision.facts import StoppedTask, Strategy, TrafficShift
 from autorollback.naming import ServiceKey
 
@@ -30,6 +31,15 @@ def client(*refusals: str) -> Any:
     for name in refusals:
         setattr(made.exceptions, name, type(name, (RefusedError,), {}))
     return made
+
+
+def test_a_target_group_that_is_gone_has_no_healthy_target() -> None:
+    """The service may still name it; the others are counted all the same."""
+    elbv2 = client("TargetGroupNotFoundException")
+    healthy = {"TargetHealthDescriptions": [{"TargetHealth": {"State": "healthy"}}]}
+    gone = elbv2.exceptions.TargetGroupNotFoundException()
+    elbv2.describe_target_health.side_effect = [gone, healthy]
+    assert Traffic(mock.Mock(elbv2=elbv2)).healthy_targets(("gone", "there")) == 1
 
 
 @pytest.mark.parametrize(

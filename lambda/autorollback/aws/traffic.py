@@ -83,10 +83,18 @@ class Traffic:
         return sorted(counts)
 
     def healthy_targets(self, target_group_arns: Sequence[str]) -> int:
-        """Targets that the load balancer finds healthy now, over all target groups."""
+        """Targets that the load balancer finds healthy now, over all target groups.
+
+        A group that is gone has none: a service may still name it (DescribeTargetHealth, errors,
+        botocore elasticloadbalancingv2/2015-12-01).
+        """
+        elbv2 = self.clients.elbv2
         healthy = 0
         for arn in target_group_arns:
-            answer = self.clients.elbv2.describe_target_health(TargetGroupArn=arn)
+            try:
+                answer = elbv2.describe_target_health(TargetGroupArn=arn)
+            except elbv2.exceptions.TargetGroupNotFoundException:
+                continue
             for target in answer["TargetHealthDescriptions"]:
                 healthy += target.get("TargetHealth", {}).get("State") == "healthy"
         return healthy
