@@ -14,7 +14,7 @@ from autorollback.decision.alarm_order import (
     was_red,
 )
 from autorollback.decision.facts import Alarm, Deployment, Status, Strategy, TrafficShift
-from autorollback.decision.verdicts import Hold
+from autorollback.decision.verdicts import Hold, RollBack
 from tests.scenarios.history import NOW, bad_deployment, days, incident, minutes, seconds
 
 BEFORE, AFTER = minutes(20), minutes(5)
@@ -42,6 +42,21 @@ def test_where_none_convicts_the_first_that_was_asked_is_told() -> None:
     verdict = story.judged().verdict
     assert isinstance(verdict, Hold)
     assert verdict.detail == "latency was in trouble 10 min before the deployment started"
+
+
+def test_one_that_began_within_the_window_convicts_though_the_one_that_fired_did_not() -> None:
+    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(70))
+    assert story.alarm("latency", onset=minutes(5)).reason() == "no_recent_deployment"
+    story.alarm("5xx-rate", onset=minutes(20), trigger=False)
+    verdict = story.judged().verdict
+    assert isinstance(verdict, RollBack)
+    assert verdict.signal == "5xx-rate"
+
+
+def test_one_that_began_before_an_old_deployment_makes_it_no_suspect() -> None:
+    story = incident().deployed("v1", ago=days(6)).deployed("v2", ago=minutes(70))
+    story.alarm("latency", onset=minutes(5)).alarm("5xx-rate", onset=days(1), trigger=False)
+    assert story.reason() == "no_recent_deployment"
 
 
 def test_one_that_is_calm_by_now_is_not_asked() -> None:

@@ -41,18 +41,41 @@ def find_suspect(question: Question) -> Suspicion | Hold | Ignore:
 
     That it went back, or changed settings alone, is said however long ago it was.
     """
-    facts, onset = question.facts, trouble_began(question.facts)
-    for index, deployment in enumerate(facts.deployments):
-        recent = within_window(
-            deployment,
-            facts,
-            onset,
-            question.policy,
-        )
+    onsets = _onsets(question.facts)
+    for index, deployment in enumerate(question.facts.deployments):
+        recent = _recent(question, deployment, onsets)
         answer = _of_deployment(question, index, recent)
         if answer:
             return answer
     return Hold(Reason.NO_RECENT_DEPLOYMENT, "no deployment on record changed what runs")
+
+
+def _onsets(facts: Facts) -> list[datetime]:
+    """When the trouble began: the trigger's own first, then that of each other alarm that is red, earliest first."""
+    others: list[datetime] = []
+    if facts.trigger.kind is TriggerKind.ALARM:
+        others = sorted(one.onset for one in facts.alarms if one.in_alarm and one.onset)
+    return [trouble_began(facts), *others]
+
+
+def _recent(
+    question: Question,
+    deployment: Deployment,
+    onsets: Sequence[datetime],
+) -> Suspicion | Hold:
+    """Whether a deployment is recent enough for one of the alarms to convict it; what the first says where it is not."""
+    answers = [
+        within_window(
+            deployment,
+            question.facts,
+            onset,
+            question.policy,
+        )
+        for onset in onsets
+        if onset is onsets[0] or onset >= deployment.start
+    ]
+    suspicions = (one for one in answers if isinstance(one, Suspicion))
+    return next(suspicions, answers[0])
 
 
 def _of_deployment(
