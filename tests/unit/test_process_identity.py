@@ -80,6 +80,8 @@ def test_the_order_of_variables_is_no_difference() -> None:
     ("name", "value"),
     [
         ("GIT_COMMIT", "9b1c44e"),
+        ("GIT_COMMIT", "9314407"),
+        ("IMAGE_SHA", "defaced"),
         ("GIT_SHA", "3f2a9c1d5e6f708192a3b4c5d6e7f80912345678"),
         ("CI_COMMIT_SHORT_SHA", "9b1c44e0"),
         ("GITHUB_SHA", "3f2a9c1d5e6f708192a3b4c5d6e7f80912345678"),
@@ -136,6 +138,8 @@ def test_a_variable_that_only_names_the_build_is_none_that_a_process_heeds(
         ("GIT_BRANCH", "main"),
         ("BUILD_NUMBER", "off"),
         ("COMMIT", "true"),
+        ("COMMIT", "123456"),
+        ("RELEASE", "defaced"),
         ("WORKERS", "3f2a9c2"),
         ("WORKERS", "3"),
         ("", "9b1c44e"),

@@ -32,6 +32,9 @@ _COMMIT_WORDS = frozenset(
         "TAG",
     ]
 )
+_HASH_WORDS = frozenset(
+    ["COMMIT", "COMMITSHA", "COMMITHASH", "COMMITID", "GITSHA", "GITCOMMIT", "SHA", "SHA1"]
+)
 _TIME_WORDS = frozenset(
     [
         "BUILD",
@@ -146,6 +149,9 @@ _SAY_NOTHING_ELSE = frozenset(
 _OF_BUILDS = _COMMIT_WORDS | _TIME_WORDS | _NUMBER_WORDS
 
 _COMMIT = re.compile(r"(?=.*[0-9])(?=.*[a-f])[0-9a-f]{7,64}|[0-9a-f]{40}|[0-9a-f]{64}")
+_SHORT_HASH = re.compile(r"[0-9a-f]{7,12}")
+"""One in thirty abbreviated hashes is of digits alone: then the name has to say that it is one."""
+
 _TIMES = (
     re.compile(
         r"20\d\d-\d\d-\d\d([T ]\d\d:\d\d(:\d\d([.,]\d+)?)?( ?(Z|UTC|[+-]\d\d:?\d\d))?)?"
@@ -188,6 +194,8 @@ def is_build_stamp(
         return bool(_TIME_WORDS.intersection(words))
     if _is_commit(plain) or plain == tag != "":
         return bool(_COMMIT_WORDS.intersection(words))
+    if _SHORT_HASH.fullmatch(plain.lower()) and _HASH_WORDS.intersection(words):
+        return True
     return _is_number_of(words, plain)
 
 
