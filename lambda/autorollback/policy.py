@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from datetime import timedelta
+from difflib import get_close_matches
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from types import MappingProxyType
@@ -562,6 +563,8 @@ def _refuse_unknown(
     for name in given:
         if name not in known:
             allowed = f"one of the keys {', '.join(known)}"
+            for nearest in get_close_matches(str(name), known, n=1):
+                allowed = f"{nearest}, which is nearest; {allowed}"
             raise PolicyError(_path(where, str(name)), given[name], allowed)
 
 

@@ -60,6 +60,11 @@ def _with_entry(entry: str) -> str:
             id="unknown default",
         ),
         pytest.param(
+            _with_entry("window_minuts: 5"),
+            "services[1].window_minuts: 5 given; allowed: window_minutes, which is nearest; one of",
+            id="a typo",
+        ),
+        pytest.param(
             _with_entry("window_minutes: soon"),
             'services[1].window_minutes: "soon" given; allowed: a whole number of minutes from 1 to 10080',
             id="a word for a number",
