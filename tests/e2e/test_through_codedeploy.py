@@ -282,6 +282,29 @@ def test_a_crash_after_the_deployment_was_created_is_resumed_and_makes_no_second
     assert stage.running() == ran
 
 
+def test_a_claim_that_codedeploy_did_not_take_yet_is_carried_out_by_the_sweep(
+    scene: Scene,
+) -> None:
+    """What ran is known by its AppSpec, which names the definition without Region and account."""
+    stage = scene(FINISHES)
+    ran = stage.running()
+
+    def not_yet(call: Call) -> None:
+        if call.access_key == functions.access_key(FUNCTION):
+            raise Refusal("DeploymentLimitExceededException", "Another deployment is under way.")
+
+    before = len(stage.codedeploy_deployments())
+    stage.deploy_bad()
+    undo = stage.cloud.recorder.before("codedeploy", "CreateDeployment", not_yet)
+    assert stage.until(lambda: bool(asked(stage, "CreateDeployment")), within=minutes(12))
+    undo()
+    assert stage.until(lambda: told(stage) != [], within=minutes(8))
+    assert told(stage) == ["rolled_back info"], last_verdict(stage)["summary"]
+    stage.passes(minutes(4))
+    assert (deployed(stage)[-1], stage.running()) == ("auth-service:18", ran)
+    assert len(stage.codedeploy_deployments()) == before + 2, "the bad one, and one rollback"
+
+
 def test_a_claim_whose_deployment_group_is_gone_is_given_up_and_told(scene: Scene) -> None:
     stage = scene(STAYS_IN_FLIGHT)
     shifted(stage)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 
 from autorollback.aws.definitions import UnknownDefinition
+from autorollback.aws.ecs import DeploymentPage, History
 from autorollback.decision.definition import Definition, canonical, pinned_digest, short_name
 from autorollback.decision.facts import Revision
-from autorollback.decision.incident import Incident, Intent
+from autorollback.decision.incident import Incident
 from autorollback.flows.session import ProtectedService
 
 PAGES = 10
@@ -62,7 +63,7 @@ def _of_target(service: ProtectedService, claim: Incident) -> str | None:
     name = short_name(intent.target)
     found = (one for one in _ran_here(service) if one.task_definition_arn == intent.target)
     newest = next(found, None)
-    if newest is None and _may_have_left_no_trace(intent):
+    if newest is None and _may_have_left_no_trace(service, claim):
         return None
     if newest is None:
         return f"{name} is no revision that ran in this service"
@@ -92,13 +93,19 @@ def _of_copy(
     return None
 
 
-def _may_have_left_no_trace(intent: Intent) -> bool:
+def _may_have_left_no_trace(service: ProtectedService, claim: Incident) -> bool:
     """Whether AWS may have no record of the target any more.
 
     CodeDeploy does not record what the first deployment of a group replaced, and the task set that told it is gone by
-    the time that a second try is due.
+    the time that a second try is due. Before any other deployment something is on record.
     """
-    return intent.method.through_code_deploy and intent.again_at is not None
+    intent = claim.intent
+    if not intent.method.through_code_deploy or intent.again_at is None:
+        return False
+    oldest = ""
+    for page in _pages(service, _history(service)):
+        oldest = page.arns[-1] if page.arns else oldest
+    return oldest == claim.deployment
 
 
 def _ran_with(
@@ -116,16 +123,31 @@ def _ran_with(
 
 def _ran_here(service: ProtectedService) -> Iterator[Revision]:
     """The service revisions that AWS has on record, the newest first, then what the ledger remembers as known good."""
-    history = service.session.deployments.history(service.configured.code_deploy)
-    after: str | None = None
-    for _ in range(PAGES):
-        page = history.deployments_page(service.key, after)
+    history = _history(service)
+    for page in _pages(service, history):
         arns = list(page.targets)
         for deployment in history.deployments(page.arns):
             arns += deployment.sources
         yield from history.revisions(list(dict.fromkeys(arns))).values()
-        after = page.next
-        if after is None:
-            break
     for known in service.ledger_state.state.known_good:
         yield known.revision
+
+
+def _history(service: ProtectedService) -> History:
+    """The service's deployments; those of a group with the whole names of what they brought."""
+    deployments = service.session.deployments
+    described, named = service.snapshot.service, service.configured.code_deploy
+    if described is None or named is None:
+        return deployments.history(named)
+    return deployments.group_of(described, named)
+
+
+def _pages(service: ProtectedService, history: History) -> Iterator[DeploymentPage]:
+    """The pages of its deployments, the newest first, at most `PAGES`."""
+    after: str | None = None
+    for _ in range(PAGES):
+        page = history.deployments_page(service.key, after)
+        yield page
+        after = page.next
+        if after is None:
+            return
