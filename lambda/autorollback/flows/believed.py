@@ -102,10 +102,10 @@ def _may_have_left_no_trace(service: ProtectedService, claim: Incident) -> bool:
     intent = claim.intent
     if not intent.method.through_code_deploy or intent.again_at is None:
         return False
-    oldest = ""
+    listed: list[str] = []
     for page in _pages(service, _history(service)):
-        oldest = page.arns[-1] if page.arns else oldest
-    return oldest == claim.deployment
+        listed += page.arns
+    return listed[-1:] == [claim.deployment]
 
 
 def _ran_with(
