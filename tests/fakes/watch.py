@@ -101,7 +101,9 @@ class FakeAlarms:
         found = []
         for alarm in self.known.values():
             if alarm.red:
-                found.append(RedAlarm(alarm.key, alarm.name, alarm.onsets[-1]))
+                found.append(
+                    RedAlarm(alarm.key, alarm.name, alarm.onsets[-1], timedelta(minutes=1))
+                )
         return tuple(found)
 
     def history(self, name: str, since: datetime) -> Past:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from autorollback.decision.facts import Service, Status, TriggerKind
-from tests.scenarios.history import NOW, History, days, hours, incident, minutes, seconds
+from tests.scenarios.history import NOW, History, days, incident, minutes, seconds
 
 _AGO, _ONSET = minutes(40), minutes(6)
 SPOT, EXITED = "SpotInterruption", "EssentialContainerExited"
@@ -129,8 +129,16 @@ class TestTasksThatDoNotCount:
         assert self.story().tasks_stopped(9, EXITED, build="v1").reason() == "capacity_lost"
 
     def test_those_of_the_same_definition_from_before_the_deployment(self) -> None:
-        story = self.story().tasks_stopped(9, EXITED, started=hours(1))
+        began = _AGO + minutes(2)
+        story = self.story().tasks_stopped(
+            9, EXITED, ago=minutes(2), started=began - minutes(2) + seconds(1)
+        )
         assert story.reason() == "capacity_lost"
+
+    def test_but_those_that_were_asked_to_start_with_the_deployment_do(self) -> None:
+        began = _AGO + minutes(2)
+        story = self.story().tasks_stopped(9, EXITED, ago=minutes(2), started=began - minutes(2))
+        assert story.reason() == "alarm_after_deployment"
 
     def test_those_that_stopped_long_before_the_trouble(self) -> None:
         long_before = self.story().tasks_stopped(9, EXITED, ago=minutes(16) + seconds(1))

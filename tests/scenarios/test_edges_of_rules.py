@@ -5,12 +5,14 @@ from datetime import timedelta
 
 import pytest
 
+from autorollback.decision.case import Case, Passed, Suspicion
 from autorollback.decision.continuation import another_came, told_apart_by_content
 from autorollback.decision.decide import choose_for_person, decide
 from autorollback.decision.facts import Revision, Status, Strategy, TrafficShift, TriggerKind
 from autorollback.decision.next_deployment import with_next_deployment
 from autorollback.decision.question import Question
 from autorollback.decision.recovery import assess
+from autorollback.decision.rules import still_serving
 from autorollback.decision.rules.irreversible_change import reversible
 from autorollback.decision.rules.not_serving_yet import not_serving_yet
 from autorollback.decision.verdicts import Hold, RollBack
@@ -86,6 +88,41 @@ class TestSuspects:
             story.was_red("5xx-rate", ago=ago)
         reason = story.alarm("5xx-rate", onset=minutes(6)).reason()
         assert (reason == "alarm_is_flapping") is flaps
+
+    def test_that_an_alarm_does_not_flap_is_evidence_too(self) -> None:
+        """Of a build that was rolled back from before, that it was not asked."""
+
+        def found(story: History) -> str:
+            (finding,) = [f for f in story.judged().evidence if f.rule == "alarm_is_flapping"]
+            return finding.detail
+
+        went = "5xx-rate went to ALARM 1 times in the 24 h before the deployment, limit 2"
+        assert (
+            found(
+                bad_deployment()
+                .was_red("5xx-rate", ago=hours(20))
+                .alarm("5xx-rate", onset=minutes(6))
+            )
+            == went
+        )
+        known = bad_deployment().quarantined("v2", ago=days(2))
+        assert found(known).startswith("a build that was rolled back from before")
+
+    def test_of_a_build_that_was_rolled_back_from_ecs_spoke_before_it_was_deployed_again(
+        self,
+    ) -> None:
+        story = incident().deployed("v1", ago=days(6)).quarantined("v2", ago=days(2))
+        story.deployed("v2", ago=minutes(5), status=Status.IN_PROGRESS).as_ecs_says("FAILED")
+        story.event(TriggerKind.DEPLOYMENT_FAILED, ago=minutes(9), overdue=True)
+        assert story.reason() == "superseded"
+
+    def test_nobody_says_that_a_service_still_serves_which_could_not_be_read(self) -> None:
+        facts = replace(
+            bad_deployment().event(TriggerKind.TASKS_CANNOT_START).facts(), service=None
+        )
+        suspicion = Suspicion(facts.deployments[0], NOW, "tasks cannot start")
+        question = Question(facts, incident().policy, NOW)
+        assert isinstance(still_serving.RULE.ask(Case(question, suspicion)), Passed)
 
     @pytest.mark.parametrize("known", [True, False])
     def test_it_is_told_since_when_an_alarm_is_calm(self, *, known: bool) -> None:

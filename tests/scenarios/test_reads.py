@@ -916,3 +916,20 @@ def test_where_no_request_was_counted_there_was_none() -> None:
     story.requests = dict.fromkeys(story.requests, 0)
     first = story.deployments[0].target
     assert World(story).read().requests[first] == 0
+
+
+def test_of_a_build_that_was_rolled_back_from_it_does_not_matter_whether_its_alarm_flaps() -> None:
+    """That alarm convicts it, and nobody is asked about the onset of another."""
+    story = bad_deployment().alarm("latency", onset=minutes(4), trigger=False)
+    spells = story.alarms["5xx-rate"].spells or ()
+    for ago in (3, 5, 7):
+        spells = (AlarmPeriod(NOW - hours(ago), NOW - hours(ago) + minutes(2)), *spells)
+    story.alarms["5xx-rate"] = replace(story.alarms["5xx-rate"], spells=spells)
+    assert asked_of_neighbours(story.quarantined("v2", ago=days(2))) == [minutes(6)]
+
+
+def test_of_what_nobody_has_read_yet_nothing_counts_as_read() -> None:
+    nothing = ReadSoFar()
+    assert not nothing.present
+    assert not nothing.health
+    assert (nothing.older_pages, nothing.stable_wanted) == (0, 1)

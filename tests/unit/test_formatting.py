@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from autorollback.decision.formatting import clock, first_few, span
+from autorollback.decision.formatting import clock, first_few, span, unread_of
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,9 @@ def test_a_moment_is_told_to_the_second_in_utc() -> None:
 def test_of_many_the_first_are_told_and_how_many_more_there_are() -> None:
     assert first_few(["a", "b"], 2) == ["a", "b"]
     assert first_few(["a", "b", "c"], 2) == ["a", "b", "1 more"]
+
+
+def test_of_what_could_not_be_read_three_things_are_told() -> None:
+    told = unread_of([f"page {n}" for n in range(5)])
+    assert told == "; could not be read: page 0, page 1, page 2, 2 more"
+    assert not unread_of([])

@@ -117,7 +117,9 @@ class Fleet:
     ) -> "Fleet":
         key = ServiceKey("shop", name)
         alarm_key = AlarmKey(key, signal)
-        self.red.append(RedAlarm(alarm_key, Names().alarm(key, signal), ONSET + since))
+        self.red.append(
+            RedAlarm(alarm_key, Names().alarm(key, signal), ONSET + since, timedelta(minutes=1))
+        )
         if protected:
             self.policies.known.setdefault(key, policy_of(key))
             self.ecs.deployments.setdefault(name, [(ONSET - timedelta(days=3),) * 2])

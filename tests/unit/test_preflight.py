@@ -517,6 +517,11 @@ def test_what_nobody_looks_for_is_named() -> None:
     options["awslogs-create-group"] = "true"
     (found,) = named(CheckName.NEEDS, preflight.checks(case(target, definition)))
     assert "log group" not in found.detail
+    container["environmentFiles"] = [{"value": f"f{n}"} for n in range(20)]
+    (found,) = named(CheckName.NEEDS, preflight.checks(case(target, definition)))
+    assert found.detail.count("environment file") == 8
+    assert found.detail.endswith(", 13 more")
+    del container["environmentFiles"]
     options.clear()
     (found,) = named(CheckName.NEEDS, preflight.checks(case(target, definition)))
     assert "log group" not in found.detail, "none is named"

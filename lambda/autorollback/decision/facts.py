@@ -540,7 +540,7 @@ class RedAlarm:
     key: AlarmKey
     name: str
     onset: datetime
-    grain: timedelta = timedelta(minutes=1)
+    grain: timedelta
 
 
 @dataclass(frozen=True, slots=True)

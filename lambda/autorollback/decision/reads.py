@@ -567,7 +567,7 @@ def _definitions_since(
     """
     arns, changed = _revisions_since(facts, moment)
     arns.update(period.revision for period in periods)
-    if changed and changed.images:
+    if changed:
         arns.update(_with_images_of(facts, changed))
 
     definitions = set()
@@ -648,8 +648,7 @@ def _ran_what_is_newest(facts: Facts, period: ServingPeriod) -> bool:
         return False
     if newest.identity == earlier.identity:
         return True
-    seen = newest.process_identity
-    return seen is not None and seen == earlier.process_identity
+    return newest.process_identity == earlier.process_identity
 
 
 def _ended_before(
