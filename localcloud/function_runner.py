@@ -123,13 +123,13 @@ def _imports(setting: dict[str, Any]) -> bool:
 def _fork_for_each_request(door: socket.socket) -> None:
     models = Models()
     gc.collect()
-    gc.freeze()
     while True:
         message, descriptors, _flags, _address = socket.recv_fds(door, 1, 4)
         _reap()
         if not message:
             return
         models.learn()
+        gc.freeze()  # what is there already no fork has to look through, and so to copy
         pid = os.fork()
         if pid == 0:
             door.close()

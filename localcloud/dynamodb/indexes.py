@@ -3,8 +3,8 @@
 Source: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html ("eventually consistent").
 """
 
-import copy
 import threading
+from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -62,7 +62,7 @@ class Indexes:
             self._keep(backend, self.cloud.clock.now())
 
     def _keep(self, backend: DynamoDBBackend, moment: datetime) -> None:
-        items = {name: copy.deepcopy(table.items) for name, table in backend.tables.items()}
+        items = {name: as_they_are(table.items) for name, table in backend.tables.items()}
         self._past.append((moment, items))
         self._forget()
 
@@ -76,3 +76,11 @@ class Indexes:
         """The items of a table as its indexes have them."""
         self._forget()
         return self._past[0][1].get(table, {}) if self._past else now
+
+
+def as_they_are(items: Any) -> Any:
+    """The items of a table, for later: none of them is changed, a write puts another in its place."""
+    kept: Any = defaultdict(dict)
+    for partition, held in items.items():
+        kept[partition] = dict(held) if isinstance(held, dict) else held
+    return kept

@@ -5,18 +5,16 @@ Moto checks a condition and writes in two steps, between which another thread ma
 
 import copy
 import threading
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from moto.dynamodb.exceptions import MockValidationException
 from moto.dynamodb.models import DynamoDBBackend
-from moto.dynamodb.models.dynamo_type import DynamoType, LimitedSizeDict
-from moto.dynamodb.models.table import Table
+from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 from moto.dynamodb.models.utilities import bytesize
 
-from localcloud.dynamodb.indexes import Indexes
+from localcloud.dynamodb.indexes import Indexes, as_they_are
 
 if TYPE_CHECKING:
     from localcloud.base import Cloud
@@ -93,13 +91,15 @@ class Writes:
         def update_item(
             backend: DynamoDBBackend, table: str, key: Any, *args: Any, **kw: Any
         ) -> Any:
-            before = copy.deepcopy(backend.get_item(table, key))
+            items, before = backend.get_table(table).items, backend.get_item(table, key)
+            if before is not None:
+                # moto changes it in place; who has it already keeps what it was
+                _put(items, copy.deepcopy(before))
             item = write(backend, table, key, *args, **kw)
             if item.size() > LARGEST_ITEM:
                 backend.delete_item(table, key)
                 if before is not None:
-                    write_back = before.to_json()["Attributes"]
-                    backend.get_table(table).put_item(write_back)
+                    _put(items, before)
                 raise self._too_large(TOO_LARGE_TO_UPDATE)
             return item
 
@@ -117,16 +117,14 @@ def _kept(backend: DynamoDBBackend, items: Sequence[Mapping[str, Any]]) -> Itera
     """What a cancelled transaction goes back to, made once for each table.
 
     Moto copies the whole table for every item of every transaction: most of a test's time, where a
-    table is large. What a transaction does not name, it cannot change.
+    table is large.
     """
-    named: dict[str, list[Mapping[str, Any]]] = {}
-    for item in items:
-        for what in item.values():
-            named.setdefault(what.get("TableName"), []).append(what.get("Key") or what.get("Item"))
-    tables = [backend.tables[name] for name in named if name in backend.tables]
+    names = {what.get("TableName") for item in items for what in item.values()}
+    tables = [backend.tables[name] for name in names if name in backend.tables]
     without_stream = [table for table in tables if table.stream_shard is None]
     for table in without_stream:
-        before = _copied(table, named[table.name])
+        before = copy.copy(table)
+        before.items = as_they_are(table.items)
         vars(table)["__deepcopy__"] = lambda _memo, before=before: before
     try:
         yield
@@ -135,23 +133,12 @@ def _kept(backend: DynamoDBBackend, items: Sequence[Mapping[str, Any]]) -> Itera
             del vars(table)["__deepcopy__"]
 
 
-def _copied(table: Table, keys: Sequence[Mapping[str, Any]]) -> Table:
-    """A table that holds the same items, and copies of those with these keys."""
-    before = copy.copy(table)
-    before.items = defaultdict(dict)
-    for partition, held in table.items.items():
-        before.items[partition] = dict(held) if isinstance(held, dict) else held
-    for key in keys:
-        if not key.keys() >= set(table.table_key_attrs):
-            continue  # moto refuses it
-        partition = DynamoType(key[table.hash_key_attr])
-        sort = DynamoType(key[table.range_key_attr]) if table.range_key_attr else None
-        item = copy.deepcopy(table.get_item(partition, sort))
-        if item is not None and sort is not None:
-            before.items[partition][sort] = item
-        elif item is not None:
-            before.items[partition] = item
-    return before
+def _put(items: Any, item: Item) -> None:
+    """Keep an item in a table, in the place of the one with its key."""
+    if item.range_key is None:
+        items[item.hash_key] = item
+    else:
+        items[item.hash_key][item.range_key] = item
 
 
 def size_of(item: Mapping[str, Any]) -> int:
