@@ -3,8 +3,10 @@
 import pytest
 
 from autorollback.decision.facts import EcsDeployment, Status
-from autorollback.decision.ledger_state import PendingCheck
-from autorollback.decision.result import Result
+from autorollback.decision.ledger_state import PendingCheck, RedWatch
+from autorollback.decision.result import Outcome, Result
+from autorollback.decision.verdicts import Reason
+from autorollback.flows.act import ActFailed
 from autorollback.policy import Mode
 from autorollback.results import Done
 from tests.fakes.ecs import refused
@@ -234,3 +236,77 @@ def test_several_open_incidents_are_each_followed(world: World) -> None:
     world.sweep()
     states = [answer.incident_state for answer in world.reported if isinstance(answer, Result)]
     assert states == ["recovered", "recovered"], "what the first brought back runs again"
+
+
+# --- a service that was taken out of the configuration
+
+
+def test_an_open_incident_of_a_service_that_is_protected_no_more_ends_and_is_told(
+    world: World,
+) -> None:
+    story = world.bad_deployment()
+    world.fire("auth", "5xx-rate")
+    story.unprotected()
+    world.passes(minutes(30))
+    world.sweep()
+    assert world.incident().phase == "open", "it may have been taken out by mistake"
+    world.passes(minutes(40))
+    world.sweep()
+    assert world.told == ["rolled_back open", "rolled_back superseded"]
+    assert "it is protected no more" in str(world.announcer.messages[-1].summary)
+    world.passes(minutes(5))
+    world.sweep()
+    assert len(world.told) == 2
+    assert FakeLedger(world.table).due(world.now) == ()
+
+
+def test_an_unfinished_claim_of_such_a_service_ends_and_is_told(world: World) -> None:
+    story = world.bad_deployment()
+    world.ecs.refuses["UpdateService"] = [refused("ThrottlingException", "UpdateService")]
+    with pytest.raises(ActFailed):
+        world.fire("auth", "5xx-rate")
+    story.unprotected()
+    world.passes(minutes(70))
+    world.sweep()
+    assert world.told == ["failed alarm_after_deployment"]
+    assert "whether the claimed rollback was begun" in str(world.announcer.messages[-1].summary)
+    assert world.ecs.acts == []
+    world.passes(minutes(5))
+    assert FakeLedger(world.table).due(world.now) == ()
+
+
+def test_checks_and_watches_of_such_a_service_end(world: World) -> None:
+    story = world.service("auth").deployed("v1", ago=days(3)).deployed("v2", ago=minutes(1))
+    story.shifts(0.0)
+    world.began("auth")
+    ledger = FakeLedger(world.table)
+    ledger.add_pending_check(story.key, PendingCheck("arn", world.now, world.now))
+    message = Result(Outcome.HELD, Reason.SHARED_CAUSE, "why")
+    ledger.watch_red(story.key, RedWatch("arn", world.now, ("5xx-rate",), message, "arn"))
+    story.unprotected()
+    world.passes(minutes(50))
+    world.sweep()
+    known = world.known("auth")
+    assert (len(known.pending_checks), len(known.red_watches)) == (1, 1)
+    world.passes(minutes(20))
+    world.sweep()
+    known = world.known("auth")
+    assert (known.pending_checks, known.red_watches, known.watched) == ((), (), ())
+    assert world.told == []
+    assert FakeLedger(world.table).due(world.now) == ()
+
+
+def test_a_service_that_is_protected_again_within_the_hour_is_followed_as_ever(
+    world: World,
+) -> None:
+    story = world.bad_deployment()
+    policy = story.policy
+    world.fire("auth", "5xx-rate")
+    story.unprotected()
+    world.passes(minutes(20))
+    world.turn_calm("auth", "5xx-rate")
+    world.sweep()
+    world.policies.known[story.key] = policy
+    world.passes(minutes(20))
+    world.sweep()
+    assert world.told == ["rolled_back open", "rolled_back recovered"]

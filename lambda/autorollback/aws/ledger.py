@@ -65,6 +65,7 @@ if TYPE_CHECKING:
 
 NOTICE_KEPT = timedelta(days=30)
 MUTED_KEPT = timedelta(days=7)
+CHECK_KEPT = timedelta(days=7)
 DEPLOYMENT_KEPT = timedelta(days=8)
 """Longer than a window may be."""
 
@@ -627,6 +628,7 @@ class Ledger:
             "tasks": check.tasks,
             "named": check.named,
             "at": text_of(check.failed_at),
+            "expires_at": epoch(check.due + CHECK_KEPT),
             **due_index(check.due),
         }
         self._table.put(item)

@@ -177,6 +177,29 @@ def give_up(
     )
 
 
+def no_longer_protected(session: Session, incident: Incident) -> Result:
+    """Close what nobody may look at any more, and tell people where it was left.
+
+    A claim may have been acted on by an invocation that died before it wrote that down.
+    """
+    service, name = incident.key.service, short_name(incident.intent.target)
+    if incident.is_unfinished_claim and incident.intent.again_at is None:
+        why = "it is protected no more, and whether the claimed rollback was begun is not on record"
+        return give_up(session, incident, f"{service}: {why}. Look whether it runs {name}.")
+    why = f"it is protected no more: nobody watches whether the rollback to {name} helped"
+    result = replace(
+        incident.shown,
+        summary=f"{service}: superseded: {why}.",
+        incident_state=IncidentState.SUPERSEDED,
+    )
+    return _close(
+        session,
+        incident,
+        Event.DISPLACED,
+        result,
+    )
+
+
 def not_believed(
     session: Session,
     incident: Incident,

@@ -9,7 +9,15 @@ from autorollback import metrics
 from autorollback.decision.facts import RedAlarm, Trigger, TriggerKind
 from autorollback.decision.incident import Phase
 from autorollback.decision.ledger_state import ServiceLedger, verdict_marks
-from autorollback.flows import announce, confirm, respond, settle, still_red, traffic_watch
+from autorollback.flows import (
+    announce,
+    confirm,
+    left_behind,
+    respond,
+    settle,
+    still_red,
+    traffic_watch,
+)
 from autorollback.flows.session import ProtectedService, Session, already_being_judged
 from autorollback.naming import ServiceKey
 from autorollback.results import Answer, Done
@@ -73,7 +81,9 @@ def _look_after_all(
             break
         alarms = red.get(key, [])
         try:
-            if key in due or _has_news(session, key, alarms):
+            if key in due and session.policy_of(key) is None:
+                session.report(_end_what_is_left(session, key))
+            elif key in due or _has_news(session, key, alarms):
                 session.report(_look_after(session, key, alarms))
         except Exception as error:  # noqa: BLE001 - kept, and raised by the caller: it must not stop the others
             error.add_note(str(key))
@@ -92,6 +102,13 @@ def _send_kept(session: Session, due: Iterable[ServiceKey]) -> list[Exception]:
             error.add_note(str(key))
             failures.append(error)
     return failures
+
+
+def _end_what_is_left(session: Session, key: ServiceKey) -> Answer:
+    with session.lease(key) as leased:
+        if not leased:
+            return already_being_judged(key)
+        return left_behind.look_after(session, key)
 
 
 def _look_after(
