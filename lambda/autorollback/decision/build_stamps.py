@@ -187,8 +187,7 @@ def is_build_stamp(
         return True
 
     words = _words(name)
-    own_words = {word for owner in owners for word in _words(owner)}
-    if set(words) - _OF_BUILDS - _SAY_NOTHING_ELSE - own_words:
+    if not _speak_of_builds(words, owners):
         return False
     if _is_time(plain):
         return bool(_TIME_WORDS.intersection(words))
@@ -197,6 +196,14 @@ def is_build_stamp(
     if _SHORT_HASH.fullmatch(plain.lower()) and _HASH_WORDS.intersection(words):
         return True
     return _is_number_of(words, plain)
+
+
+def _speak_of_builds(words: Collection[str], owners: Collection[str]) -> bool:
+    """Whether each of these words speaks of builds, or of nothing in particular."""
+    own_words: set[str] = set()
+    for owner in owners:
+        own_words.update(_words(owner))
+    return set(words) <= _OF_BUILDS | _SAY_NOTHING_ELSE | own_words
 
 
 def _is_number_of(words: list[str], value: str) -> bool:

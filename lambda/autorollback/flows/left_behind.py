@@ -48,6 +48,11 @@ def _end_watches(
             ledger.remove_pending_check(key, check)
     for watch in known.red_watches:
         if now - watch.since > WAITS_FOR:
-            ledger.end_red_watch(key, watch, now)
+            ledger.end_red_watch(
+                key,
+                watch,
+                now,
+                told=True,
+            )
     for deployment in known.watched:
         ledger.keep_traffic(key, TrafficReading(deployment), now + WAITS_FOR, due=None)
