@@ -48,10 +48,11 @@ class Span:
 
 
 class Stopwatch:
-    """Times every call of a session's clients, and makes each last `DELAY` longer."""
+    """Times every call of a session's clients, and makes each last `delay` seconds longer."""
 
-    def __init__(self, session: boto3.Session) -> None:
+    def __init__(self, session: boto3.Session, delay: float) -> None:
         self.spans: list[Span] = []
+        self._delay = delay
         self._local = threading.local()
         events = session.events
         events.register("before-call", self._before)
@@ -59,7 +60,7 @@ class Stopwatch:
 
     def _before(self, **_: Any) -> None:
         self._local.began = time.perf_counter()
-        time.sleep(DELAY)
+        time.sleep(self._delay)
 
     def _after(self, model: Any, **_: Any) -> None:
         self.spans.append(Span(str(model.name), self._local.began, time.perf_counter()))
@@ -75,6 +76,56 @@ def depth(spans: list[Span]) -> int:
     return max((n for _, n in longest), default=0)
 
 
+@dataclass(frozen=True)
+class Rehearsal:
+    """A service whose bad deployment has completed, and the alarm about it, of which the function has not heard yet."""
+
+    cloud: Cloud
+    clients: Clients
+    watch: Stopwatch
+    alarm: Mapping[str, Any]
+
+    def answer(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        """What the function answers to an event, in this process."""
+        with mock.patch.object(handler, "_clients", return_value=self.clients):
+            invocation = Invocation("round-trips", self.cloud.clock.now(), timedelta(minutes=2))
+            settings = handler.settings_of(os.environ)
+            return results.to_json(handler.answer(settings, invocation, event))
+
+
+@contextmanager
+def rehearsed(
+    revisions: int,
+    deployments: int,
+    delay: float = DELAY,
+    *,
+    heard: bool = True,
+) -> Iterator[Rehearsal]:
+    """A service with such a past, right before the alarm; each call lasts `delay` seconds longer.
+
+    The function has `heard` that the bad deployment completed, and recorded what that replaced.
+    """
+    with running(START) as cloud, _environment(cloud):
+        session = cloud.session("function")
+        # before any client is made: clients of one name are shared
+        watch = Stopwatch(session, delay)
+        events = _deployed_badly(cloud, revisions, deployments)
+        completed = _of(events, "eventName", "SERVICE_DEPLOYMENT_COMPLETED")[-1]
+        if heard:
+            Rehearsal(cloud, Clients(session), watch, {}).answer(completed)
+        cloud.clock.advance(timedelta(minutes=6))
+        alarm = next(
+            e
+            for e in events
+            if e["detail"].get("alarmName", "").endswith("/5xx-rate") and _is_red(e)
+        )
+        rehearsal = Rehearsal(cloud, Clients(session), watch, alarm)
+        # makes the clients
+        rehearsal.answer({"action": "plan", "service": KEY.service, "cluster": KEY.cluster})
+        watch.spans.clear()
+        yield rehearsal
+
+
 def measure(
     revisions: int, deployments: int, *, heard: bool = True
 ) -> tuple[list[Span], dict[str, Any]]:
@@ -82,31 +133,9 @@ def measure(
 
     The function has `heard` that the bad deployment completed, and recorded what that replaced.
     """
-    with running(START) as cloud, _environment(cloud):
-        session = cloud.session("function")
-        watch = Stopwatch(session)  # before any client is made: clients of one name are shared
-        events = _deployed_badly(cloud, revisions, deployments)
-        completed = _of(events, "eventName", "SERVICE_DEPLOYMENT_COMPLETED")[-1]
-        if heard:
-            _answer(cloud, Clients(session), completed)
-        cloud.clock.advance(timedelta(minutes=6))
-        alarm = next(
-            e
-            for e in events
-            if e["detail"].get("alarmName", "").endswith("/5xx-rate") and _is_red(e)
-        )
-        clients = Clients(session)
-        _answer(
-            cloud, clients, {"action": "plan", "service": KEY.service, "cluster": KEY.cluster}
-        )  # makes the clients
-        watch.spans.clear()
-        return watch.spans, _answer(cloud, clients, alarm)
-
-
-def _answer(cloud: Cloud, clients: Clients, event: Mapping[str, Any]) -> dict[str, Any]:
-    with mock.patch.object(handler, "_clients", return_value=clients):
-        invocation = Invocation("round-trips", cloud.clock.now(), timedelta(minutes=2))
-        return results.to_json(handler.answer(handler.settings_of(os.environ), invocation, event))
+    with rehearsed(revisions, deployments, heard=heard) as rehearsal:
+        answer = rehearsal.answer(rehearsal.alarm)
+        return rehearsal.watch.spans, answer
 
 
 def _is_red(event: Mapping[str, Any]) -> bool:

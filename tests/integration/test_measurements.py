@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench import round_trips, storm
+from bench import alarm_way, round_trips, storm
 
 SERVICES = 20
 
@@ -21,3 +21,10 @@ def test_the_plain_alarm_asks_twenty_two_times_before_the_act() -> None:
     assert (result["outcome"], result["to"]["task_definition"]) == ("rolled_back", "auth-service:2")
     acted = next(span.ended for span in spans if span.operation == "UpdateService")
     assert len([span for span in spans if span.ended <= acted]) <= 22
+
+
+def test_one_alarm_is_followed_through_every_layer() -> None:
+    way = alarm_way.walked()
+    assert way.outcome == "rolled_back"
+    assert {function.layer for function in way.entered} == set(alarm_way.LAYERS)
+    assert way.opened().total() < way.changes.total()

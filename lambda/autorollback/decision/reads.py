@@ -30,7 +30,7 @@ from autorollback.decision.facts import (
 from autorollback.decision.lineage import deployment_of, running_before
 from autorollback.decision.question import Question
 from autorollback.decision.rules.alarm_is_flapping import LOOKED_BACK, came_and_went
-from autorollback.decision.rules.alarm_predates_deployment import testimonies
+from autorollback.decision.rules.alarm_predates_deployment import Testimony, testimonies
 from autorollback.decision.rules.no_recent_deployment import find_suspect
 from autorollback.decision.rules.slow_start import UNHEALTHY_TARGETS
 from autorollback.decision.serving import ServingPeriod
@@ -175,12 +175,13 @@ def missing(
     question = Question(facts, configured.policy, now)
     if not facts.so_far.present:
         return frozenset([*of_the_present(facts), *_foreseen(question)])
+    accused = _accused(question)
     reads = frozenset(
         [
-            *_of_neighbours(question),
-            *_of_the_past(question, configured),
-            *_of_shifts(question),
-            *_of_tasks(question),
+            *_of_neighbours(accused),
+            *_of_the_past(accused, configured),
+            *_of_shifts(accused),
+            *_of_tasks(accused),
         ]
     )
     if reads:
@@ -264,6 +265,32 @@ def given_up_on(
     return f"service deployments older than the newest {len(facts.deployments)}"
 
 
+# --- the suspect --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Accused:
+    """What is suspected on what is known so far; each round works it out once.
+
+    Attributes:
+        suspect: the deployment that an alarm asks about; None where nothing is suspected, or no alarm asks.
+        testimonies: what each red alarm says of it by its times, earliest onset first.
+    """
+
+    question: Question
+    suspect: Deployment | None = None
+    testimonies: Sequence[Testimony] = ()
+
+
+def _accused(question: Question) -> _Accused:
+    if question.facts.trigger.kind is not TriggerKind.ALARM:
+        return _Accused(question)
+    suspicion = find_suspect(question)
+    if not isinstance(suspicion, Suspicion):
+        return _Accused(question)
+    return _Accused(question, suspicion.suspect, testimonies(suspicion, question))
+
+
 # --- the first round ----------------------------------------------------------------------------------------------
 
 
@@ -326,13 +353,13 @@ def _stops_matter(facts: Facts) -> bool:
     return trigger.alarm is not None and trigger.alarm.endswith(f"/{UNHEALTHY_TARGETS}")
 
 
-def _of_tasks(question: Question) -> Iterator[Read]:
+def _of_tasks(accused: _Accused) -> Iterator[Read]:
     """What is still to be asked of tasks, also where another alarm is on targets than the one that asks."""
-    facts = question.facts
+    facts = accused.question.facts
     so_far = facts.so_far
     if so_far.stopped and facts.stopped is None:
         yield StoppedTasks(so_far.stopped)
-    if not _unhealthy_targets_decide(question):
+    if not _unhealthy_targets_decide(accused):
         return
     if so_far.stopped is None:
         yield StoppedTaskNames()
@@ -341,18 +368,12 @@ def _of_tasks(question: Question) -> Iterator[Read]:
         yield TargetHealth(target_groups)
 
 
-def _unhealthy_targets_decide(question: Question) -> bool:
+def _unhealthy_targets_decide(accused: _Accused) -> bool:
     """Whether the alarm on targets is asked: not where another convicts before it."""
-    suspicion = find_suspect(question)
-    if question.facts.trigger.kind is not TriggerKind.ALARM:
-        return False
-    if not isinstance(suspicion, Suspicion):
-        return False
-    for testimony in testimonies(suspicion, question):
-        alarm, answer = testimony.alarm, testimony.answer
-        if alarm.signal == UNHEALTHY_TARGETS:
+    for testimony in accused.testimonies:
+        if testimony.alarm.signal == UNHEALTHY_TARGETS:
             return True
-        if isinstance(answer, Suspicion) and not _is_known_to_flap(alarm, answer, question):
+        if _convicts(testimony, accused.question):
             return False
     return False
 
@@ -366,14 +387,13 @@ def _newest_shift(facts: Facts) -> Iterator[ShiftOfTraffic]:
             yield ShiftOfTraffic(arn)
 
 
-def _of_shifts(question: Question) -> Iterator[ShiftOfTraffic]:
+def _of_shifts(accused: _Accused) -> Iterator[ShiftOfTraffic]:
     """How the suspect shifts traffic, and those before it on which the trouble may be to blame."""
-    facts = question.facts
-    suspicion = find_suspect(question)
-    if facts.trigger.kind is not TriggerKind.ALARM or not isinstance(suspicion, Suspicion):
+    facts = accused.question.facts
+    if accused.suspect is None:
         return
     red = [alarm for alarm in facts.alarms if alarm.in_alarm]
-    first = facts.deployments.index(suspicion.suspect)
+    first = facts.deployments.index(accused.suspect)
     for deployment in facts.deployments[first : first + LONGEST_CHAIN]:
         if deployment.traffic.strategy is not Strategy.CODE_DEPLOY:
             return
@@ -387,19 +407,19 @@ def _of_shifts(question: Question) -> Iterator[ShiftOfTraffic]:
 # --- other services -----------------------------------------------------------------------------------------------
 
 
-def _of_neighbours(question: Question) -> Iterator[Read]:
+def _of_neighbours(accused: _Accused) -> Iterator[Read]:
     """Who else fell ill near the onset that the judgement will ask about, as far as is known.
 
     Nobody is asked a second time while why tasks stopped may still change which alarm convicts.
     """
-    facts = question.facts
+    facts = accused.question.facts
     if facts.so_far.red is None:
         return
     was_asked = facts.so_far.neighbours is not None
-    if was_asked and any(True for _ in _of_tasks(question)):
+    if was_asked and any(True for _ in _of_tasks(accused)):
         return
     onset, grain = trouble_began(facts), timedelta()
-    convicting = _convicting(question)
+    convicting = _convicting(accused)
     if convicting is not None:
         onset, grain = convicting.onset, convicting.grain
     if onset != facts.so_far.neighbours:
@@ -409,8 +429,9 @@ def _of_neighbours(question: Question) -> Iterator[Read]:
 # --- the past -----------------------------------------------------------------------------------------------------
 
 
-def _of_the_past(question: Question, configured: ServicePolicy) -> list[Read]:
+def _of_the_past(accused: _Accused, configured: ServicePolicy) -> list[Read]:
     """What is missing of the newest serving periods, and of ever more of them until one is stable."""
+    question = accused.question
     facts = question.facts
     long_enough = _long_enough(question)
     found_until = _found_until(question)
@@ -420,7 +441,7 @@ def _of_the_past(question: Question, configured: ServicePolicy) -> list[Read]:
         for period in long_enough[looked_at:]:
             if _ran_what_is_newest(facts, period):
                 wanted.append(period)
-        reads = _of_periods(question, configured, wanted)
+        reads = _of_periods(accused, configured, wanted)
         if reads:
             return reads
         if _ended_before(found_until, long_enough[looked_at:], question):
@@ -501,11 +522,12 @@ def _oldest_start(question: Question) -> datetime:
 
 
 def _of_periods(
-    question: Question,
+    accused: _Accused,
     configured: ServicePolicy,
     periods: Sequence[ServingPeriod],
 ) -> list[Read]:
     """The reads without which these periods, and what came after them, cannot be judged."""
+    question = accused.question
     facts, now = question.facts, question.now
     reads: list[Read] = []
     ends = [period.end(now) for period in periods]
@@ -516,7 +538,7 @@ def _of_periods(
         reads.append(ServiceRevisions(unknown))
 
     unattested = [p for p in periods if stability.attested(p, question) is None]
-    reads.extend(_of_histories(question, unattested))
+    reads.extend(_of_histories(accused, unattested))
     if configured.load_balancer:
         reads.extend(_of_requests(question, unattested))
     return reads
@@ -686,24 +708,26 @@ def _stable(question: Question) -> list[Candidate]:
 # --- alarms -------------------------------------------------------------------------------------------------------
 
 
-def _of_histories(question: Question, periods: Sequence[ServingPeriod]) -> Iterator[Read]:
+def _of_histories(accused: _Accused, periods: Sequence[ServingPeriod]) -> Iterator[Read]:
     """The past of the alarms: how these periods went, then whether the alarm that convicts flapped."""
+    question = accused.question
     histories = list(past_of_alarms(question, periods))
     if histories:
         yield from histories
         return
-    for alarm, since in _flapping_asked(question):
+    for alarm, since in _flapping_asked(accused):
         kept = max(since, question.now - stability.HISTORY_KEPT)
         if not stability.past_is_known(alarm, kept, question.now):
             yield AlarmHistory(alarm.name, kept)
 
 
-def _flapping_asked(question: Question) -> list[tuple[Alarm, datetime]]:
+def _flapping_asked(accused: _Accused) -> list[tuple[Alarm, datetime]]:
     """The alarms of which it matters whether they flapped, each with since when.
 
     Those whose times convict the suspect, earliest onset first, up to the one that convicts or is not known to flap;
     whoever asks without an alarm may ask about any that is red.
     """
+    question = accused.question
     facts = question.facts
     if facts.trigger.kind is not TriggerKind.ALARM:
         return []
@@ -712,9 +736,10 @@ def _flapping_asked(question: Question) -> list[tuple[Alarm, datetime]]:
         return [(alarm, _flapping_from(question, alarm) - LOOKED_BACK) for alarm in red]
 
     asked: list[tuple[Alarm, datetime]] = []
-    for alarm, suspicion in _convicting_by_times(question):
-        asked.append((alarm, suspicion.suspect.start - LOOKED_BACK))
-        if not _is_known_to_flap(alarm, suspicion, question):
+    for testimony in accused.testimonies:
+        if isinstance(testimony.answer, Suspicion):
+            asked.append((testimony.alarm, testimony.answer.suspect.start - LOOKED_BACK))
+        if _convicts(testimony, question):
             break
     return asked
 
@@ -724,20 +749,26 @@ def _flapping_from(question: Question, alarm: Alarm) -> datetime:
     facts = question.facts
     of_it = replace(facts, trigger=replace(facts.trigger, alarm=alarm.name))
     starts = [_newest_start(question)]
-    for red, suspicion in _convicting_by_times(replace(question, facts=of_it)):
-        if red.name == alarm.name:
-            starts.append(suspicion.suspect.start)
+    for testimony in _accused(replace(question, facts=of_it)).testimonies:
+        answer = testimony.answer
+        if testimony.alarm.name == alarm.name and isinstance(answer, Suspicion):
+            starts.append(answer.suspect.start)
     return min(starts)
 
 
-def _convicting(question: Question) -> Suspicion | None:
+def _convicting(accused: _Accused) -> Suspicion | None:
     """The suspicion of the first alarm that convicts and is not known to flap; None where none does."""
-    if question.facts.trigger.kind is not TriggerKind.ALARM:
-        return None
-    for alarm, suspicion in _convicting_by_times(question):
-        if not _is_known_to_flap(alarm, suspicion, question):
-            return suspicion
+    for testimony in accused.testimonies:
+        answer = testimony.answer
+        if isinstance(answer, Suspicion) and _convicts(testimony, accused.question):
+            return answer
     return None
+
+
+def _convicts(testimony: Testimony, question: Question) -> bool:
+    """Whether an alarm convicts by its times, and is not known to flap."""
+    alarm, answer = testimony.alarm, testimony.answer
+    return isinstance(answer, Suspicion) and not _is_known_to_flap(alarm, answer, question)
 
 
 def _is_known_to_flap(
@@ -750,18 +781,6 @@ def _is_known_to_flap(
     if suspicion.known_bad or not stability.past_is_known(alarm, since, question.now):
         return False
     return isinstance(came_and_went(alarm, suspicion.suspect, question), Hold)
-
-
-def _convicting_by_times(question: Question) -> list[tuple[Alarm, Suspicion]]:
-    """The alarms whose times convict a deployment, earliest onset first, as far as is known."""
-    suspicion = find_suspect(question)
-    if not isinstance(suspicion, Suspicion):
-        return []
-    found: list[tuple[Alarm, Suspicion]] = []
-    for testimony in testimonies(suspicion, question):
-        if isinstance(testimony.answer, Suspicion):
-            found.append((testimony.alarm, testimony.answer))
-    return found
 
 
 # --- secrets ------------------------------------------------------------------------------------------------------
