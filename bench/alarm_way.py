@@ -84,7 +84,7 @@ class Way:
             yield
         finally:
             sys.setprofile(None)
-            threading.setprofile(None)  # type: ignore[arg-type]  # None ends it, says its documentation
+            threading.setprofile(None)
 
     def opened(self) -> Counter[tuple[str, str]]:
         """Changes of file of a reader who opens each function once, in the order of the program."""

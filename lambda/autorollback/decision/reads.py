@@ -34,7 +34,7 @@ from autorollback.decision.rules.alarm_predates_deployment import Testimony, tes
 from autorollback.decision.rules.no_recent_deployment import find_suspect
 from autorollback.decision.rules.slow_start import UNHEALTHY_TARGETS
 from autorollback.decision.serving import ServingPeriod
-from autorollback.decision.verdicts import Candidate, CandidateVerdict, Hold, Reason
+from autorollback.decision.verdicts import Candidate, CandidateVerdict, Hold, Ignore, Reason
 from autorollback.policy import ServicePolicy
 
 OLDER_PAGES = 100
@@ -186,7 +186,7 @@ def missing(
     )
     if reads:
         return reads
-    return frozenset(_of_secrets(question))
+    return frozenset(_of_secrets(accused))
 
 
 def of_the_present(facts: Facts) -> Iterator[Read]:
@@ -273,22 +273,20 @@ class _Accused:
     """What is suspected on what is known so far; each round works it out once.
 
     Attributes:
-        suspect: the deployment that an alarm asks about; None where nothing is suspected, or no alarm asks.
-        testimonies: what each red alarm says of it by its times, earliest onset first.
+        found: what the search for the suspect ends with.
+        testimonies: what each red alarm says of a suspect by its times, earliest onset first, where an alarm asks.
     """
 
     question: Question
-    suspect: Deployment | None = None
+    found: Suspicion | Hold | Ignore
     testimonies: Sequence[Testimony] = ()
 
 
 def _accused(question: Question) -> _Accused:
-    if question.facts.trigger.kind is not TriggerKind.ALARM:
-        return _Accused(question)
-    suspicion = find_suspect(question)
-    if not isinstance(suspicion, Suspicion):
-        return _Accused(question)
-    return _Accused(question, suspicion.suspect, testimonies(suspicion, question))
+    found = find_suspect(question)
+    if question.facts.trigger.kind is TriggerKind.ALARM and isinstance(found, Suspicion):
+        return _Accused(question, found, testimonies(found, question))
+    return _Accused(question, found)
 
 
 # --- the first round ----------------------------------------------------------------------------------------------
@@ -389,11 +387,11 @@ def _newest_shift(facts: Facts) -> Iterator[ShiftOfTraffic]:
 
 def _of_shifts(accused: _Accused) -> Iterator[ShiftOfTraffic]:
     """How the suspect shifts traffic, and those before it on which the trouble may be to blame."""
-    facts = accused.question.facts
-    if accused.suspect is None:
+    facts, suspicion = accused.question.facts, accused.found
+    if facts.trigger.kind is not TriggerKind.ALARM or not isinstance(suspicion, Suspicion):
         return
     red = [alarm for alarm in facts.alarms if alarm.in_alarm]
-    first = facts.deployments.index(accused.suspect)
+    first = facts.deployments.index(suspicion.suspect)
     for deployment in facts.deployments[first : first + LONGEST_CHAIN]:
         if deployment.traffic.strategy is not Strategy.CODE_DEPLOY:
             return
@@ -786,15 +784,20 @@ def _is_known_to_flap(
 # --- secrets ------------------------------------------------------------------------------------------------------
 
 
-def _of_secrets(question: Question) -> Iterator[Read]:
-    """After a restart that changed no settings people are told which secrets and parameters changed."""
+def _of_secrets(accused: _Accused) -> Iterator[Read]:
+    """After a restart that changed no settings people are told which secrets and parameters changed.
+
+    Not where another rule speaks before the one that looks for the suspect.
+    """
+    question, found = accused.question, accused.found
     facts = question.facts
     if facts.secrets is not None or facts.service is None:
         return
-    verdict = decide(facts, question.policy, question.now).verdict
-    if not isinstance(verdict, Hold) or verdict.suspect is None:
+    if not isinstance(found, Hold) or found.suspect is None:
         return
-    index = facts.deployments.index(verdict.suspect)
-    restarted = verdict.reason is Reason.ONLY_SETTINGS_CHANGED
-    if restarted and not changed_settings(facts, index):
+    index = facts.deployments.index(found.suspect)
+    restarted = found.reason is Reason.ONLY_SETTINGS_CHANGED
+    if not restarted or changed_settings(facts, index):
+        return
+    if decide(facts, question.policy, question.now).verdict == found:
         yield ChangedSecrets(facts.service.task_definition)
