@@ -208,6 +208,20 @@ class TestRestarts:
         named = story.judged().verdict.detail.partition("though: ")[2]
         assert named == "gone: there is no such secret; new changed at 2026-11-20 14:00:00Z"
 
+    def test_of_many_that_changed_five_are_named_and_the_others_counted(self) -> None:
+        story = (
+            incident()
+            .deployed("v1", ago=days(6))
+            .deployed("v1", ago=minutes(9))
+            .alarm("5xx-rate", onset=minutes(6))
+        )
+        for number in range(7):
+            story.secret(f"s{number}", changed=days(2))
+        detail = story.judged().verdict.detail
+        assert "s4 changed at" in detail
+        assert "s5 changed at" not in detail
+        assert detail.endswith("2 more")
+
     def test_of_a_restart_that_is_alone_on_record_what_it_restarted_tells_since_when(self) -> None:
         """AWS keeps a deployment for 90 days, and a revision as long as it is used."""
         story = incident().deployed("v1", ago=days(95)).deployed("v1", ago=minutes(9))

@@ -5,7 +5,9 @@ from datetime import timedelta
 
 import pytest
 
+from autorollback.decision.before_deployment import Coming, is_it_quarantined
 from autorollback.decision.case import Case, Passed, Suspicion
+from autorollback.decision.changes import only_settings_in_progress
 from autorollback.decision.continuation import another_came, told_apart_by_content
 from autorollback.decision.decide import choose_for_person, decide
 from autorollback.decision.facts import Revision, Status, Strategy, TrafficShift, TriggerKind
@@ -13,6 +15,7 @@ from autorollback.decision.next_deployment import with_next_deployment
 from autorollback.decision.question import Question
 from autorollback.decision.recovery import assess
 from autorollback.decision.rules import still_serving
+from autorollback.decision.rules.capacity_lost import capacity_lost
 from autorollback.decision.rules.irreversible_change import reversible
 from autorollback.decision.rules.not_serving_yet import not_serving_yet
 from autorollback.decision.verdicts import Hold, RollBack
@@ -389,3 +392,49 @@ class TestTheNextDeployment:
         assert self.sources(runs) == ("revision",)
         assert self.sources(runs, gone=True) == ()
         assert self.sources(runs.deployed("v1", ago=days(6))) == ()
+
+
+class TestWhatIsNotThere:
+    def test_of_a_service_that_is_gone_nobody_knows_what_capacity_it_lost(self) -> None:
+        story = bad_deployment().tasks_stopped(4, "SpotInterruption")
+        facts = replace(story.facts(), service=None)
+        assert capacity_lost(story.deployments[-1], NOW - minutes(6), facts, NOW) is None
+
+    def test_a_task_of_which_nobody_says_when_it_was_started_is_the_suspects_own(self) -> None:
+        story = bad_deployment().serving(running=0).tasks_stopped(4, "SpotInterruption")
+        story.stops = tuple(replace(task, created_at=None) for task in story.stops or ())
+        facts = story.facts()
+        assert capacity_lost(story.deployments[-1], NOW - minutes(6), facts, NOW) is not None
+
+    def test_settings_that_come_with_another_build_are_not_only_settings(self) -> None:
+        story = incident().deployed("v1", ago=days(6), settings={"network": "a"})
+        in_progress = Status.IN_PROGRESS
+        story.deployed("v2", ago=minutes(5), settings={"network": "b"}, status=in_progress)
+        story.alarm("5xx-rate", onset=minutes(4))
+        assert not only_settings_in_progress(story.facts(), story.deployments[-1])
+        alone = incident().deployed("v1", ago=days(6), settings={"network": "a"})
+        alone.deployed("v1", ago=minutes(5), settings={"network": "b"}, status=in_progress)
+        alone.alarm("5xx-rate", onset=minutes(4))
+        assert only_settings_in_progress(alone.facts(), alone.deployments[-1])
+
+
+class TestBeforeADeployment:
+    def coming(self, **images: str | None) -> Coming:
+        """A build that nobody knows, with these images given alone."""
+        story = incident().deployed("new", ago=minutes(1))
+        (revision,) = story.revisions.values()
+        return Coming(revision, images)
+
+    def passes(self, **images: str | None) -> bool:
+        story = incident().deployed("v1", ago=days(6)).quarantined("v2", ago=hours(2))
+        story.alarm("5xx-rate", onset=minutes(4))
+        question = Question(story.facts(), story.policy, NOW)
+        return is_it_quarantined(self.coming(**images), question).passed
+
+    def test_the_images_of_a_build_that_was_rolled_back_from_are_known_alone(self) -> None:
+        assert not self.passes(app="sha256:v2")
+        assert self.passes(app="sha256:v3")
+
+    def test_no_image_or_one_without_a_digest_is_nobodys(self) -> None:
+        assert self.passes()
+        assert self.passes(app=None)

@@ -39,6 +39,23 @@ def asks(story: History, kind: type) -> bool:
     return any(isinstance(read, kind) for read in first_round(story))
 
 
+def test_of_a_service_without_a_good_build_a_hundred_older_pages_are_read() -> None:
+    """Of 20 deployments each: all of the 90 days that AWS keeps, at 22 deployments a day."""
+    story = incident().deployed("v1", ago=minutes(9)).alarm("5xx-rate", onset=minutes(6))
+    for pages, asked in ((99, True), (100, False)):
+        so_far = replace(
+            story.facts().so_far,
+            present=True,
+            red=(),
+            neighbours=NOW - minutes(6),
+            next_page="more",
+            older_pages=pages,
+        )
+        facts = replace(story.facts(), so_far=so_far)
+        found = missing(facts, World(story).policy, NOW)
+        assert (reads.OlderDeployments("more") in found) is asked
+
+
 class TestHealthyTargets:
     @pytest.mark.parametrize(
         ("kind", "asked"),
@@ -162,6 +179,14 @@ class TestOtherServicesThatAreRed:
         assert (read.onset, read.grain) == (NOW - minutes(6), minutes(1))
         assert self.asked(story, neighbours=NOW - minutes(6)) == []
 
+    def test_are_asked_about_the_earliest_trouble_while_nobody_knows_whether_it_flaps(self) -> None:
+        story = bad_deployment(onset=minutes(6)).alarm("latency", onset=minutes(4))
+        for signal in ("5xx-rate", "latency"):
+            unread = replace(story.alarms[signal], spells=None, history_from=None)
+            story.alarms[signal] = unread
+        (read,) = self.asked(story)
+        assert read.onset == NOW - minutes(6)
+
     def test_are_asked_about_anew_where_another_alarm_turns_out_to_convict(self) -> None:
         """The one that was thought to flaps, as its history tells by now."""
         story = bad_deployment(onset=minutes(4))
@@ -190,3 +215,20 @@ def test_how_earlier_deployments_shift_traffic_is_asked_where_any_red_alarm_bega
     world.read()
     asked = [read for read in world.asked if isinstance(read, reads.ShiftOfTraffic)]
     assert len(asked) == 2
+
+
+def test_of_each_alarm_the_past_before_what_it_accuses_is_asked() -> None:
+    """Whoever asks without an alarm may ask about any: one speaks of the newest build, one of the build before."""
+    story = incident().deployed("v1", ago=days(6))
+    story.deployed("v2", ago=minutes(25)).deployed("v3", ago=minutes(9))
+    story.alarm("5xx-rate", onset=minutes(20)).alarm("latency", onset=minutes(4))
+    for signal in ("5xx-rate", "latency"):
+        story.alarms[signal] = replace(story.alarms[signal], spells=None, history_from=NOW)
+    story.trigger = Trigger(TriggerKind.ALARM, NOW)
+    so_far = replace(story.facts().so_far, present=True, red=(), neighbours=NOW - minutes(6))
+    facts = replace(story.facts(), so_far=so_far)
+    asked: dict[str, timedelta] = {}
+    for read in missing(facts, World(story).policy, NOW):
+        if isinstance(read, reads.AlarmHistory):
+            asked[read.alarm.rpartition("/")[2]] = NOW - read.since
+    assert asked["5xx-rate"] >= minutes(27) + days(1)

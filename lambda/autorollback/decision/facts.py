@@ -452,6 +452,11 @@ class KnownGood:
     calm_until: datetime | None = None
     spells: tuple[AlarmSpell, ...] = ()
 
+    @property
+    def ran_calm_until(self) -> datetime:
+        """The end of its run without alarm."""
+        return self.calm_until or self.until
+
 
 @dataclass(frozen=True, slots=True)
 class Quarantine:

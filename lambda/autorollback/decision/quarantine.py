@@ -55,9 +55,7 @@ def known_bad(question: Question, index: int) -> Quarantine | None:
     facts = question.facts
     deployment = facts.deployments[index]
     brought = facts.revision(deployment.target)
-    if brought is None or not facts.ledger.quarantined:
-        return None
-    if is_rollback(deployment, facts):
+    if brought is None or is_rollback(deployment, facts):
         return None
 
     return known_bad_build(question, brought, deployment.start)

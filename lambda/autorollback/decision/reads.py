@@ -666,8 +666,6 @@ def _ran_what_is_newest(facts: Facts, period: ServingPeriod) -> bool:
     earlier = facts.revision(period.revision)
     if newest is None or earlier is None or newest.identity is None:
         return False
-    if newest.identity == earlier.identity:
-        return True
     return newest.process_identity == earlier.process_identity
 
 

@@ -277,7 +277,7 @@ def _attests(
     end = period.end(question.now)
     begins_in_it = period.since <= record.since
     reaches_its_end = end - TAIL <= record.until <= end
-    calm_until = record.calm_until or record.until
+    calm_until = record.ran_calm_until
     long_enough = calm_until - record.since >= question.policy.stable_after
     return begins_in_it and reaches_its_end and long_enough
 
@@ -294,7 +294,7 @@ def _by_the_record(
         unproven = _unproven(f"the history of {names} was not read")
         return replace(unproven, unread=True)
 
-    run = Run(record.since, record.calm_until or record.until)
+    run = Run(record.since, record.ran_calm_until)
     proven = _proven([run], remark=" (the ledger's record)")
     return replace(proven, calm_until=record.until, spells=record.spells)
 

@@ -186,7 +186,7 @@ def _of_record(
     if objection is not None:
         return passed_over(objection)
 
-    served = f"from {clock(record.since)} to {clock(record.calm_until or record.until)}"
+    served = f"from {clock(record.since)} to {clock(record.ran_calm_until)}"
     detail = f"the ledger saw it serve without alarm {served}"
     if question.behind_load_balancer:
         if not record.requests:

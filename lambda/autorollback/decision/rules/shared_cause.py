@@ -115,8 +115,7 @@ def _not_deployed(facts: Facts) -> Iterator[Neighbour]:
     """
     any_was = any(neighbour.changed for neighbour in facts.neighbours)
     for neighbour in facts.neighbours:
-        counts_unread = neighbour.changed is None and not any_was
-        if neighbour.changed is False or counts_unread:
+        if neighbour.changed is False or not any_was:
             yield neighbour
 
 
