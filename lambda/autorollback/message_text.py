@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from autorollback.decision.formatting import clock
+from autorollback.decision.formatting import clock, shortened
 from autorollback.decision.result import IncidentState, Outcome, Result
 from autorollback.decision.verdicts import FindingVerdict, Reason
 from autorollback.results import Message
@@ -35,9 +35,7 @@ def subject(message: Message) -> str:
         what = message.reason.value.replace("_", " ")
     text = f"[{_word(message)}] {message.cluster}/{message.service}: {what}"
     plain = text.encode("ascii", "replace").decode()
-    if len(plain) <= SUBJECT_LIMIT:
-        return plain
-    return f"{plain[: SUBJECT_LIMIT - 3]}..."
+    return shortened(plain, SUBJECT_LIMIT)
 
 
 def night_message(message: Message, installation: str = "") -> str:

@@ -1,7 +1,7 @@
 """Tells people (SNS) and machines (EventBridge) what was decided and done."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -57,11 +57,7 @@ class Announcer:
             TopicArn=self.topic_arn,
             Subject=title,
             MessageStructure="json",
-            Message=_that_fits(
-                _forms(document, letter, title),
-                _forms(document, f"{letter[:LETTER_LEFT]}\n\n{TOO_LONG}", title),
-                _forms(short, f"{letter[:LETTER_LEFT]}\n\n{TOO_LONG}", title),
-            ),
+            Message=_in_all_forms(title, Letter(letter, letter), document, short),
         )
 
     def tell_people(self, message: Message) -> None:
@@ -71,17 +67,13 @@ class Announcer:
         """
         document = results.to_json(message)
         words = night_message(message, self.installation)
-        whole = f"{words}\n\n{json.dumps(document, indent=2)}"
+        letter = Letter(f"{words}\n\n{json.dumps(document, indent=2)}", words)
         title = subject(message)
         self.clients.sns.publish(
             TopicArn=self.topic_arn,
             Subject=title,
             MessageStructure="json",
-            Message=_that_fits(
-                _forms(document, whole, title),
-                _forms(document, f"{words[:LETTER_LEFT]}\n\n{TOO_LONG}", title),
-                _forms(_short(document), f"{words[:LETTER_LEFT]}\n\n{TOO_LONG}", title),
-            ),
+            Message=_in_all_forms(title, letter, document, _short(document)),
             MessageAttributes=_attributes(message),
         )
 
@@ -99,7 +91,7 @@ class Announcer:
         entry: PutEventsRequestEntryTypeDef = {
             "Source": self.source,
             "DetailType": DETAIL_TYPE,
-            "Detail": _that_fits(document, _short(document)),
+            "Detail": _that_fits([document, _short(document)]),
             "Resources": [resource],
         }
         answer = self.clients.events.put_events(Entries=[entry])
@@ -109,13 +101,34 @@ class Announcer:
             raise EventNotTaken(f"EventBridge refused the event: {why}")
 
 
-def _forms(
-    document: Mapping[str, object],
-    letter: str,
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What is mailed, whole or as far as it fits."""
+
+    whole: str
+    words: str
+
+    @property
+    def cut(self) -> str:
+        """As much as always fits."""
+        return f"{self.words[:LETTER_LEFT]}\n\n{TOO_LONG}"
+
+
+def _in_all_forms(
     title: str,
-) -> dict[str, object]:
-    """What each kind of subscriber gets."""
-    return {"default": json.dumps(document), "email": letter, "sms": title}
+    letter: Letter,
+    document: Mapping[str, object],
+    short: Mapping[str, object],
+) -> str:
+    """What each kind of subscriber gets.
+
+    Of what is too long first the letter is cut, then the document.
+    """
+    alternatives = ((document, letter.whole), (document, letter.cut), (short, letter.cut))
+    return _that_fits(
+        {"default": json.dumps(shown), "email": mailed, "sms": title}
+        for shown, mailed in alternatives
+    )
 
 
 def _short(document: Mapping[str, object]) -> dict[str, object]:
@@ -123,7 +136,7 @@ def _short(document: Mapping[str, object]) -> dict[str, object]:
     return {**document, "evidence": [], "candidates": []}
 
 
-def _that_fits(*alternatives: Mapping[str, object]) -> str:
+def _that_fits(alternatives: Iterable[Mapping[str, object]]) -> str:
     """The first of several messages that is not too long; the last one is, else."""
     text = ""
     for alternative in alternatives:

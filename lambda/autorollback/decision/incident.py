@@ -292,6 +292,11 @@ class Incident:
         return self.phase in (Phase.CLAIMED, Phase.ACTING)
 
     @property
+    def is_under_way(self) -> bool:
+        """Whether its end is not known yet, be it claimed or open."""
+        return self.is_unfinished_claim or self.phase is Phase.OPEN
+
+    @property
     def has_copy(self) -> bool:
         """Whether the ledger keeps a second record of it.
 

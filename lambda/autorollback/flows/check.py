@@ -16,7 +16,6 @@ from autorollback.decision.definition import (
     without_version,
 )
 from autorollback.decision.facts import Facts, Revision, Trigger, TriggerKind
-from autorollback.decision.incident import Phase
 from autorollback.decision.lineage import running_now
 from autorollback.decision.preflight_case import own_images
 from autorollback.decision.question import Question
@@ -54,7 +53,7 @@ def check(session: Session, asked: Manual) -> Answer:
     unfinished = [
         incident.as_past_rollback()
         for incident in service.ledger_state.incidents
-        if incident.is_unfinished_claim or incident.phase is Phase.OPEN
+        if incident.is_under_way
     ]
     newest = next(iter(facts.deployments[1:]), None)
     return CheckAnswer(

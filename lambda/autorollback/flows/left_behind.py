@@ -6,7 +6,7 @@ People are told how far it came.
 from datetime import timedelta
 
 from autorollback.decision.facts import TrafficReading
-from autorollback.decision.incident import Incident, Phase
+from autorollback.decision.incident import Incident
 from autorollback.decision.ledger_state import ServiceLedger
 from autorollback.flows import endings
 from autorollback.flows.session import Session, unprotected
@@ -27,8 +27,7 @@ def look_after(session: Session, key: ServiceKey) -> Answer:
         session.ledger.put_back(lost)
     _end_watches(session, key, known)
     for incident in known.incidents:
-        is_due = incident.phase is Phase.OPEN or incident.is_unfinished_claim
-        if is_due and _is_over(session, incident):
+        if incident.is_under_way and _is_over(session, incident):
             session.report(endings.no_longer_protected(session, incident))
     return unprotected(session, key)
 
